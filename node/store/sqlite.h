@@ -1,0 +1,94 @@
+// SQLite as a value: connections and statements with their settings, faults as exceptions.
+//
+// Settings of every connection: WAL, foreign keys, trusted_schema off, defensive mode, cell size
+// check, temporary storage in memory, no memory map, no automatic checkpoint; the writing connection
+// also synchronous=FULL. One connection writes and checkpoints (SQLite's WAL-reset fault); readers
+// are query-only. Threads: one at a time for each connection and its statements.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/base/bytes.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace entente::node {
+
+// The disk or the file failed; nothing of the current transaction is durable.
+class StoreFault : public std::runtime_error {
+ public:
+  StoreFault(std::string what, int sqlite_code) : std::runtime_error(std::move(what)), code_(sqlite_code) {}
+  int sqlite_code() const { return code_; }
+  bool disk_full() const;
+  Error error() const;  // store_failed or disk_full
+
+ private:
+  int code_;
+};
+
+class Statement {
+ public:
+  Statement(Statement&&) noexcept;
+  Statement& operator=(Statement&&) = delete;
+  ~Statement();
+
+  // Parameters are numbered from 1. Text and blobs are copied.
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, double value);
+  Statement& bind(int index, std::string_view value);
+  Statement& bind(int index, ByteView value);
+  Statement& bind_null(int index);
+
+  // True while there is a row. Throws StoreFault.
+  bool step();
+  // For statements without rows: steps once, then resets.
+  void run();
+  void reset();
+
+  std::int64_t integer(int column) const;
+  double real(int column) const;
+  std::string text(int column) const;
+  Bytes blob(int column) const;
+  bool is_null(int column) const;
+
+ private:
+  friend class Database;
+  explicit Statement(sqlite3_stmt* handle) : handle_(handle) {}
+  sqlite3_stmt* handle_;
+};
+
+class Database {
+ public:
+  enum class Mode { read_write, read_only };
+  // Opens and, in read_write mode, creates with 0600. Refuses: store_failed (cannot open, not a
+  // database, damaged by quick_check).
+  static Result<Database> open(const std::string& path, Mode mode);
+  Database(Database&&) noexcept;
+  Database& operator=(Database&&) = delete;
+  ~Database();
+
+  void exec(const char* sql);
+  Statement prepare(std::string_view sql);
+  // Prepared once and kept; reset and cleared at each call. Not re-entrant for the same text.
+  Statement& cached(std::string_view sql);
+  std::int64_t changes() const;
+  // Copies the WAL into the file as far as readers allow.
+  void checkpoint();
+
+ private:
+  struct State;
+  explicit Database(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Brings a database to `migrations.size()` by running the missing ones, each in a transaction with
+// its number (PRAGMA user_version). Refuses: version_too_new when the file is of a newer version.
+[[nodiscard]] Outcome migrate(Database& database, const std::vector<const char*>& migrations);
+
+}  // namespace entente::node

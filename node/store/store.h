@@ -1,0 +1,73 @@
+// The thread that owns a database's writing connection, with group commit.
+//
+// Jobs queue; the thread takes all that wait, runs each in its own savepoint of one transaction,
+// commits once (synchronous=FULL), and only then reports. So a reported job is durable, a job that
+// failed left nothing, and many jobs share one sync. Reports are handed to `deliver`, which posts
+// them to the loop. Stop runs what is queued and then ends.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/store/sqlite.h"
+
+namespace entente::node {
+
+class Store {
+ public:
+  using Deliver = std::function<void(std::function<void()>)>;
+  struct Options {
+    std::string path;
+    std::vector<const char*> migrations;
+    Deliver deliver;
+    std::size_t queue_max = 4'096;
+    // Names passed to crash_point() just before and just after each commit; empty = none.
+    std::string crash_prefix;
+  };
+  static Result<std::unique_ptr<Store>> open(Options options);
+  virtual ~Store() = default;
+
+  // Any thread. Runs `job` on the store thread inside the batch's transaction; an Error or a
+  // StoreFault undoes it alone. `done` is delivered after the commit, with the job's value or error.
+  // Refuses by delivering overloaded when the queue is full. `T` must be copyable.
+  template <class T>
+  void post(std::function<Result<T>(Database&)> job, std::function<void(Result<T>)> done) {
+    auto outcome = std::make_shared<std::optional<Result<T>>>();
+    Job queued;
+    queued.run = [job = std::move(job), outcome](Database& database) -> bool {
+      outcome->emplace(job(database));
+      return outcome->value().has_value();
+    };
+    queued.report = [done = std::move(done), outcome](const Error* failure) {
+      if (failure != nullptr || !outcome->has_value()) {
+        done(Result<T>(failure != nullptr ? *failure : Error{}));
+      } else {
+        done(std::move(**outcome));
+      }
+    };
+    enqueue(std::move(queued));
+  }
+
+  // Runs `job` and waits for its commit. Never on the loop: for start-up, tests and tools.
+  template <class T>
+  Result<T> run(std::function<Result<T>(Database&)> job);
+
+  // A new query-only connection to the same file, for one reading thread.
+  virtual Result<Database> reader() const = 0;
+
+ protected:
+  struct Job {
+    std::function<bool(Database&)> run;           // false: undo this job alone
+    std::function<void(const Error*)> report;     // null: committed or refused by its own error
+    bool direct = false;                          // report on the store thread, not through deliver
+  };
+  virtual void enqueue(Job job) = 0;
+};
+
+}  // namespace entente::node
+
+#include "node/store/store_run.h"

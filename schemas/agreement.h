@@ -1,0 +1,113 @@
+// Agreements and the public description of exports, as values, and their wire form.
+//
+// An ExportView is everything a partner may know about an export before asking: keys, declared
+// cells and sizes, measures with bounds, blocks, ticks, caps. Conversions are total and refuse
+// (agreement_invalid) with the field that is wrong: names that are no names, lower >= upper,
+// non-finite bounds, cells with the wrong number of values, duplicate cells, ticks that neither
+// divide the block nor are multiples of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schemas/base/ids.h"
+#include "schemas/base/time.h"
+#include "schemas/question.h"
+
+namespace entente {
+
+// Privacy amounts are integers: 2^-40 rho, 2^-60 delta (security/privacy/rho.h computes with them).
+struct RhoUnits {
+  std::uint64_t units = 0;
+  auto operator<=>(const RhoUnits&) const = default;
+};
+struct DeltaUnits {
+  std::uint64_t units = 0;
+  auto operator<=>(const DeltaUnits&) const = default;
+};
+
+struct ReducerBounds {
+  Reducer reducer = Reducer::mean;
+  double lower = 0;
+  double upper = 0;
+  bool operator==(const ReducerBounds&) const = default;
+};
+
+struct Measure {
+  std::string signal;
+  std::string unit;  // as the type says; empty = dimensionless
+  Reducer default_reducer = Reducer::mean;
+  std::vector<ReducerBounds> bounds;
+  const ReducerBounds* bounds_for(Reducer reducer) const;
+  bool operator==(const Measure&) const = default;
+};
+
+struct PublicCell {
+  std::vector<std::string> values;  // one per key, in the export's order
+  std::uint32_t units = 0;          // declared
+  bool operator==(const PublicCell&) const = default;
+};
+
+struct ExportView {
+  std::string name;
+  std::string site;
+  std::string domain;
+  std::string type;  // DTMI
+  std::vector<std::string> keys;
+  std::vector<PublicCell> cells;  // a view without keys has one cell with no values
+  std::vector<Measure> measures;
+  std::string zone = "UTC";
+  Duration block = days(1);  // zero = lifetime
+  Duration tick = hours(1);
+  Duration lateness;
+  RhoUnits rho_cap;
+  DeltaUnits delta;
+  std::string unit = "twin";
+  const Measure* measure(std::string_view signal) const;
+  std::uint32_t declared_units() const;
+  bool operator==(const ExportView&) const = default;
+};
+
+struct AgreementTest {
+  bool must = true;
+  std::string question;
+  bool operator==(const AgreementTest&) const = default;
+};
+
+struct Agreement {
+  OrgId provider;
+  OrgId consumer;
+  std::string name;
+  std::vector<ExportView> exports;
+  std::vector<std::string> purposes;    // empty = any
+  std::vector<Aggregate> aggregates;    // empty = all
+  std::uint32_t min_units = 1;
+  std::uint32_t min_sites = 1;
+  RhoUnits rho_per_block;  // the consumer's quota
+  std::vector<std::string> onward;
+  Instant issued;
+  Instant expires;
+  std::vector<AgreementTest> tests;
+  const ExportView* find_export(std::string_view name) const;
+  bool operator==(const Agreement&) const = default;
+};
+
+struct SignedAgreement {
+  Bytes agreement;  // canonical, as received
+  Signature provider_signature;
+  std::optional<Signature> consumer_signature;  // absent while proposed
+  bool operator==(const SignedAgreement&) const = default;
+};
+
+Bytes canonical_bytes(const ExportView& view);
+Hash256 export_hash(const ExportView& view);
+
+Bytes canonical_bytes(const Agreement& agreement);
+[[nodiscard]] Result<Agreement> agreement_from_bytes(ByteView canonical);
+AgreementId agreement_id_of(ByteView canonical);
+
+Bytes to_wire_bytes(const SignedAgreement& agreement);
+[[nodiscard]] Result<SignedAgreement> signed_agreement_from_bytes(ByteView bytes);
+
+}  // namespace entente

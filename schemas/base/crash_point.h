@@ -1,0 +1,17 @@
+// Named places where a test may end the process as a power cut would (SIGKILL, nothing flushed).
+//
+// Armed by ENTENTE_CRASH_AT=name[:n] in builds with ENTENTE_CRASH_POINTS: the n-th pass (1 by
+// default) does not return. Other builds contain none of it.
+#pragma once
+
+#include <string_view>
+
+namespace entente {
+
+#ifdef ENTENTE_CRASH_POINTS
+void crash_point(std::string_view name);
+#else
+inline void crash_point(std::string_view) {}
+#endif
+
+}  // namespace entente

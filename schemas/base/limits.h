@@ -1,0 +1,20 @@
+// Limits of the wire and of names. Every queue, message and size has one, named.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace entente::limits {
+
+inline constexpr std::size_t kNameBytes = 63;            // a local id
+inline constexpr std::size_t kTextBytes = 4'096;         // a text of a person: purpose, label, reason
+inline constexpr std::size_t kQuestionBytes = 16'384;    // a question's text
+inline constexpr std::size_t kCharterBytes = 65'536;     // a signed charter on the wire
+inline constexpr std::size_t kAgreementBytes = 131'072;  // a signed agreement on the wire
+inline constexpr std::size_t kCells = 4'096;             // cells of one question at one site
+inline constexpr std::size_t kItems = 16;                // items of one SELECT
+inline constexpr std::size_t kBlocks = 400;              // blocks one question may touch
+inline constexpr std::uint64_t kTraversalWords = 131'072;
+inline constexpr int kNestingDepth = 16;
+
+}  // namespace entente::limits

@@ -1,0 +1,39 @@
+// What the origin signs around a question, and what carries any signed body.
+#pragma once
+
+#include <string>
+
+#include "schemas/base/ids.h"
+#include "schemas/base/time.h"
+
+namespace entente {
+
+struct Envelope {
+  OrgId origin;
+  OrgId audience;
+  std::string audience_site;
+  QueryId query_id;
+  Instant issued;
+  Instant deadline;
+  AgreementId agreement;
+  std::string purpose;
+  SealKey seal_key;
+  Bytes question;  // canonical
+  bool operator==(const Envelope&) const = default;
+};
+
+struct Signed {
+  Bytes body;  // as received
+  Signature signature;
+  bool operator==(const Signed&) const = default;
+};
+
+Bytes canonical_bytes(const Envelope& envelope);
+// Refuses (invalid_argument) with the field that is wrong.
+[[nodiscard]] Result<Envelope> envelope_from_bytes(ByteView canonical);
+Hash256 envelope_hash(ByteView canonical);
+
+Bytes to_wire_bytes(const Signed& body);
+[[nodiscard]] Result<Signed> signed_from_bytes(ByteView bytes);
+
+}  // namespace entente

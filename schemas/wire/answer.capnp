@@ -1,0 +1,53 @@
+@0xbd8bb8c16ba5b640;
+# What leaves a site. A Release is stored before it is sent and is the same bytes for ever; an Answer wraps it for one asker.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("entente::wire");
+
+struct BlockAmount {
+  startNs @0 :Int64;                # first instant of the block; lifetime blocks start at the least Int64
+  rho @1 :UInt64;                   # 2^-40 rho
+}
+
+struct Statistic {                  # one coordinate of every cell's vector
+  exponent @0 :Int16;               # value = mantissa * 2^exponent
+  variance @1 :UInt64;              # of the noise, in squared lattice steps
+}
+
+struct ReleasedCell {
+  group @0 :UInt32;                 # index into Question.groups
+  tick @1 :UInt32;                  # 0 … number of ticks - 1
+  mantissas @2 :List(Int64);        # one per statistic
+}
+
+struct Release {
+  organisation @0 :Data;
+  site @1 :Text;
+  questionHash @2 :Data;
+  domain @3 :Text;
+  unit @4 :Text;
+  revision @5 :UInt32;
+  charges @6 :List(BlockAmount);
+  statistics @7 :List(Statistic);   # the items' statistics one after the other
+  cells @8 :List(ReleasedCell);     # every declared cell, groups outer, ticks inner
+  releasedNs @9 :Int64;
+}
+
+struct Answer {
+  release @0 :Data;                 # canonical Release
+  envelopeHash @1 :Data;
+  audience @2 :Data;
+  reused @3 :Bool;                  # an earlier release: the site ledger was not charged again
+  charged @4 :List(BlockAmount);    # to this partner's quota, now
+  left @5 :List(BlockAmount);       # of this partner's quota or the site's cap, whichever is less
+  caps @6 :List(BlockAmount);
+  auditHead @7 :Data;
+  issuedNs @8 :Int64;
+}
+
+struct Refusal {
+  code @0 :UInt16;                  # ENT number; 0 = not given, treated as denied
+  subject @1 :Text;                 # the public name it is about: an export, cell, aggregate or key of the question
+  left @2 :List(BlockAmount);       # budget refusals only
+  retryAfterNs @3 :Int64;           # 0 = not by waiting
+}

@@ -1,0 +1,47 @@
+@0xc23d193ad2fb4cb9;
+# The link between two organisations. The caller calls, the callee never imports a capability.
+# Every outcome is a union whose default is a refusal; exceptions are faults, with fixed texts.
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("entente::wire");
+using Answer = import "answer.capnp";
+
+struct Hello {
+  protocolMin @0 :UInt16;
+  protocolMax @1 :UInt16;
+  software @2 :Text;                # "entente 0.1.0", for people
+}
+
+struct Welcome {
+  protocol @0 :UInt16;
+  software @1 :Text;
+  session @2 :Session;
+  expiresNs @3 :Int64;              # the session's end; open a new one before it
+}
+
+struct OpenOutcome { union { refusal @0 :Answer.Refusal; welcome @1 :Welcome; } }
+struct AskOutcome { union { refusal @0 :Answer.Refusal; sealed @1 :Data; } }     # SignedAnswer sealed to the envelope's key
+struct PongOutcome { union { refusal @0 :Answer.Refusal; nowNs @1 :Int64; } }
+struct SettleOutcome { union { refusal @0 :Answer.Refusal; state @1 :Text; } }
+struct QuestionsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Questions; } }
+struct AgreementsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Agreements; } }
+
+interface Gate {                    # built for the verified identity of the connection
+  open @0 (hello :Hello) -> (outcome :OpenOutcome);
+}
+
+interface Session {
+  ping @0 () -> (outcome :PongOutcome);
+  questions @1 () -> (outcome :QuestionsOutcome);
+  agreements @2 () -> (outcome :AgreementsOutcome);
+}
+
+interface Questions {
+  ask @0 (envelope :Data) -> (outcome :AskOutcome);                 # Signed Envelope
+}
+
+interface Agreements {
+  propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # SignedAgreement with the provider's signature
+  settle @1 (agreement :Data) -> (outcome :SettleOutcome);          # the same with both
+  terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);  # its id
+}
