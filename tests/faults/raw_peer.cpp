@@ -255,6 +255,20 @@ bool RawPeer::finish(std::uint32_t question) {
   });
 }
 
+int connect_silently(std::uint16_t port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  const sockaddr_in address = loopback(port);
+  (void)::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  return socket;
+}
+
+bool closed_within(int socket, int milliseconds) {
+  pollfd wait{socket, POLLIN, 0};
+  if (::poll(&wait, 1, milliseconds) != 1) return false;
+  char byte;
+  return ::recv(socket, &byte, 1, MSG_PEEK) <= 0;
+}
+
 RawListener::RawListener() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
   sockaddr_in address = loopback(0);
   (void)::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address);

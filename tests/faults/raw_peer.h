@@ -70,6 +70,11 @@ class RawPeer {
   std::unique_ptr<Impl> impl_;
 };
 
+// A TCP connection that says nothing; the caller closes it.
+int connect_silently(std::uint16_t port);
+// Whether the other side closes it within that time.
+bool closed_within(int socket, int milliseconds);
+
 // A listening socket on loopback at a free port.
 class RawListener {
  public:
