@@ -116,7 +116,7 @@ void AgreementRegister::propose(Agreement terms, Reply reply) {
   SignedAgreement wire;
   wire.agreement = canonical_bytes(terms);
   wire.provider_signature =
-      parts_.agreement_key.sign(security::kAgreementContext, wire.agreement);
+      parts_.agreement_key.sign(security::contexts::kAgreement, wire.agreement);
   AgreementEntry entry;
   entry.id = agreement_id_of(wire.agreement);
   entry.value = std::move(terms);
@@ -139,7 +139,7 @@ void AgreementRegister::sign(const AgreementId& id, Reply reply) {
   auto wire = signed_agreement_from_bytes(entry->signed_bytes);
   if (!wire) return reply(std::move(wire).error());
   wire->consumer_signature =
-      parts_.agreement_key.sign(security::kAgreementContext, wire->agreement);
+      parts_.agreement_key.sign(security::contexts::kAgreement, wire->agreement);
   AgreementEntry next = *entry;
   next.signed_bytes = to_wire_bytes(*wire);
   next.state = AgreementState::agreed;

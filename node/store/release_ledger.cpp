@@ -53,14 +53,9 @@ std::vector<BlockAmount> left_in(Database& database, const ReleaseInquiry& inqui
   const std::string partner = inquiry.partner.hex();
   const auto site = account_of(database, inquiry, kSiteScope, inquiry.site_cap);
   const auto quota = account_of(database, inquiry, partner, inquiry.partner_quota);
-  std::vector<BlockAmount> left;
-  const auto remaining = [](const security::Account& account, std::size_t i) {
-    const std::uint64_t spent = account.spent[i].rho.units;
-    return spent >= account.cap.units ? 0 : account.cap.units - spent;
-  };
-  for (std::size_t i = 0; i < inquiry.charges.size(); ++i) {
-    left.push_back({inquiry.charges[i].start, {std::min(remaining(site, i), remaining(quota, i))}});
-  }
+  std::vector<BlockAmount> left = security::left_of(site);
+  const std::vector<BlockAmount> own = security::left_of(quota);
+  for (std::size_t i = 0; i < left.size(); ++i) left[i].rho = std::min(left[i].rho, own[i].rho);
   return left;
 }
 
