@@ -2,7 +2,8 @@
 //
 // The signed bytes are the canonical Cap'n Proto form of wire::Charter (schemas/wire/identity.capnp);
 // whoever verifies does so over the bytes as received. Conversions are total: bytes that are not a
-// well-formed charter are refused (charter_invalid) with what is wrong. Whether a charter is *valid*
+// well-formed charter, or that hold anything this version does not know, are refused
+// (charter_invalid) with what is wrong; a key with an unknown purpose is carried along. Whether a charter is *valid*
 // (signatures, chain, expiry) is security/identity's business.
 #pragma once
 
@@ -35,7 +36,7 @@ struct Charter {
   Instant issued;
   Instant expires;
 
-  // The first key with this purpose; charters from from_wire have at least one of each.
+  // The first key with this purpose; charters from charter_from_bytes have at least one of each.
   const PublicKey* key_for(KeyPurpose purpose) const;
   bool operator==(const Charter&) const = default;
 };

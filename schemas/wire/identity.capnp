@@ -1,6 +1,7 @@
 @0x9210f73a05948daa;
 # Who an organisation is. Signed bytes are canonical (capnp::canonicalize) and verified as received.
-# Evolution: add fields at the end, never reuse an ordinal; an unknown purpose is ignored, a missing one refuses.
+# Evolution: add fields at the end, never reuse an ordinal; an unknown purpose is carried along, a missing one refuses.
+# A field that the reader's version does not know refuses, in every signed value: one value, one encoding.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("entente::wire");

@@ -1,0 +1,240 @@
+#include <capnp/schema.h>
+
+#include <cmath>
+#include <set>
+
+#include "schemas/base/hash.h"
+#include "schemas/export_view_wire.h"
+#include "schemas/rules.h"
+#include "schemas/wire/question.capnp.h"
+
+namespace entente {
+namespace {
+
+constexpr rules::Refuse kRefuse{ErrorCode::agreement_invalid, "export"};
+constexpr std::uint64_t kDeltaOne = std::uint64_t{1} << 60;
+
+template <class Wire>
+std::string_view name_of(std::size_t index) {
+  const auto names = capnp::Schema::from<Wire>().getEnumerants();
+  ENTENTE_CHECK(index < names.size());
+  const auto name = names[static_cast<unsigned>(index)].getProto().getName();
+  return {name.begin(), name.size()};
+}
+
+template <class Wire, class Enum>
+std::optional<Enum> from_name(std::string_view name) {
+  const auto count = capnp::Schema::from<Wire>().getEnumerants().size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (name_of<Wire>(i) == name) return static_cast<Enum>(i);
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<ReducerBounds>> read_bounds(wire::Measure::Reader in) {
+  std::vector<ReducerBounds> out;
+  std::set<Reducer> seen;
+  const auto bounds = in.getBounds();
+  if (bounds.size() == 0 || bounds.size() > 8) {
+    return kRefuse("bounds", "must name 1 to 8 reducers");
+  }
+  for (const auto item : bounds) {
+    const auto reducer = reducer_from_wire(string_from(item.getReducer()));
+    if (!reducer) return kRefuse("reducer", "is not one this version knows");
+    if (!seen.insert(*reducer).second) return kRefuse("bounds", "names one reducer twice");
+    const double lower = item.getLower(), upper = item.getUpper();
+    if (!std::isfinite(lower) || !std::isfinite(upper) || !(lower < upper)) {
+      return kRefuse("bounds", "must be finite, the lower below the upper");
+    }
+    out.push_back({*reducer, lower, upper});
+  }
+  return out;
+}
+
+Outcome read_measures(wire::ExportView::Reader in, ExportView& out) {
+  const auto measures = in.getMeasures();
+  if (measures.size() == 0 || measures.size() > limits::kMeasures) {
+    return kRefuse("measures", "must hold 1 to 256 signals");
+  }
+  std::set<std::string> seen;
+  for (const auto item : measures) {
+    Measure measure;
+    measure.signal = string_from(item.getSignal());
+    if (!rules::is_property_name(measure.signal)) return kRefuse("signal", "is no signal's name");
+    if (!seen.insert(measure.signal).second) return kRefuse("measures", "names one signal twice");
+    measure.unit = string_from(item.getUnit());
+    if (!rules::is_clean_text(measure.unit, limits::kLabelBytes)) {
+      return kRefuse("unit", "must be clean UTF-8 of at most 255 bytes");
+    }
+    const auto reducer = reducer_from_wire(string_from(item.getDefaultReducer()));
+    if (!reducer) return kRefuse("defaultReducer", "is not one this version knows");
+    measure.default_reducer = *reducer;
+    auto bounds = read_bounds(item);
+    if (!bounds) return std::move(bounds).error();
+    measure.bounds = *std::move(bounds);
+    out.measures.push_back(std::move(measure));
+  }
+  return {};
+}
+
+Outcome read_keys(wire::ExportView::Reader in, ExportView& out) {
+  const auto keys = in.getKeys();
+  if (keys.size() > limits::kExportKeys) return kRefuse("keys", "holds more than 8 keys");
+  std::set<std::string> seen;
+  for (const auto raw : keys) {
+    std::string key = string_from(raw);
+    if (!rules::is_property_name(key)) return kRefuse("keys", "must hold names of properties");
+    if (!seen.insert(key).second) return kRefuse("keys", "names one key twice");
+    out.keys.push_back(std::move(key));
+  }
+  return {};
+}
+
+Outcome read_cells(wire::ExportView::Reader in, ExportView& out) {
+  const auto cells = in.getCells();
+  if (cells.size() == 0 || cells.size() > limits::kCells) {
+    return kRefuse("cells", "must hold 1 to 4096 cells");
+  }
+  std::set<std::vector<std::string>> seen;
+  std::uint64_t units = 0;
+  for (const auto item : cells) {
+    PublicCell cell{{}, item.getUnits()};
+    const auto values = item.getValues();
+    if (values.size() != out.keys.size()) return kRefuse("cells", "must have one value per key");
+    for (const auto raw : values) {
+      std::string value = string_from(raw);
+      if (!rules::is_label(value, limits::kLabelBytes)) {
+        return kRefuse("cells", "must hold clean UTF-8 of 1 to 255 bytes");
+      }
+      cell.values.push_back(std::move(value));
+    }
+    if (!seen.insert(cell.values).second) return kRefuse("cells", "names one cell twice");
+    units += cell.units;
+    out.cells.push_back(std::move(cell));
+  }
+  if (units > UINT32_MAX) return kRefuse("cells", "declares more units than fit 32 bits");
+  return {};
+}
+
+Outcome read_times(wire::ExportView::Reader in, ExportView& out) {
+  out.zone = string_from(in.getZone());
+  if (!rules::is_zone_name(out.zone)) return kRefuse("zone", "is no name of a time zone");
+  out.block = {in.getBlockNs()};
+  out.tick = {in.getTickNs()};
+  out.lateness = {in.getLatenessNs()};
+  if (out.block.ns < 0) return kRefuse("block", "must not be negative");
+  if (out.tick.ns <= 0) return kRefuse("tick", "must be positive");
+  if (out.lateness.ns < 0) return kRefuse("lateness", "must not be negative");
+  const bool fits = out.block.ns == 0 || out.block.ns % out.tick.ns == 0 ||
+                    out.tick.ns % out.block.ns == 0;
+  if (!fits) return kRefuse("tick", "must divide the block or be a multiple of it");
+  return {};
+}
+
+}  // namespace
+
+std::string_view wire_name(Reducer reducer) {
+  return name_of<wire::Reducer>(static_cast<std::size_t>(reducer));
+}
+std::string_view wire_name(Aggregate aggregate) {
+  return name_of<wire::Aggregate>(static_cast<std::size_t>(aggregate));
+}
+std::optional<Reducer> reducer_from_wire(std::string_view name) {
+  return from_name<wire::Reducer, Reducer>(name);
+}
+std::optional<Aggregate> aggregate_from_wire(std::string_view name) {
+  return from_name<wire::Aggregate, Aggregate>(name);
+}
+
+void write_texts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder out) {
+  for (unsigned i = 0; i < out.size(); ++i) out.set(i, texts[i]);
+}
+
+Result<ExportView> read_export(wire::ExportView::Reader in) {
+  ExportView out;
+  out.name = string_from(in.getName());
+  if (!is_local_id(out.name)) return kRefuse("name", "is no local id");
+  out.site = string_from(in.getSite());
+  if (!is_local_id(out.site)) return kRefuse("site", "is no local id");
+  out.domain = string_from(in.getDomain());
+  if (!is_local_id(out.domain)) return kRefuse("domain", "is no local id");
+  out.type = string_from(in.getType());
+  if (!rules::is_label(out.type, limits::kTextBytes)) return kRefuse("type", "is no DTMI");
+  if (auto done = read_keys(in, out); !done) return std::move(done).error();
+  if (auto done = read_cells(in, out); !done) return std::move(done).error();
+  if (auto done = read_measures(in, out); !done) return std::move(done).error();
+  if (auto done = read_times(in, out); !done) return std::move(done).error();
+  out.rho_cap = {in.getRhoCap()};
+  out.delta = {in.getDeltaUnits()};
+  if (out.delta.units >= kDeltaOne) return kRefuse("delta", "must be below 1");
+  out.unit = string_from(in.getUnit());
+  if (!rules::is_property_name(out.unit)) return kRefuse("unit", "is no property's name");
+  return out;
+}
+
+void write_export(const ExportView& view, wire::ExportView::Builder out) {
+  out.setName(view.name);
+  out.setSite(view.site);
+  out.setDomain(view.domain);
+  out.setType(view.type);
+  write_texts(view.keys, out.initKeys(static_cast<unsigned>(view.keys.size())));
+  auto cells = out.initCells(static_cast<unsigned>(view.cells.size()));
+  for (unsigned i = 0; i < cells.size(); ++i) {
+    const PublicCell& cell = view.cells[i];
+    write_texts(cell.values, cells[i].initValues(static_cast<unsigned>(cell.values.size())));
+    cells[i].setUnits(cell.units);
+  }
+  auto measures = out.initMeasures(static_cast<unsigned>(view.measures.size()));
+  for (unsigned i = 0; i < measures.size(); ++i) {
+    const Measure& measure = view.measures[i];
+    measures[i].setSignal(measure.signal);
+    measures[i].setUnit(measure.unit);
+    measures[i].setDefaultReducer(std::string(wire_name(measure.default_reducer)));
+    auto bounds = measures[i].initBounds(static_cast<unsigned>(measure.bounds.size()));
+    for (unsigned j = 0; j < bounds.size(); ++j) {
+      bounds[j].setReducer(std::string(wire_name(measure.bounds[j].reducer)));
+      bounds[j].setLower(measure.bounds[j].lower);
+      bounds[j].setUpper(measure.bounds[j].upper);
+    }
+  }
+  out.setZone(view.zone);
+  out.setBlockNs(view.block.ns);
+  out.setTickNs(view.tick.ns);
+  out.setLatenessNs(view.lateness.ns);
+  out.setRhoCap(view.rho_cap.units);
+  out.setDeltaUnits(view.delta.units);
+  out.setUnit(view.unit);
+}
+
+Bytes canonical_bytes(const ExportView& view) {
+  capnp::MallocMessageBuilder message;
+  auto out = message.initRoot<wire::ExportView>();
+  write_export(view, out);
+  return canonicalize(out.asReader());
+}
+
+Hash256 export_hash(const ExportView& view) {
+  return hash("entente export v1", canonical_bytes(view));
+}
+
+const ReducerBounds* Measure::bounds_for(Reducer reducer) const {
+  for (const ReducerBounds& candidate : bounds) {
+    if (candidate.reducer == reducer) return &candidate;
+  }
+  return nullptr;
+}
+
+const Measure* ExportView::measure(std::string_view signal) const {
+  for (const Measure& candidate : measures) {
+    if (candidate.signal == signal) return &candidate;
+  }
+  return nullptr;
+}
+
+std::uint32_t ExportView::declared_units() const {
+  std::uint64_t sum = 0;
+  for (const PublicCell& cell : cells) sum += cell.units;
+  return sum > UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(sum);
+}
+
+}  // namespace entente

@@ -1,0 +1,293 @@
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <limits>
+
+#include "schemas/base/limits.h"
+#include "tests/unit/schemas/random_values.h"
+
+using namespace entente;
+
+namespace {
+
+// What holds for every conversion: values survive, equal values have equal bytes, and damage is
+// either refused with `code` or read as another value.
+template <class Value, class Draw, class Decode>
+void check_conversion(ErrorCode code, Draw draw, Decode decode) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    SeededRandom random(seed);
+    const Value value = draw(random);
+    const Bytes bytes = canonical_bytes(value);
+    const auto back = decode(bytes);
+    if (!back) FAIL(back.error().text());
+    CHECK(*back == value);
+    CHECK(canonical_bytes(*back) == bytes);
+  }
+  SeededRandom random(4711);
+  const Value value = draw(random);
+  const Bytes good = canonical_bytes(value);
+  int refused = 0, read_as_another = 0;
+  test::for_each_damage(good, [&](const Bytes& bad) {
+    const auto result = decode(bad);
+    if (result) {
+      CHECK_FALSE(*result == value);
+      ++read_as_another;
+    } else {
+      CHECK(result.error().code == code);
+      ++refused;
+    }
+  });
+  CHECK(refused > 0);
+  CHECK(read_as_another > 0);
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    CHECK_FALSE(decode(ByteView(good).first(size)));
+  }
+  Bytes padded = good;
+  padded.resize(good.size() + 8);
+  CHECK_FALSE(decode(padded));
+  SeededRandom noise(17);
+  for (int round = 0; round < 2000; ++round) {
+    CAPTURE(round);
+    Bytes garbage = test::random_bytes(noise, 0, 40);
+    garbage.resize(garbage.size() * 8);
+    const auto result = decode(garbage);
+    if (!result) CHECK(result.error().code == code);
+  }
+}
+
+// Changes one field of a good value and expects a refusal that names it.
+template <class Value, class Decode>
+void check_rules(const Value& good, Decode decode,
+                 std::initializer_list<std::pair<const char*, std::function<void(Value&)>>> cases) {
+  REQUIRE(decode(canonical_bytes(good)));
+  for (const auto& [field, spoil] : cases) {
+    CAPTURE(std::string(field));
+    Value bad = good;
+    spoil(bad);
+    const auto result = decode(canonical_bytes(bad));
+    REQUIRE_FALSE(result);
+    CAPTURE(result.error().what);
+    CHECK(result.error().what.find(std::string("'") + field + "'") != std::string::npos);
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("schemas/conversions") {
+  TEST_CASE("charters survive the wire and damage never passes for the same charter") {
+    check_conversion<Charter>(ErrorCode::charter_invalid, test::random_charter, charter_from_bytes);
+  }
+  TEST_CASE("agreements survive the wire and damage never passes for the same agreement") {
+    check_conversion<Agreement>(ErrorCode::agreement_invalid, test::random_agreement,
+                                agreement_from_bytes);
+  }
+  TEST_CASE("envelopes survive the wire and damage never passes for the same envelope") {
+    check_conversion<Envelope>(ErrorCode::invalid_argument, test::random_envelope,
+                               envelope_from_bytes);
+  }
+  TEST_CASE("releases survive the wire and damage never passes for the same release") {
+    check_conversion<Release>(ErrorCode::invalid_argument, test::random_release,
+                              release_from_bytes);
+  }
+  TEST_CASE("answers survive the wire and damage never passes for the same answer") {
+    check_conversion<Answer>(ErrorCode::invalid_argument, test::random_answer, answer_from_bytes);
+  }
+
+  TEST_CASE("a charter that breaks a rule is refused with the field's name") {
+    SeededRandom random(1);
+    Charter good = test::random_charter(random);
+    good.version = 2;
+    good.previous = random.id<Hash256>();
+    check_rules<Charter>(
+        good, charter_from_bytes,
+        {{"name", [](Charter& c) { c.name = "Not A Name"; }},
+         {"title", [](Charter& c) { c.title = "two\nlines"; }},
+         {"title", [](Charter& c) { c.title = "\xC3\x28"; }},
+         {"title", [](Charter& c) { c.title = "\xE2\x80\xAE" "evil"; }},
+         {"version", [](Charter& c) { c.version = 0; }},
+         {"previous", [](Charter& c) { c.version = 1; }},
+         {"previous", [](Charter& c) { c.previous.reset(); }},
+         {"rootKeys", [](Charter& c) { c.root_keys.clear(); }},
+         {"rootKeys", [](Charter& c) { c.root_keys.push_back(c.root_keys.front()); }},
+         {"rootKeys", [](Charter& c) { c.root_keys.resize(17); }},
+         {"threshold", [](Charter& c) { c.threshold = 0; }},
+         {"threshold", [](Charter& c) { c.threshold = 200; }},
+         {"keys", [](Charter& c) { c.keys.clear(); }},
+         {"keys", [](Charter& c) { c.keys[1].key = c.keys[0].key; }},
+         {"keys", [](Charter& c) { c.keys[0].key = c.root_keys[0]; }},
+         {"revokedKeys", [](Charter& c) { c.revoked_keys.resize(1025); }},
+         {"expires", [](Charter& c) { c.expires = c.issued; }}});
+  }
+
+  TEST_CASE("a charter without a key for one purpose is refused, whichever purpose it is") {
+    SeededRandom random(5);
+    const Charter good = test::random_charter(random);
+    for (int purpose = 0; purpose < 5; ++purpose) {
+      CAPTURE(purpose);
+      Charter bad = good;
+      std::erase_if(bad.keys, [&](const PurposeKey& key) {
+        return key.purpose == static_cast<KeyPurpose>(purpose);
+      });
+      CHECK_FALSE(charter_from_bytes(canonical_bytes(bad)));
+    }
+  }
+
+  TEST_CASE("a key with a purpose of a newer version is carried along and used for nothing") {
+    SeededRandom random(6);
+    Charter charter = test::random_charter(random);
+    const Charter known = charter;
+    charter.keys.push_back({static_cast<KeyPurpose>(900), random.id<PublicKey>()});
+    const auto read = charter_from_bytes(canonical_bytes(charter));
+    REQUIRE(read);
+    CHECK(*read == charter);
+    for (int purpose = 0; purpose < 5; ++purpose) {
+      const auto known_purpose = static_cast<KeyPurpose>(purpose);
+      CHECK(*read->key_for(known_purpose) == *known.key_for(known_purpose));
+    }
+  }
+
+  TEST_CASE("an agreement that breaks a rule is refused with the field's name") {
+    SeededRandom random(2);
+    Agreement good = test::random_agreement(random);
+    good.exports = {test::random_export(random, "air")};
+    ExportView& view = good.exports[0];
+    view.keys = {"state", "county"};
+    view.cells = {{{"WA", "King"}, 5}, {{"WA", "Pierce"}, 6}};
+    view.block = days(1), view.tick = hours(1);
+    check_rules<Agreement>(
+        good, agreement_from_bytes,
+        {{"provider", [](Agreement& a) { a.provider = {}; }},
+         {"consumer", [](Agreement& a) { a.consumer = {}; }},
+         {"consumer", [](Agreement& a) { a.consumer = a.provider; }},
+         {"name", [](Agreement& a) { a.name = ""; }},
+         {"exports", [](Agreement& a) { a.exports.clear(); }},
+         {"exports", [](Agreement& a) { a.exports.push_back(a.exports[0]); }},
+         {"purposes", [](Agreement& a) { a.purposes = {"x", "x"}; }},
+         {"onward", [](Agreement& a) { a.onward = {""}; }},
+         {"aggregates", [](Agreement& a) { a.aggregates = {Aggregate::sum, Aggregate::sum}; }},
+         {"minUnits", [](Agreement& a) { a.min_units = 0; }},
+         {"minSites", [](Agreement& a) { a.min_sites = 0; }},
+         {"expires", [](Agreement& a) { a.expires = a.issued; }},
+         {"tests", [](Agreement& a) { a.tests = {{true, ""}}; }},
+         {"size", [](Agreement& a) { a.tests.assign(12, {true, std::string(16'000, 'x')}); }}});
+    const auto first = [](auto change) {
+      return [change](Agreement& a) { change(a.exports[0]); };
+    };
+    check_rules<Agreement>(
+        good, agreement_from_bytes,
+        {{"name", first([](ExportView& v) { v.name = "-"; })},
+         {"site", first([](ExportView& v) { v.site = "a b"; })},
+         {"domain", first([](ExportView& v) { v.domain = ""; })},
+         {"type", first([](ExportView& v) { v.type = ""; })},
+         {"keys", first([](ExportView& v) { v.keys = {"state", "state"}; })},
+         {"cells", first([](ExportView& v) { v.cells[0].values.pop_back(); })},
+         {"cells", first([](ExportView& v) { v.cells[1] = v.cells[0]; })},
+         {"cells", first([](ExportView& v) { v.cells.clear(); })},
+         {"cells", first([](ExportView& v) { v.cells[0].units = v.cells[1].units = UINT32_MAX; })},
+         {"cells", first([](ExportView& v) { v.keys.clear(); })},
+         {"measures", first([](ExportView& v) { v.measures.clear(); })},
+         {"measures", first([](ExportView& v) { v.measures.push_back(v.measures[0]); })},
+         {"signal", first([](ExportView& v) { v.measures[0].signal = "2x"; })},
+         {"bounds", first([](ExportView& v) { v.measures[0].bounds[0].upper = -1e9; })},
+         {"bounds", first([](ExportView& v) {
+            v.measures[0].bounds[0].upper = std::numeric_limits<double>::infinity();
+          })},
+         {"bounds", first([](ExportView& v) {
+            v.measures[0].bounds[0].lower = std::numeric_limits<double>::quiet_NaN();
+          })},
+         {"bounds", first([](ExportView& v) { v.measures[0].bounds.clear(); })},
+         {"zone", first([](ExportView& v) { v.zone = "../etc"; })},
+         {"block", first([](ExportView& v) { v.block = days(-1); })},
+         {"tick", first([](ExportView& v) { v.tick = hours(5); })},
+         {"tick", first([](ExportView& v) { v.tick = {}; })},
+         {"lateness", first([](ExportView& v) { v.lateness = hours(-1); })},
+         {"delta", first([](ExportView& v) { v.delta = {std::uint64_t{1} << 60}; })},
+         {"unit", first([](ExportView& v) { v.unit = ""; })}});
+  }
+
+  TEST_CASE("an envelope that breaks a rule is refused with the field's name") {
+    SeededRandom random(3);
+    check_rules<Envelope>(
+        test::random_envelope(random), envelope_from_bytes,
+        {{"origin", [](Envelope& e) { e.origin = {}; }},
+         {"audience", [](Envelope& e) { e.audience = {}; }},
+         {"audienceSite", [](Envelope& e) { e.audience_site = "A"; }},
+         {"queryId", [](Envelope& e) { e.query_id = {}; }},
+         {"deadline", [](Envelope& e) { e.deadline = e.issued; }},
+         {"deadline", [](Envelope& e) { e.deadline = e.issued + seconds(121); }},
+         {"deadline",
+          [](Envelope& e) {
+            e.issued = {std::numeric_limits<std::int64_t>::min()};
+            e.deadline = {std::numeric_limits<std::int64_t>::max()};
+          }},
+         {"agreement", [](Envelope& e) { e.agreement = {}; }},
+         {"purpose", [](Envelope& e) { e.purpose = "a\x01" "b"; }},
+         {"purpose", [](Envelope& e) { e.purpose = std::string(5000, 'x'); }},
+         {"sealKey", [](Envelope& e) { e.seal_key = {}; }},
+         {"question", [](Envelope& e) { e.question.clear(); }},
+         {"size", [](Envelope& e) { e.question.resize(limits::kEnvelopeBytes); }}});
+  }
+
+  TEST_CASE("a release or answer that breaks a rule is refused with the field's name") {
+    SeededRandom random(4);
+    Release good = test::random_release(random);
+    good.charges = {{{1}, {2}}, {{3}, {4}}};
+    good.statistics = {{-3, 9}, {0, 1}};
+    good.cells = {{0, 0, {1, 2}}, {0, 1, {-3, 4}}};
+    check_rules<Release>(
+        good, release_from_bytes,
+        {{"site", [](Release& r) { r.site = ""; }},
+         {"domain", [](Release& r) { r.domain = "A"; }},
+         {"unit", [](Release& r) { r.unit = ""; }},
+         {"charges", [](Release& r) { std::swap(r.charges[0], r.charges[1]); }},
+         {"charges", [](Release& r) { r.charges[1].start = r.charges[0].start; }},
+         {"statistics", [](Release& r) { r.statistics.clear(); }},
+         {"statistics", [](Release& r) { r.statistics[0].exponent = 961; }},
+         {"cells", [](Release& r) { r.cells[0].mantissas.pop_back(); }},
+         {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
+         {"cells", [](Release& r) { r.cells[1].tick = 0; }}});
+    Answer answer = test::random_answer(random);
+    answer.caps = {{{1}, {2}}, {{3}, {4}}};
+    check_rules<Answer>(answer, answer_from_bytes,
+                        {{"release", [](Answer& a) { a.release.clear(); }},
+                         {"caps", [](Answer& a) { std::swap(a.caps[0], a.caps[1]); }},
+                         {"size", [](Answer& a) { a.release.resize(limits::kAnswerBytes); }}});
+  }
+
+  TEST_CASE("signed wrappers survive the wire and refuse wrong lengths") {
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      SignedCharter charter{canonical_bytes(test::random_charter(random)), {}};
+      for (auto n = random.below(4); n > 0; --n) {
+        charter.signatures.push_back({random.id<PublicKey>(), random.id<Signature>()});
+      }
+      CHECK(*signed_charter_from_bytes(to_wire_bytes(charter)) == charter);
+      SignedAgreement agreement{test::random_bytes(random, 1, 99), random.id<Signature>(), {}};
+      if (random.below(2) == 0) agreement.consumer_signature = random.id<Signature>();
+      CHECK(*signed_agreement_from_bytes(to_wire_bytes(agreement)) == agreement);
+      const Signed body{test::random_bytes(random, 1, 99), random.id<Signature>()};
+      CHECK(*signed_from_bytes(to_wire_bytes(body)) == body);
+    }
+    CHECK_FALSE(signed_from_bytes(to_wire_bytes(Signed{})));
+    CHECK_FALSE(signed_charter_from_bytes(to_wire_bytes(SignedCharter{})));
+    CHECK_FALSE(signed_agreement_from_bytes(to_wire_bytes(SignedAgreement{})));
+    SignedCharter crowded{{1}, std::vector<KeySignature>(33)};
+    CHECK_FALSE(signed_charter_from_bytes(to_wire_bytes(crowded)));
+    for (auto decode : {+[](ByteView b) { return signed_from_bytes(b).has_value(); },
+                        +[](ByteView b) { return signed_charter_from_bytes(b).has_value(); },
+                        +[](ByteView b) { return signed_agreement_from_bytes(b).has_value(); }}) {
+      CHECK_FALSE(decode(Bytes(1'000'000)));
+      CHECK_FALSE(decode(Bytes{}));
+    }
+  }
+
+  TEST_CASE("the same bytes hash differently in every role") {
+    const Bytes bytes = to_bytes("the same bytes");
+    const std::set<Bytes> hashes = {
+        to_bytes(org_id_of(bytes).view()), to_bytes(charter_hash(bytes).view()),
+        to_bytes(agreement_id_of(bytes).view()), to_bytes(envelope_hash(bytes).view())};
+    CHECK(hashes.size() == 4);
+  }
+}
