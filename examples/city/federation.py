@@ -1,0 +1,280 @@
+"""Three states and a regional authority answer one question about the smoke of August 2015.
+
+Starts four `entente` nodes as processes on the loopback address, links them by real invitations,
+has agreements signed, loads each state's own readings at that state, and asks at the authority.
+Only the command line of the product is used; run it through examples/run city.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENTENTE = os.environ["ENTENTE_BIN"]
+STATES = {"washington": ("WA", "Washington State"), "oregon": ("OR", "State of Oregon"),
+          "idaho": ("ID", "State of Idaho")}
+TITLES = {**{name: title for name, (_, title) in STATES.items()},
+          "airshed": "Northwest airshed authority"}
+WORST, ORDINARY = "'2015-08-23' .. '2015-08-24'", "'2015-08-10' .. '2015-08-11'"
+WITH = "WITH (epsilon = 4, purpose = 'planning')"
+
+
+class Failed(Exception):
+    """A command did not do what the example needs; its own words say why."""
+
+
+class Node:
+    """One organisation's node: its folder, its process, its command line."""
+
+    def __init__(self, name, root):
+        self.name = name
+        self.home = root / name
+        self.process = None
+        self.log = root / f"{name}.log"
+
+    def run(self, *arguments, check=True):
+        """Runs one command and returns (exit code, its JSON, its words)."""
+        command = [ENTENTE, "--home", str(self.home), "-o", "json", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise Failed(f"{self.name}: entente {' '.join(arguments)}\n{done.stderr}{done.stdout}")
+        value = json.loads(done.stdout) if done.stdout.strip() else None
+        return done.returncode, value, done.stderr
+
+    def json(self, *arguments):
+        return self.run(*arguments)[1]
+
+    def init(self):
+        self.json("init", "--organisation", self.name, "--title", TITLES[self.name], "--http-port", "0",
+                  "--federation-port", "0", "--enrolment-port", "0")
+        provision = self.home / "provision.d"
+        provision.mkdir(exist_ok=True)
+        for file in ("exports.toml", "system.toml"):
+            if (HERE / self.name / file).exists():
+                shutil.copy(HERE / self.name / file, provision / file)
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([ENTENTE, "--home", str(self.home), "serve"],
+                                            stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.process.stdout.readline()
+        if not line.startswith("ready"):
+            raise Failed(f"{self.name} did not start; its log:\n{self.log.read_text()[-2000:]}")
+
+    def stop(self):
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def until(what, ready, seconds=20):
+    """Waits until `ready()` gives something true, and returns it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = ready()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise Failed(f"gave up waiting until {what}")
+
+
+def link(authority, state):
+    token = authority.json("link", "invite", state.name)["token"]
+    words = state.json("link", "accept", token)["words"]
+    theirs = until("the authority sees the enrolment", lambda: next(
+        (item["words"] for item in authority.json("link", "list")["items"]
+         if item["organisation"]["name"] == state.name and item["state"] == "pending"), None))
+    if words != theirs:
+        raise Failed(f"the eight words differ: {words} / {theirs}")
+    state.json("link", "confirm", "airshed", "--words", words)
+    authority.json("link", "confirm", state.name, "--words", words)
+    for node, partner in ((state, "airshed"), (authority, state.name)):
+        until(f"{node.name} sees {partner} connected", lambda: any(
+            item["organisation"]["name"] == partner and item["state"] == "active"
+            and item["round_trip_ms"] is not None for item in node.json("link", "list")["items"]))
+    say(f"  {state.name:<11} linked to airshed   words: {words}")
+
+
+def load(state):
+    state.json("type", "apply", str(HERE / "air-monitor.json"))
+    state.json("twin", "apply", str(HERE / state.name / "monitors.toml"))
+    done = state.json("ingest", str(HERE / state.name / "pm25.csv"), "--map",
+                      str(HERE / state.name / "readings.map.toml"))
+    twins = len(state.json("twin", "list", "--limit", "1000")["items"])
+    say(f"  {state.name:<11} {twins} monitors, {done['accepted']:,} readings, all of them kept at home")
+
+
+def agree(authority, state):
+    proposed = state.json("agreement", "propose", str(HERE / state.name / "agreement.toml"))
+    identity = proposed["id"]
+    until("the proposal arrives", lambda: any(
+        item["id"] == identity for item in authority.json("agreement", "list")["items"]))
+    authority.json("agreement", "sign", identity)
+    for node in (authority, state):
+        until("the agreement is active", lambda: any(
+            item["id"] == identity and item["state"] == "active"
+            for item in node.json("agreement", "list")["items"]))
+    say(f"  {state.name:<11} agreement smoke-2015 signed by both: count, share, sum, mean; at least 10 "
+        "monitors; epsilon 8 a day")
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def show(value, digits=1):
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def exact_rows(states, question):
+    """What only the demonstration can know: each state's own exact answer."""
+    rows = {}
+    for state in states.values():
+        answer = state.json("ask", question.replace("FROM smoke", "FROM air"))
+        for row in answer["rows"]:
+            if not row.get("total"):
+                rows[tuple(row["group"])] = row["values"][0]["value"]
+    return rows
+
+
+def exact_total(states, question, label):
+    """The exact figure over all three states, by counting or by weighting with the counts."""
+    rows = exact_rows(states, question)
+    if not label.startswith("mean"):
+        return sum(rows.values())
+    counted = exact_rows(states, question.replace("mean(pm25)", "count(pm25 >= 0)"))
+    return sum(rows[key] * counted[key] for key in rows) / sum(counted.values())
+
+
+def ask(authority, states, title, question):
+    say(f"\n{title}\n  {question}")
+    code, answer, words = authority.run("ask", question, check=False)
+    if code not in (0, 6) or answer is None or not answer.get("rows"):
+        say("  refused:", " ".join(words.split()))
+        return code, answer
+    exact = exact_rows(states, question)
+    label = answer["items"][0]["label"]
+    say(f"    {'state':<7}{label:>22}{'95 % range':>20}{'exact (demo only)':>20}")
+    for row in answer["rows"]:
+        value = row["values"][0]
+        total = row.get("total", False)
+        name = "all" if total else row["group"][0]
+        known = exact_total(states, question, label) if total and code == 0 else exact.get(tuple(row["group"]))
+        if value is None:
+            say(f"    {name:<7}{'nobody answered':>22}")
+            continue
+        span = f"{show(value['lower'])} to {show(value['upper'])}"
+        say(f"    {name:<7}{show(value['value']):>22}{span:>20}{show(known):>20}")
+    for member in answer["coverage"]:
+        if member["state"] == "answered":
+            cost = "free, an earlier release" if member["reused"] and not member["charged"]["epsilon"] \
+                else f"epsilon {member['charged']['epsilon']:.2f}"
+            say(f"    {member['organisation']:<11} answered; charged {cost}; left that day: "
+                f"{member['left']['percent']:.0f} % (epsilon {member['left']['epsilon']:.2f})")
+        else:
+            say(f"    {member['organisation']:<11} {member['state']}: {member.get('reason', '')}")
+    return code, answer
+
+
+def figures(answer):
+    return [(row["group"], row["values"]) for row in answer["rows"]]
+
+
+def questions(authority, states, started):
+    by_state = f"GROUP BY state OVER {WORST} {WITH}"
+    ask(authority, states, "The worst day: how many monitors had a daily mean above 55.5 ug/m3?",
+        f"SELECT count(pm25 > 55.5) FROM smoke {by_state}")
+    say(f"\nFirst answer {time.monotonic() - started:.1f} s after the nodes were started.")
+    mean = f"SELECT mean(pm25) FROM smoke {by_state}"
+    _, first = ask(authority, states, "The worst day: mean PM2.5 by state, and over all", mean)
+    ask(authority, states, "An ordinary day: the same",
+        f"SELECT mean(pm25) FROM smoke GROUP BY state OVER {ORDINARY} {WITH}")
+    _, again = ask(authority, states, "The worst day again: the same figures, free", mean)
+    if figures(first) != figures(again):
+        raise Failed("a repeated question gave other figures")
+    code, _ = ask(authority, states, "Too small a group (King county has 8 monitors) is refused",
+                  f"SELECT mean(pm25) FROM smoke WHERE county = 'King' OVER {WORST} {WITH}")
+    if code != 4:
+        raise Failed(f"a group below the minimum ended with {code}")
+    ask(authority, states, "A third new question about that day still fits",
+        f"SELECT share(pm25 > 35.4) FROM smoke {by_state}")
+    code, _ = ask(authority, states, "A fourth does not: the day's budget is spent",
+                  f"SELECT sum(pm25) FROM smoke {by_state}")
+    if code != 5:
+        raise Failed(f"a question beyond the budget ended with {code}")
+    states["oregon"].stop()
+    code, _ = ask(authority, states, "Oregon's node is stopped: the others answer, Oregon is named",
+                  f"SELECT count(pm25 > 35.4) FROM smoke GROUP BY state OVER {ORDINARY} {WITH}")
+    if code != 6:
+        raise Failed(f"a partial answer ended with {code}")
+    states["oregon"].start()
+
+
+def federation(root, once):
+    started = time.monotonic()
+    nodes = {name: Node(name, root) for name in (*STATES, "airshed")}
+    authority = nodes["airshed"]
+    states = {name: nodes[name] for name in STATES}
+    try:
+        say(f"Entente: four organisations, four processes, under {root}")
+        for node in nodes.values():
+            node.init()
+            node.start()
+        for state in states.values():
+            link(authority, state)
+        for state in states.values():
+            load(state)
+        for state in states.values():
+            agree(authority, state)
+        questions(authority, states, started)
+        say("\nAll answers came with protected figures only; no reading left its state.")
+        if once:
+            return 0
+        say("\nThe federation stays up until Ctrl-C. Try, in another terminal:\n"
+            f"  {ENTENTE} --home {authority.home} ask \"SELECT mean(pm25) FROM smoke GROUP BY state "
+            "OVER '2015-08-24' .. '2015-08-25' WITH (epsilon = 2, purpose = 'planning')\"\n"
+            f"  {ENTENTE} --home {states['washington'].home} budget show")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            say("\nstopping")
+        return 0
+    finally:
+        for node in nodes.values():
+            node.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="examples/run city", description=__doc__.splitlines()[0])
+    parser.add_argument("--once", action="store_true", help="end after the answers")
+    parser.add_argument("--keep", metavar="DIR", help="keep the nodes' folders in DIR")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    root = Path(options.keep or tempfile.mkdtemp(prefix="entente-city-")).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        return federation(root, options.once)
+    except (Failed, subprocess.TimeoutExpired) as failure:
+        print(f"\ncity: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if not options.keep:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+#include "federation/ask/admission.h"
+
+#include <algorithm>
+
+#include "federation/ask/limits.h"
+#include "federation/query/plan.h"
+#include "schemas/base/hash.h"
+#include "security/identity/keys.h"
+
+namespace entente::federation {
+namespace {
+
+Outcome check_fresh(const Envelope& envelope, Instant now) {
+  if (envelope.issued > now + limits::kClockSkew) {
+    return make_error(ErrorCode::stale, "the envelope was issued in the future");
+  }
+  if (envelope.deadline <= now) {
+    return make_error(ErrorCode::deadline_exceeded, "the envelope's deadline has passed");
+  }
+  if (envelope.deadline - envelope.issued > limits::kDeadlineMax) {
+    return make_error(ErrorCode::stale, "the envelope's deadline is more than " +
+                                            to_text(limits::kDeadlineMax) + " after its issue");
+  }
+  return {};
+}
+
+Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
+  const auto& allowed = agreement.purposes;
+  if (allowed.empty() || std::find(allowed.begin(), allowed.end(), purpose) != allowed.end()) {
+    return {};
+  }
+  return make_error(ErrorCode::denied, "the agreement '" + agreement.name +
+                                           "' does not cover the purpose '" + purpose + "'");
+}
+
+std::string group_label(const Group& group) {
+  std::string label;
+  for (const std::string& value : group.values) label += (label.empty() ? "" : "/") + value;
+  return label.empty() ? "all" : label;
+}
+
+Result<const ActiveAgreement*> find_agreement(const SiteSnapshot& site, const Envelope& envelope,
+                                              Instant now) {
+  const auto found = site.agreements.find(envelope.agreement);
+  if (found == site.agreements.end() || found->second.value.provider != site.self ||
+      found->second.value.consumer != envelope.origin) {
+    return make_error(ErrorCode::agreement_missing, "no active agreement with this id and partner");
+  }
+  if (found->second.value.expires <= now) {
+    return make_error(ErrorCode::agreement_missing, "the agreement has expired");
+  }
+  return &found->second;
+}
+
+}  // namespace
+
+const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
+  for (const auto& [org, partner] : partners) {
+    if (partner.name == name) return &partner;
+  }
+  return nullptr;
+}
+
+Outcome check_shape(const Question& question, const ExportView& view, const Agreement& agreement) {
+  for (const Item& item : question.items) {
+    const auto& allowed = agreement.aggregates;
+    if (!allowed.empty() &&
+        std::find(allowed.begin(), allowed.end(), item.aggregate) == allowed.end()) {
+      return make_error(ErrorCode::shape_refused, "the agreement '" + agreement.name +
+                                                      "' does not allow " +
+                                                      std::string(to_text(item.aggregate)));
+    }
+  }
+  for (const Group& group : question.groups) {
+    std::uint64_t units = 0;
+    for (const std::uint32_t cell : group.cells) units += view.cells.at(cell).units;
+    if (units < agreement.min_units) {
+      return make_error(ErrorCode::group_too_small,
+                        "the group " + group_label(group) + " has " + std::to_string(units) +
+                            " declared units, the agreement asks for at least " +
+                            std::to_string(agreement.min_units));
+    }
+  }
+  if (question.rho_per_block > agreement.rho_per_block.units) {
+    return make_error(ErrorCode::epsilon_refused,
+                      "one question asks for more than the agreement allows for a whole block");
+  }
+  return {};
+}
+
+Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
+                       ByteView signed_envelope, Instant now) {
+  const auto partner = site.partners.find(peer.organisation);
+  if (partner == site.partners.end()) {
+    return make_error(ErrorCode::link_not_active, "no active link with this organisation");
+  }
+  auto outer = signed_from_bytes(signed_envelope);
+  if (!outer) return std::move(outer).error();
+  if (!security::verify(partner->second.envelope_key, security::contexts::kEnvelope, *outer)) {
+    return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
+  }
+  auto envelope = envelope_from_bytes(outer->body);
+  if (!envelope) return std::move(envelope).error();
+  if (envelope->origin != peer.organisation || envelope->audience != site.self ||
+      envelope->audience_site != site.site) {
+    return make_error(ErrorCode::verification_failed, "the envelope is for or from somebody else");
+  }
+  if (auto fresh = check_fresh(*envelope, now); !fresh) return std::move(fresh).error();
+
+  auto agreement = find_agreement(site, *envelope, now);
+  if (!agreement) return std::move(agreement).error();
+  const Agreement& terms = (*agreement)->value;
+  auto question = question_from_bytes(envelope->question);
+  if (!question) return std::move(question).error();
+  const ExportView* agreed = terms.find_export(question->export_name);
+  const auto offered = site.exports.find(question->export_name);
+  if (agreed == nullptr || offered == site.exports.end()) {
+    return make_error(ErrorCode::denied,
+                      "the export '" + question->export_name + "' is not part of the agreement");
+  }
+  const std::shared_ptr<const ExportView> view = offered->second;
+  if (question->export_hash != export_hash(*agreed) || export_hash(*agreed) != export_hash(*view)) {
+    return make_error(ErrorCode::agreement_missing,
+                      "the export '" + view->name + "' has changed since the agreement was signed",
+                      "propose the agreement again");
+  }
+  if (auto purpose = check_purpose(terms, envelope->purpose); !purpose) {
+    return std::move(purpose).error();
+  }
+  if (auto shape = check_question(*question, *view, now); !shape) return std::move(shape).error();
+  if (auto shape = check_shape(*question, *view, terms); !shape) return std::move(shape).error();
+  auto price = price_of(*question, *view);
+  if (!price) return std::move(price).error();
+
+  Admitted admitted{std::move(*envelope), std::move(*question), view, std::move(*price), {}};
+  ReleaseInquiry& inquiry = admitted.inquiry;
+  inquiry.partner = peer.organisation;
+  inquiry.query_id = admitted.envelope.query_id;
+  inquiry.envelope_hash = envelope_hash(outer->body);
+  inquiry.deadline = admitted.envelope.deadline;
+  inquiry.question_hash = question_hash(admitted.envelope.question);
+  inquiry.release_key = hash_parts("entente release key v1",
+                                   {inquiry.question_hash.view(), bytes_of(view->domain)});
+  inquiry.domain = view->domain;
+  inquiry.charges = admitted.price.charges;
+  inquiry.site_cap = view->rho_cap;
+  inquiry.partner_quota = terms.rho_per_block;
+  return admitted;
+}
+
+}  // namespace entente::federation

@@ -1,0 +1,38 @@
+// The steps of the disclosure gate that need nothing private: is this question fresh, agreed,
+// allowed, well shaped, and what does it cost. Pure: the same inputs give the same outcome.
+#pragma once
+
+#include <memory>
+
+#include "federation/ask/release_store.h"
+#include "federation/ask/site.h"
+#include "federation/query/price.h"
+#include "schemas/envelope.h"
+#include "schemas/question.h"
+#include "security/identity/peer.h"
+
+namespace entente::federation {
+
+// A question that may be answered if the ledger has room.
+struct Admitted {
+  Envelope envelope;
+  Question question;
+  std::shared_ptr<const ExportView> view;
+  Price price;
+  ReleaseInquiry inquiry;
+};
+
+// In the gate's order: signature and audience, freshness (issued at most `skew` ahead, deadline not
+// passed and at most limits::kDeadlineMax after issue), agreement (active, theirs, covers export and
+// purpose), decide, shape (this site's own re-check of the whole question), price within quota.
+// Refuses: verification_failed, stale, agreement_missing, denied, shape_refused, group_too_small,
+// window_open, query_unsupported, query_unknown_name, epsilon_refused, invalid_argument.
+[[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
+                                     ByteView signed_envelope, Instant now);
+
+// The shape a question must have under an agreement: allowed aggregates, minimum units by the
+// declared sizes of its public cells, rho within the quota. Also what an agreement's tests run.
+[[nodiscard]] Outcome check_shape(const Question& question, const ExportView& view,
+                                  const Agreement& agreement);
+
+}  // namespace entente::federation

@@ -1,0 +1,262 @@
+#include "federation/ask/asker.h"
+
+#include <kj/vector.h>
+
+#include <algorithm>
+
+#include "federation/ask/limits.h"
+#include "federation/link/loop.h"
+#include "federation/query/suggest.h"
+#include "schemas/base/log.h"
+#include "schemas/envelope.h"
+
+namespace entente::federation {
+
+// One member while it is being asked, and what it answered.
+struct Asker::Member {
+  AskTarget target;
+  MemberPlan plan;
+  Price price;
+  Bytes question;
+  MemberCoverage coverage;
+  std::optional<security::SealPair> seal;
+  Hash256 envelope_hash;
+  Bytes envelope;
+  std::optional<Release> release;
+};
+
+namespace {
+
+// What the asker knows of an unanswered member in words; codes come from the partner.
+void mark(MemberCoverage& coverage, MemberState state, ErrorCode code, std::string reason) {
+  coverage.state = state;
+  coverage.code = code;
+  coverage.reason = std::move(reason);
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string> near = nearest(word, known);
+  return near.empty() ? "" : "; " + did_you_mean(near);
+}
+
+MemberCoverage coverage_of(const AskTarget& target) {
+  MemberCoverage coverage;
+  coverage.organisation = target.partner.organisation;
+  coverage.name = target.partner.name;
+  coverage.site = target.view->site;
+  coverage.export_name = target.view->name;
+  coverage.delta = target.view->delta;
+  return coverage;
+}
+
+std::string words_of(ErrorCode code) {
+  std::string name(code_name(code));
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+// Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused.
+Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
+                           const Hash256& envelope_hash, const OrgId& self, ByteView sealed) {
+  auto opened = seal.open(sealed);
+  if (!opened) return std::move(opened).error();
+  auto outer = signed_from_bytes(*opened);
+  if (!outer) return std::move(outer).error();
+  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
+    return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
+  }
+  auto answer = answer_from_bytes(outer->body);
+  if (!answer) return std::move(answer).error();
+  if (answer->envelope_hash != envelope_hash || answer->audience != self) {
+    return make_error(ErrorCode::verification_failed, "the answer belongs to another question");
+  }
+  return answer;
+}
+
+Result<Release> open_release(const Answer& answer, const AskTarget& target, const Question& question,
+                             const Bytes& question_bytes, const Price& price) {
+  auto release = release_from_bytes(answer.release);
+  if (!release) return std::move(release).error();
+  const bool fits = release->organisation == target.partner.organisation &&
+                    release->site == target.view->site &&
+                    release->question_hash == question_hash(question_bytes) &&
+                    release->statistics == price.statistics &&
+                    release->cells.size() == question.groups.size() * question.tick_count();
+  if (!fits) {
+    return make_error(ErrorCode::verification_failed, "the release does not fit the question");
+  }
+  for (const ReleasedCell& cell : release->cells) {
+    if (cell.group >= question.groups.size() || cell.tick >= question.tick_count() ||
+        cell.mantissas.size() != release->statistics.size()) {
+      return make_error(ErrorCode::verification_failed, "the release has cells nobody asked for");
+    }
+  }
+  return release;
+}
+
+}  // namespace
+
+std::string_view to_text(MemberState state) {
+  switch (state) {
+    case MemberState::answered: return "answered";
+    case MemberState::refused: return "refused";
+    case MemberState::late: return "late";
+    case MemberState::unreachable: return "unreachable";
+    case MemberState::unverified: return "unverified";
+    case MemberState::skipped: return "skipped";
+  }
+  return "skipped";
+}
+
+std::size_t FederatedAnswer::answered() const {
+  return static_cast<std::size_t>(
+      std::count_if(coverage.begin(), coverage.end(), [](const MemberCoverage& member) {
+        return member.state == MemberState::answered;
+      }));
+}
+
+bool FederatedAnswer::partial() const {
+  return std::any_of(coverage.begin(), coverage.end(), [](const MemberCoverage& member) {
+    return member.state != MemberState::answered && member.state != MemberState::skipped;
+  });
+}
+
+Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
+                              std::string_view organisation) {
+  const KnownPartner* partner = site.partner_named(organisation);
+  if (partner == nullptr) {
+    std::vector<std::string> names;
+    for (const auto& [org, known] : site.partners) names.push_back(known.name);
+    return make_error(ErrorCode::query_unknown_name,
+                      "there is no active link named '" + std::string(organisation) + "'" +
+                          suggestion(organisation, names),
+                      "see 'entente link list'");
+  }
+  const ActiveAgreement* best = nullptr;
+  for (const auto& [id, agreement] : site.agreements) {
+    const bool ours = agreement.value.consumer == site.self &&
+                      agreement.value.provider == partner->organisation &&
+                      agreement.value.find_export(export_name) != nullptr;
+    if (ours && (best == nullptr || agreement.value.issued > best->value.issued)) best = &agreement;
+  }
+  if (best == nullptr) {
+    return make_error(ErrorCode::agreement_missing,
+                      "no active agreement with '" + partner->name + "' covers the export '" +
+                          std::string(export_name) + "'");
+  }
+  AskTarget target;
+  target.partner = *partner;
+  target.agreement_id = best->id;
+  target.agreement = std::make_shared<const Agreement>(best->value);
+  target.view = target.agreement->find_export(export_name);
+  return target;
+}
+
+kj::Promise<void> Asker::ask_member(std::shared_ptr<Member> member, Duration timeout) {
+  auto reply = parts_.send(member->target.partner.organisation, member->envelope)
+                   .then([this, member](MemberReply outcome) {
+                     if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
+                       mark(member->coverage, MemberState::refused, refusal->code,
+                            words_of(refusal->code));
+                       member->coverage.left = refusal->left;
+                       return;
+                     }
+                     accept(*member, std::get<Bytes>(outcome));
+                   });
+  auto late = parts_.loop.after(timeout).then([member] {
+    mark(member->coverage, MemberState::late, ErrorCode::deadline_exceeded,
+         "no answer within the deadline");
+  });
+  return reply.exclusiveJoin(kj::mv(late)).catch_([member](kj::Exception&& fault) {
+    log::info("ask", "a member could not be asked",
+              {{"partner", member->coverage.name}, {"reason", fault.getDescription().cStr()}});
+    const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
+    mark(member->coverage, MemberState::unreachable,
+         busy ? ErrorCode::overloaded : ErrorCode::peer_unreachable,
+         busy ? "the partner is overloaded" : "the link is down");
+  });
+}
+
+void Asker::accept(Member& member, const Bytes& sealed) {
+  const auto site = parts_.site();
+  const Question& question = *member.plan.question;
+  const auto refuse = [&](const Error& error) {
+    mark(member.coverage, MemberState::unverified, error.code, error.what);
+    log::warn("ask", "an answer did not verify",
+              {{"partner", member.coverage.name}, {"reason", error.what}});
+  };
+  auto answer = open_answer(*member.seal, member.target, member.envelope_hash, site->self, sealed);
+  if (!answer) return refuse(answer.error());
+  auto release = open_release(*answer, member.target, question, member.question, member.price);
+  if (!release) return refuse(release.error());
+  member.coverage.state = MemberState::answered;
+  member.coverage.reused = answer->reused;
+  member.coverage.charged = std::move(answer->charged);
+  member.coverage.left = std::move(answer->left);
+  member.coverage.caps = std::move(answer->caps);
+  member.coverage.age = answer->issued - question.window.to;
+  member.release = std::move(*release);
+}
+
+std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan& part,
+                                              const AskTarget& target, const QueryId& query_id,
+                                              Duration timeout) {
+  auto member = std::make_shared<Member>();
+  member->target = target;
+  member->plan = part;
+  member->coverage = coverage_of(target);
+  if (!part.question) {
+    mark(member->coverage, MemberState::skipped, ErrorCode::shape_refused,
+         "none of its public cells is in the question");
+    return member;
+  }
+  auto price = price_of(*part.question, *target.view);
+  if (!price) {
+    mark(member->coverage, MemberState::refused, price.error().code, price.error().what);
+    return member;
+  }
+  member->price = std::move(*price);
+  member->seal.emplace(security::SealPair::generate(parts_.random));
+  member->question = canonical_bytes(*part.question);
+  Envelope envelope;
+  envelope.origin = parts_.site()->self;
+  envelope.audience = target.partner.organisation;
+  envelope.audience_site = target.view->site;
+  envelope.query_id = query_id;
+  envelope.issued = parts_.clock.now();
+  envelope.deadline = envelope.issued + std::min(timeout, limits::kDeadlineMax);
+  envelope.agreement = target.agreement_id;
+  envelope.purpose = plan.purpose;
+  envelope.seal_key = member->seal->public_key();
+  envelope.question = member->question;
+  const Signed body = security::sign_body(parts_.envelope_key, security::contexts::kEnvelope,
+                                          canonical_bytes(envelope));
+  member->envelope_hash = envelope_hash(body.body);
+  member->envelope = to_wire_bytes(body);
+  return member;
+}
+
+kj::Promise<FederatedAnswer> Asker::ask(Plan plan, std::vector<AskTarget> targets,
+                                        Duration timeout) {
+  auto answer = std::make_shared<FederatedAnswer>();
+  answer->query_id = parts_.random.id<QueryId>();
+  std::vector<std::shared_ptr<Member>> members;
+  kj::Vector<kj::Promise<void>> asked;
+  for (std::size_t i = 0; i < plan.members.size(); ++i) {
+    auto member = prepare(plan, plan.members[i], targets.at(i), answer->query_id, timeout);
+    if (!member->envelope.empty()) asked.add(ask_member(member, timeout));
+    members.push_back(std::move(member));
+  }
+  answer->plan = std::move(plan);
+  return kj::joinPromises(asked.releaseAsArray()).then([answer, members] {
+    std::vector<MemberRelease> releases;
+    for (const auto& member : members) {
+      answer->coverage.push_back(member->coverage);
+      if (member->release) releases.push_back({&member->plan, &member->price, &*member->release});
+    }
+    answer->rows = merge_rows(answer->plan, releases);
+    return kj::mv(*answer);
+  });
+}
+
+}  // namespace entente::federation

@@ -1,0 +1,180 @@
+#include "federation/ask/disclosure_gate.h"
+
+#include "federation/link/loop.h"
+#include "federation/link/workers.h"
+#include "federation/query/release.h"
+#include "schemas/base/crash_point.h"
+#include "schemas/base/log.h"
+#include "schemas/envelope.h"
+
+namespace entente::federation {
+
+// One question on its way through the gate.
+struct DisclosureGate::Pending {
+  std::shared_ptr<const SiteSnapshot> site;
+  Admitted admitted;
+  ReleaseStanding standing;
+  ExactVectors exact;  // private until noise is added; never leaves this object
+};
+
+namespace {
+
+// What the worker brings back. An outcome refuses; a fault is an exception.
+struct WorkerResult {
+  ReleaseStanding standing;
+  ExactVectors exact;
+  std::optional<Error> refusal;
+  std::vector<BlockAmount> left;
+};
+
+// On a worker: has the ledger room, and if this is new, the exact aggregate.
+WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore& releases,
+                                   const TwinSource& twins) {
+  WorkerResult result;
+  auto standing = releases.inquire(admitted.inquiry);
+  if (!standing) {
+    result.refusal = std::move(standing).error();
+    if (result.refusal->code == ErrorCode::budget_exhausted) {
+      result.left = releases.left(admitted.inquiry);
+    }
+    return result;
+  }
+  result.standing = std::move(*standing);
+  if (result.standing.release) return result;
+  FoldRequest request{admitted.view, admitted.question.columns, {}};
+  for (std::size_t i = 0; i < admitted.question.tick_count(); ++i) {
+    request.ticks.push_back(admitted.question.tick(i));
+  }
+  auto folded = twins.fold(request);
+  if (!folded) {
+    result.refusal = std::move(folded).error();
+    return result;
+  }
+  auto exact = aggregate(admitted.question, *admitted.view, admitted.price, *folded);
+  if (!exact) {
+    result.refusal = std::move(exact).error();
+    return result;
+  }
+  result.exact = std::move(*exact);
+  crash_point("release.aggregated");
+  return result;
+}
+
+}  // namespace
+
+DisclosureGate::DisclosureGate(Parts parts) : parts_(std::move(parts)) {}
+
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::PeerIdentity& peer,
+                                                            ByteView signed_envelope) {
+  const Duration started = parts_.clock.steady();
+  auto site = parts_.site();
+  auto admitted = admit(*site, peer, signed_envelope, parts_.clock.now());
+  if (!admitted) return on_grid(refuse(admitted.error(), nullptr), started);
+  auto pending = std::make_shared<Pending>();
+  pending->site = std::move(site);
+  pending->admitted = std::move(*admitted);
+  return aggregate_and_commit(pending)
+      .then([this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
+}
+
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
+    std::shared_ptr<Pending> pending) {
+  return off_loop<WorkerResult>(parts_.loop, parts_.workers,
+                                [pending, &releases = parts_.releases, &twins = parts_.twins] {
+                                  return inquire_and_aggregate(pending->admitted, releases, twins);
+                                })
+      .then([this, pending](WorkerResult result) -> kj::Promise<Outcome> {
+        if (result.refusal) {
+          Outcome outcome = refuse(*result.refusal, pending.get());
+          std::get<Refusal>(outcome).left = std::move(result.left);
+          return outcome;
+        }
+        pending->standing = std::move(result.standing);
+        pending->exact = std::move(result.exact);
+        if (pending->standing.release && pending->standing.paid) {
+          CommittedRelease again;
+          again.release = *pending->standing.release;
+          again.reused = true;
+          again.left = pending->standing.left;
+          parts_.releases.note(pending->admitted.inquiry, "repeated");
+          return finish(*pending, again);
+        }
+        return commit(pending);
+      });
+}
+
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pending> pending) {
+  auto pair = kj::newPromiseAndFulfiller<Outcome>();
+  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(
+      kj::mv(pair.fulfiller));
+  const Instant now = parts_.clock.now();
+  auto draw = [this, pending, now] {
+    const Admitted& admitted = pending->admitted;
+    Release release;
+    release.organisation = pending->site->self;
+    release.site = pending->site->site;
+    release.question_hash = admitted.inquiry.question_hash;
+    release.domain = admitted.view->domain;
+    release.unit = admitted.view->unit;
+    release.charges = admitted.price.charges;
+    release.statistics = admitted.price.statistics;
+    release.cells = add_noise(admitted.question, admitted.price, pending->exact, parts_.noise);
+    release.released = now;
+    return canonical_bytes(release);
+  };
+  parts_.releases.commit(pending->admitted.inquiry, std::move(draw),
+                         [this, pending, fulfiller](Result<CommittedRelease> committed) {
+                           if (!committed) {
+                             (*fulfiller)->fulfill(refuse(committed.error(), pending.get()));
+                           } else {
+                             (*fulfiller)->fulfill(finish(*pending, *committed));
+                           }
+                         });
+  return kj::mv(pair.promise);
+}
+
+DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
+                                               const CommittedRelease& committed) {
+  const Admitted& admitted = pending.admitted;
+  Answer answer;
+  answer.release = committed.release;
+  answer.envelope_hash = admitted.inquiry.envelope_hash;
+  answer.audience = admitted.envelope.origin;
+  answer.reused = committed.reused;
+  answer.charged = committed.charged;
+  answer.left = committed.left;
+  for (const BlockAmount& charge : admitted.inquiry.charges) {
+    answer.caps.push_back({charge.start, std::min(admitted.inquiry.site_cap,
+                                                  admitted.inquiry.partner_quota)});
+  }
+  answer.audit_head = committed.audit_head;
+  answer.issued = parts_.clock.now();
+  const Signed body = security::sign_body(parts_.answer_key, security::contexts::kAnswer,
+                                          canonical_bytes(answer));
+  crash_point("release.signed");
+  auto sealed = security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
+  if (!sealed) return refuse(sealed.error(), &pending);
+  parts_.observer.answered(committed.reused);
+  return std::move(*sealed);
+}
+
+DisclosureGate::Outcome DisclosureGate::refuse(const Error& error, const Pending* pending) {
+  log::info("gate", "question refused",
+            {{"code", code_text(error.code)}, {"reason", error.what}});
+  if (pending != nullptr) parts_.releases.note(pending->admitted.inquiry, code_name(error.code));
+  parts_.observer.refused(error.code);
+  Refusal refusal;
+  refusal.code = error.code;
+  if (pending != nullptr) refusal.subject = pending->admitted.question.export_name;
+  return refusal;
+}
+
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::on_grid(Outcome outcome, Duration started) {
+  if (parts_.grid.ns <= 0) return kj::mv(outcome);
+  const std::int64_t elapsed = (parts_.clock.steady() - started).ns;
+  const std::int64_t slot = (elapsed / parts_.grid.ns + 1) * parts_.grid.ns;
+  return parts_.loop.after(Duration{slot - elapsed})
+      .then([outcome = std::move(outcome)]() mutable { return kj::mv(outcome); });
+}
+
+}  // namespace entente::federation

@@ -1,0 +1,75 @@
+// The disclosure gate: the only way by which anything about this site's twins leaves for another
+// organisation. Design section 8 fixes the order:
+//
+//   session -> freshness and replay -> agreement -> decide -> shape -> price -> ledger has room ->
+//   exact aggregate on a worker -> one transaction {debit, noise, final bytes, audit intent} ->
+//   sign, seal to the asker -> send on the time grid
+//
+// A refusal costs nothing, changes nothing and precedes every private read. A crash before the
+// commit: nothing left. After it: the same bytes are sent again when asked again.
+// The partner learns a code and public names of its own question; the full reason stays in the log.
+// Threads: loop.
+#pragma once
+
+#include <kj/async.h>
+
+#include <memory>
+#include <variant>
+
+#include "federation/ask/admission.h"
+#include "federation/ask/release_store.h"
+#include "federation/ask/site.h"
+#include "federation/query/twin_source.h"
+#include "schemas/answer.h"
+#include "schemas/base/clock.h"
+#include "security/identity/keys.h"
+#include "security/privacy/noise.h"
+
+namespace entente::federation {
+
+class Loop;
+class Workers;
+
+// What the gate tells metrics and tests. Loop thread.
+class GateObserver {
+ public:
+  virtual ~GateObserver() = default;
+  virtual void answered(bool /*reused*/) {}
+  virtual void refused(ErrorCode /*code*/) {}
+};
+
+class DisclosureGate {
+ public:
+  struct Parts {
+    Loop& loop;
+    Workers& workers;
+    const Clock& clock;
+    const TwinSource& twins;
+    ReleaseStore& releases;
+    const security::SigningKey& answer_key;
+    security::NoiseSource& noise;  // used on the store's thread alone
+    SnapshotSource site;
+    GateObserver& observer;
+    // Answers leave at multiples of this after the question came, so that their timing says
+    // nothing about noise or data (privacy.md 2.4). Zero sends at once.
+    Duration grid;
+  };
+  // A sealed, signed answer; or what the partner may learn of the refusal.
+  using Outcome = std::variant<Refusal, Bytes>;
+
+  explicit DisclosureGate(Parts parts);
+
+  kj::Promise<Outcome> answer(const security::PeerIdentity& peer, ByteView signed_envelope);
+
+ private:
+  struct Pending;
+  kj::Promise<Outcome> aggregate_and_commit(std::shared_ptr<Pending> pending);
+  kj::Promise<Outcome> commit(std::shared_ptr<Pending> pending);
+  Outcome finish(const Pending& pending, const CommittedRelease& committed);
+  Outcome refuse(const Error& error, const Pending* pending);
+  kj::Promise<Outcome> on_grid(Outcome outcome, Duration started);
+
+  Parts parts_;
+};
+
+}  // namespace entente::federation

@@ -1,0 +1,70 @@
+// What the disclosure gate needs of the site's durable account: budgets, releases, the seen-set.
+//
+// One release is one row for ever: the same question over the same closed data has the same key and
+// therefore the same bytes, whoever asks. A debit, the noise, the final bytes and the audit entry
+// become durable together or not at all (privacy.md 2.8); only then are bytes handed back. So what
+// left the site is always within what was charged, and a crash can only lose time.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "schemas/answer.h"
+#include "schemas/base/ids.h"
+
+namespace entente::federation {
+
+// Who asks what, and what it would cost. Everything here is public to the asker.
+struct ReleaseInquiry {
+  OrgId partner;
+  QueryId query_id;
+  Hash256 envelope_hash;
+  Instant deadline;       // the seen-set keeps the id until it has passed, and the allowed skew
+  Hash256 question_hash;
+  Hash256 release_key;
+  std::string domain;
+  std::vector<BlockAmount> charges;
+  RhoUnits site_cap;      // of each block, for all partners together
+  RhoUnits partner_quota; // of each block, for this partner
+};
+
+// Where the inquiry stands before anything private is read.
+struct ReleaseStanding {
+  std::optional<Bytes> release;     // already released: these are the bytes
+  bool paid = false;                // by this partner; a repeat is then free
+  std::vector<BlockAmount> left;    // for this partner now: the least of quota and cap, per block
+};
+
+struct CommittedRelease {
+  Bytes release;
+  bool reused = false;              // the site ledger was not charged
+  std::vector<BlockAmount> charged; // to this partner's quota now
+  std::vector<BlockAmount> left;    // after the charge
+  Hash256 audit_head;
+};
+
+class ReleaseStore {
+ public:
+  virtual ~ReleaseStore() = default;
+
+  // Workers, several at once. Reads only. Refuses: budget_exhausted (no room in cap or quota),
+  // replayed (the query id is known under another envelope). Throws on a store fault.
+  virtual Result<ReleaseStanding> inquire(const ReleaseInquiry& inquiry) const = 0;
+
+  // What budget_exhausted is told besides: the amounts left per block.
+  virtual std::vector<BlockAmount> left(const ReleaseInquiry& inquiry) const = 0;
+
+  // Loop thread; `done` is called on it. `draw` adds the noise and returns the canonical release; it
+  // runs once, on the store's thread, inside the transaction and after the debit, and only if
+  // nobody released this key meanwhile. Refuses as inquire does, changing nothing.
+  virtual void commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
+                      std::function<void(Result<CommittedRelease>)> done) = 0;
+
+  // Loop thread. Notes durably, in its own time, that bytes already paid for went out again, or
+  // that a question was refused. The answer does not wait for it.
+  virtual void note(const ReleaseInquiry& inquiry, std::string_view outcome) = 0;
+};
+
+}  // namespace entente::federation

@@ -1,0 +1,45 @@
+// What this site offers and whom it knows: one immutable snapshot, swapped whole when anything
+// changes, so that a question is judged against one consistent state from beginning to end.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "schemas/agreement.h"
+#include "schemas/base/ids.h"
+
+namespace entente::federation {
+
+// The part of a partner's pinned charter that questions and answers need.
+struct KnownPartner {
+  OrgId organisation;
+  std::string name;   // local alias
+  PublicKey envelope_key;
+  PublicKey answer_key;
+  PublicKey agreement_key;
+  Instant charter_expires;
+};
+
+struct ActiveAgreement {
+  AgreementId id;
+  Agreement value;
+};
+
+struct SiteSnapshot {
+  OrgId self;
+  std::string self_name;
+  std::string site;
+  std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
+  std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
+  std::map<OrgId, KnownPartner> partners;             // of active links
+
+  const KnownPartner* partner_named(std::string_view name) const;
+};
+
+// Threads: any. Never null.
+using SnapshotSource = std::function<std::shared_ptr<const SiteSnapshot>()>;
+
+}  // namespace entente::federation

@@ -1,0 +1,55 @@
+// What an administrator declares in files of `provision.d`: privacy domains, exports, system twins
+// (design section 14), and the text of agreements. Unknown keys refuse; errors name file and line.
+//
+//   [domain.air]
+//   unit = "twin"    block = "1d"    zone = "UTC"    epsilon = 8    delta = 1e-6
+//
+//   [export.air]
+//   domain = "air"   type = "dtmi:…;1"   tick = "1h"   lateness = "2h"
+//   keys = { state = ["WA"], county = ["King", "Chelan"] }
+//   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared sizes; key values in the order of keys
+//   measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500] }
+//
+//   [system.smoke]
+//   title = "…"      members = ["air@washington", "air@oregon"]      needs = "any"
+//   property.pm25 = { item = "mean(pm25)", over = "1d", bounds = [0, 200] }
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "federation/compose/system_twin.h"
+#include "schemas/agreement.h"
+
+namespace entente::node {
+
+struct Declarations {
+  std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;
+  std::map<std::string, federation::SystemTwin, std::less<>> systems;
+};
+
+// Adds what one file declares; `site` becomes the exports' site. Refuses: config_invalid; then
+// nothing of the file was added.
+[[nodiscard]] Outcome read_declarations(std::string_view text, const std::string& file,
+                                        const std::string& site, Declarations& into);
+// All *.toml files of a folder in name order; a missing folder is empty.
+[[nodiscard]] Result<Declarations> load_declarations(const std::string& folder,
+                                                     const std::string& site);
+
+// An agreement as written:
+//   [agreement]  name = "…"  partner = "northwest-airshed"  exports = ["air"]  purposes = []
+//                aggregates = ["count", "mean"]  min_units = 10  min_sites = 1  epsilon_per_block = 4
+//                onward = []  expires = "2027-01-01"
+//   [[test]]     must = "SELECT mean(pm25) FROM air OVER 1d"     # or must_not
+struct AgreementText {
+  std::string name;
+  std::string partner;  // a link's name or an organisation id
+  std::vector<std::string> exports;
+  double epsilon_per_block = 0;
+  Agreement terms;  // all but provider, consumer, exports, rho_per_block, issued
+};
+[[nodiscard]] Result<AgreementText> read_agreement(std::string_view text, const std::string& file);
+
+}  // namespace entente::node
