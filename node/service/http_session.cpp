@@ -10,7 +10,7 @@
 #include <boost/json.hpp>
 #include <boost/url.hpp>
 
-#include "node/service/nearest_name.h"
+#include "federation/query/suggest.h"
 #include "node/service/problem.h"
 #include "schemas/base/log.h"
 
@@ -223,7 +223,7 @@ std::optional<Reply> HttpSession::route(Turn& turn, std::string_view target) {
     return reply;
   }
   const std::string path(target.substr(0, target.find('?')));
-  const std::string hint = did_you_mean(table.near(path));
+  const std::string hint = federation::did_you_mean(table.near(path));
   return problem_reply(make_error(ErrorCode::not_found, "there is nothing at " + path,
                                   hint.empty() ? "see the paths under /api/v1" : hint),
                        turn.request_id);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "node/service/nearest_name.h"
+#include "federation/query/suggest.h"
 #include "schemas/base/bytes.h"
 #include "schemas/base/check.h"
 
@@ -110,7 +110,7 @@ std::vector<std::string> RouteTable::near(std::string_view path) const {
       known.push_back(route.path);
     }
   }
-  return nearest_names(path, known);
+  return federation::nearest(path, known);
 }
 
 Result<Page> page_of(const Call& call) {
