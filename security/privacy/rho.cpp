@@ -9,19 +9,27 @@ constexpr long double kRhoUnit = 0x1p-40L;
 constexpr long double kDeltaUnit = 0x1p-60L;
 constexpr double kEpsilonMost = 1'000;
 
-// The bound of Proposition 12 at its stationary point, rho (a - 1)^2 = -ln(a delta), found by
-// bisection: the left side grows with a, the right side falls. Beyond a = 1/delta there is none.
-long double epsilon_at(long double rho, long double delta) {
-  if (rho <= 0) return 0;
-  long double low = 1, high = 1 / delta;
-  for (int i = 0; i < 200; ++i) {
-    const long double a = low + (high - low) / 2;
-    (rho * (a - 1) * (a - 1) < -std::log(a * delta) ? low : high) = a;
+struct Bound {
+  long double epsilon = 0;
+  long double alpha = 1;  // where the minimum is; also d epsilon / d rho
+};
+
+// The bound of Proposition 12 at its stationary point, the root of g(a) = rho (a - 1)^2 + ln(a delta),
+// which grows with a: Newton's method from above, kept inside a bracket by bisection.
+Bound bound_at(long double rho, long double delta) {
+  if (rho <= 0) return {};
+  long double low = 1, high = std::min(1 / delta, 1 + std::sqrt(-std::log(delta) / rho));
+  long double a = high;
+  for (int i = 0; i < 100; ++i) {
+    const long double g = rho * (a - 1) * (a - 1) + std::log(a * delta);
+    (g > 0 ? high : low) = a;
+    long double next = a - g / (2 * rho * (a - 1) + 1 / a);
+    if (!(next > low && next < high)) next = low + (high - low) / 2;
+    if (next == a || next == low || next == high) break;
+    a = next;
   }
-  const long double a = low + (high - low) / 2;
-  const long double epsilon =
-      a * rho + (-std::log(a * delta)) / (a - 1) + std::log1p(-1 / a);
-  return std::max(epsilon, 0.0L);
+  const long double epsilon = a * rho - std::log(a * delta) / (a - 1) + std::log1p(-1 / a);
+  return {std::max(epsilon, 0.0L), a};
 }
 
 Error refused(const std::string& what) { return make_error(ErrorCode::epsilon_refused, what); }
@@ -32,13 +40,16 @@ Result<long double> exact_rho(double epsilon, DeltaUnits delta) {
     return refused("epsilon must be above 0 and at most 1000");
   }
   if (delta.units == 0) return refused("delta must be above 0");
+  // epsilon(rho) is concave with slope alpha: Newton's method from the left never overshoots.
   const long double d = delta.units * kDeltaUnit;
-  long double low = 0, high = epsilon;  // a rho of epsilon gives more than epsilon
-  for (int i = 0; i < 200; ++i) {
-    const long double rho = low + (high - low) / 2;
-    (epsilon_at(rho, d) <= epsilon ? low : high) = rho;
+  long double rho = static_cast<long double>(epsilon) * epsilon / (4 * (epsilon - 2 * std::log(d)));
+  for (int i = 0; i < 100; ++i) {
+    const Bound bound = bound_at(rho, d);
+    const long double step = (epsilon - bound.epsilon) / bound.alpha;
+    rho += step;
+    if (std::fabs(step) <= rho * 0x1p-60L) break;
   }
-  return low;
+  return rho;
 }
 
 }  // namespace
@@ -70,7 +81,8 @@ Result<RhoUnits> rho_cost_of(double epsilon, DeltaUnits delta) {
 }
 
 double epsilon_of(RhoUnits rho, DeltaUnits delta) {
-  return static_cast<double>(epsilon_at(rho.units * kRhoUnit, delta.units * kDeltaUnit));
+  return static_cast<double>(
+      bound_at(rho.units * kRhoUnit, delta.units * kDeltaUnit).epsilon);
 }
 
 Result<RhoUnits> add(RhoUnits a, RhoUnits b) {
