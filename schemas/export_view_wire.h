@@ -13,11 +13,4 @@ void write_export(const ExportView& view, wire::ExportView::Builder out);
 
 void write_texts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder out);
 
-// The wire's name of an enumerant, as question.capnp spells it; the domain enums of question.h have
-// the same order.
-std::string_view wire_name(Reducer reducer);
-std::string_view wire_name(Aggregate aggregate);
-std::optional<Reducer> reducer_from_wire(std::string_view name);
-std::optional<Aggregate> aggregate_from_wire(std::string_view name);
-
 }  // namespace entente
