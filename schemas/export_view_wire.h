@@ -1,4 +1,5 @@
-// One ExportView to and from its place in a message. Included by the .cpp files of this folder only.
+// One ExportView to and from its place in a message. Included by the .cpp files of this folder
+// only.
 #pragma once
 
 #include "schemas/agreement.h"
