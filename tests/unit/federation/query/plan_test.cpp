@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <limits>
 
 #include "federation/query/canonical_text.h"
+#include "federation/query/fold.h"
 #include "planned.h"
 #include "schemas/base/limits.h"
 #include "schemas/base/random.h"
@@ -106,6 +108,7 @@ TEST_SUITE("federation/query/plan") {
     const Bytes one = bytes("SELECT share(pm25 > 5 AND max(ozone) < 9), mean(pm25)" + all);
     for (const std::string& same : {
              "select SHARE( max(ozone)<9.0 and mean(pm25)>5 ) , MEAN(mean(pm25))" + all,
+             "SELECT share(NOT (pm25 <= 5 OR NOT ozone < 9)), mean(pm25)" + all,
              "SELECT share(NOT NOT (pm25 > 5) AND (ozone < 9 AND pm25 > 5)), mean(pm25)" + all,
              std::string("SELECT share(pm25 > 5 AND ozone < 9), mean(pm25) FROM s WHERE NOT state "
                          "!= 'WA' GROUP BY county, state OVER 1d EVERY 24h"),
@@ -158,6 +161,45 @@ TEST_SUITE("federation/query/plan") {
           values[0] + " OR " + values[1] + " OR " + values[2] + " OR " + values[3];
       CHECK(bytes(shuffled(values, " OR "), shuffled(keys, " AND ")) ==
             bytes(plain, "county = 'King' OR county = 'Chelan'"));
+    }
+  }
+
+  TEST_CASE("a condition's one form means what was written, for random conditions and values") {
+    const States states;
+    const char* words[] = {" < ", " <= ", " > ", " >= ", " = ", " != "};
+    struct Made {
+      std::string text;
+      bool truth;
+    };
+    for (std::uint64_t seed = 0; seed < 500; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      const double pm25 = static_cast<double>(random.below(4));
+      const double ozone = static_cast<double>(random.below(4));
+      const std::function<Made(int)> make = [&](int depth) -> Made {
+        const auto pick = depth == 0 ? 0 : random.below(4);
+        if (pick == 0) {
+          const bool first = random.below(2) == 0;
+          const auto word = random.below(6);
+          const auto limit = random.below(4);
+          return {(first ? "pm25" : "ozone") + std::string(words[word]) + std::to_string(limit),
+                  compares(first ? pm25 : ozone, static_cast<Comparison>(word),
+                           static_cast<double>(limit))};
+        }
+        const Made a = make(depth - 1);
+        if (pick == 1) return {"NOT (" + a.text + ")", !a.truth};
+        const Made b = make(depth - 1);
+        if (pick == 2) return {"(" + a.text + ") AND (" + b.text + ")", a.truth && b.truth};
+        return {"(" + a.text + ") OR (" + b.text + ")", a.truth || b.truth};
+      };
+      const Made made = make(4);
+      CAPTURE(made.text);
+      const Plan plan = states.planned("SELECT count(" + made.text + ") FROM s" + kOver);
+      const Question& question = *plan.members[0].question;
+      const bool got = satisfied(question.items[0].predicate, [&](std::uint16_t column) {
+        return question.columns[column].signal == "pm25" ? pm25 : ozone;
+      });
+      CHECK(got == made.truth);
     }
   }
 
