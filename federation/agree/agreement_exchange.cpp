@@ -11,9 +11,11 @@ namespace {
 Outcome passes(const Agreement& agreement, const std::string& text, Instant now) {
   auto sentence = parse_question(text);
   if (!sentence) return std::move(sentence).error();
-  const ExportView* view = agreement.find_export(sentence->target.name);
+  const NamedTarget* target = std::get_if<NamedTarget>(&sentence->target);
+  const std::string name = target != nullptr ? target->name.text : "twins OF …";
+  const ExportView* view = agreement.find_export(name);
   if (view == nullptr) {
-    return make_error(ErrorCode::denied, "the agreement has no export '" + sentence->target.name + "'");
+    return make_error(ErrorCode::denied, "the agreement has no export '" + name + "'");
   }
   const MemberView member{view, "provider"};
   PlanOptions options;
@@ -68,7 +70,7 @@ Result<VerifiedAgreement> verify_agreement(const SiteSnapshot& site, const Publi
   }
   const PublicKey& peer_key = partner->second.agreement_key;
   const auto valid = [&](const PublicKey& key, const Signature& signature) {
-    return security::verify(key, security::kAgreementContext, wire->agreement, signature);
+    return security::verify(key, security::contexts::kAgreement, wire->agreement, signature);
   };
   if (!valid(provides ? peer_key : self_key, wire->provider_signature)) {
     return make_error(ErrorCode::verification_failed, "the provider's signature is not valid");

@@ -96,8 +96,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   }
   auto outer = signed_from_bytes(signed_envelope);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(partner->second.envelope_key, security::kEnvelopeContext, outer->body,
-                        outer->signature)) {
+  if (!security::verify(partner->second.envelope_key, security::contexts::kEnvelope, *outer)) {
     return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
   }
   auto envelope = envelope_from_bytes(outer->body);

@@ -1,5 +1,7 @@
 #include "federation/ask/asker.h"
 
+#include <kj/vector.h>
+
 #include <algorithm>
 
 #include "federation/ask/limits.h"
@@ -14,6 +16,7 @@ namespace entente::federation {
 struct Asker::Member {
   AskTarget target;
   MemberPlan plan;
+  Price price;
   Bytes question;
   MemberCoverage coverage;
   std::optional<security::SealPair> seal;
@@ -31,6 +34,21 @@ void mark(MemberCoverage& coverage, MemberState state, ErrorCode code, std::stri
   coverage.reason = std::move(reason);
 }
 
+std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string> near = nearest(word, known);
+  return near.empty() ? "" : "; " + did_you_mean(near);
+}
+
+MemberCoverage coverage_of(const AskTarget& target) {
+  MemberCoverage coverage;
+  coverage.organisation = target.partner.organisation;
+  coverage.name = target.partner.name;
+  coverage.site = target.view->site;
+  coverage.export_name = target.view->name;
+  coverage.delta = target.view->delta;
+  return coverage;
+}
+
 std::string words_of(ErrorCode code) {
   std::string name(code_name(code));
   std::replace(name.begin(), name.end(), '_', ' ');
@@ -44,8 +62,7 @@ Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& targ
   if (!opened) return std::move(opened).error();
   auto outer = signed_from_bytes(*opened);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(target.partner.answer_key, security::kAnswerContext, outer->body,
-                        outer->signature)) {
+  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
     return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
   }
   auto answer = answer_from_bytes(outer->body);
@@ -98,6 +115,12 @@ std::size_t FederatedAnswer::answered() const {
       }));
 }
 
+bool FederatedAnswer::partial() const {
+  return std::any_of(coverage.begin(), coverage.end(), [](const MemberCoverage& member) {
+    return member.state != MemberState::answered && member.state != MemberState::skipped;
+  });
+}
+
 Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
                               std::string_view organisation) {
   const KnownPartner* partner = site.partner_named(organisation);
@@ -106,7 +129,7 @@ Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_
     for (const auto& [org, known] : site.partners) names.push_back(known.name);
     return make_error(ErrorCode::query_unknown_name,
                       "there is no active link named '" + std::string(organisation) + "'" +
-                          did_you_mean(organisation, names),
+                          suggestion(organisation, names),
                       "see 'entente link list'");
   }
   const ActiveAgreement* best = nullptr;
@@ -164,9 +187,7 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   };
   auto answer = open_answer(*member.seal, member.target, member.envelope_hash, site->self, sealed);
   if (!answer) return refuse(answer.error());
-  auto price = price_of(question, *member.target.view);
-  if (!price) return refuse(price.error());
-  auto release = open_release(*answer, member.target, question, member.question, *price);
+  auto release = open_release(*answer, member.target, question, member.question, member.price);
   if (!release) return refuse(release.error());
   member.coverage.state = MemberState::answered;
   member.coverage.reused = answer->reused;
@@ -177,56 +198,61 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   member.release = std::move(*release);
 }
 
+std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan& part,
+                                              const AskTarget& target, const QueryId& query_id,
+                                              Duration timeout) {
+  auto member = std::make_shared<Member>();
+  member->target = target;
+  member->plan = part;
+  member->coverage = coverage_of(target);
+  if (!part.question) {
+    mark(member->coverage, MemberState::skipped, ErrorCode::shape_refused,
+         "none of its public cells is in the question");
+    return member;
+  }
+  auto price = price_of(*part.question, *target.view);
+  if (!price) {
+    mark(member->coverage, MemberState::refused, price.error().code, price.error().what);
+    return member;
+  }
+  member->price = std::move(*price);
+  member->seal.emplace(security::SealPair::generate(parts_.random));
+  member->question = canonical_bytes(*part.question);
+  Envelope envelope;
+  envelope.origin = parts_.site()->self;
+  envelope.audience = target.partner.organisation;
+  envelope.audience_site = target.view->site;
+  envelope.query_id = query_id;
+  envelope.issued = parts_.clock.now();
+  envelope.deadline = envelope.issued + std::min(timeout, limits::kDeadlineMax);
+  envelope.agreement = target.agreement_id;
+  envelope.purpose = plan.purpose;
+  envelope.seal_key = member->seal->public_key();
+  envelope.question = member->question;
+  const Signed body = security::sign_body(parts_.envelope_key, security::contexts::kEnvelope,
+                                          canonical_bytes(envelope));
+  member->envelope_hash = envelope_hash(body.body);
+  member->envelope = to_wire_bytes(body);
+  return member;
+}
+
 kj::Promise<FederatedAnswer> Asker::ask(Plan plan, std::vector<AskTarget> targets,
                                         Duration timeout) {
-  ENTENTE_CHECK(plan.members.size() == targets.size());
-  const Instant now = parts_.clock.now();
-  const OrgId self = parts_.site()->self;
   auto answer = std::make_shared<FederatedAnswer>();
   answer->query_id = parts_.random.id<QueryId>();
   std::vector<std::shared_ptr<Member>> members;
   kj::Vector<kj::Promise<void>> asked;
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    auto member = std::make_shared<Member>();
-    member->target = std::move(targets[i]);
-    member->plan = plan.members[i];
-    member->coverage.organisation = member->target.partner.organisation;
-    member->coverage.name = member->target.partner.name;
-    member->coverage.site = member->target.view->site;
-    member->coverage.export_name = member->target.view->name;
-    member->coverage.delta = member->target.view->delta;
-    members.push_back(member);
-    if (!member->plan.question) {
-      mark(member->coverage, MemberState::skipped, ErrorCode::shape_refused,
-           "none of its public cells is in the question");
-      continue;
-    }
-    member->seal.emplace(parts_.random);
-    member->question = canonical_bytes(*member->plan.question);
-    Envelope envelope;
-    envelope.origin = self;
-    envelope.audience = member->target.partner.organisation;
-    envelope.audience_site = member->target.view->site;
-    envelope.query_id = answer->query_id;
-    envelope.issued = now;
-    envelope.deadline = now + std::min(timeout, limits::kDeadlineMax);
-    envelope.agreement = member->target.agreement_id;
-    envelope.purpose = plan.purpose;
-    envelope.seal_key = member->seal->public_key();
-    envelope.question = member->question;
-    Signed body;
-    body.body = canonical_bytes(envelope);
-    body.signature = parts_.envelope_key.sign(security::kEnvelopeContext, body.body);
-    member->envelope_hash = envelope_hash(body.body);
-    member->envelope = to_wire_bytes(body);
-    asked.add(ask_member(member, timeout));
+  for (std::size_t i = 0; i < plan.members.size(); ++i) {
+    auto member = prepare(plan, plan.members[i], targets.at(i), answer->query_id, timeout);
+    if (!member->envelope.empty()) asked.add(ask_member(member, timeout));
+    members.push_back(std::move(member));
   }
   answer->plan = std::move(plan);
-  return kj::joinPromises(asked.releaseAsArray()).then([this, answer, members] {
+  return kj::joinPromises(asked.releaseAsArray()).then([answer, members] {
     std::vector<MemberRelease> releases;
     for (const auto& member : members) {
       answer->coverage.push_back(member->coverage);
-      if (member->release) releases.push_back({&member->plan, &*member->release});
+      if (member->release) releases.push_back({&member->plan, &member->price, &*member->release});
     }
     answer->rows = merge_rows(answer->plan, releases);
     return kj::mv(*answer);

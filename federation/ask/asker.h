@@ -59,20 +59,14 @@ struct MemberCoverage {
   Duration age;  // answer time minus the window's end
 };
 
-struct FederatedRow {
-  std::vector<std::string> group;
-  std::uint32_t tick = 0;
-  bool total = false;  // over all groups: post-processing of the same answers, costs nothing
-  std::vector<std::optional<Estimate>> values;  // one per item; absent when nobody answered for it
-};
-
 struct FederatedAnswer {
   QueryId query_id;
   Plan plan;
-  std::vector<FederatedRow> rows;
+  std::vector<AnswerRow> rows;
   std::vector<MemberCoverage> coverage;
   std::size_t answered() const;
-  bool partial() const { return answered() < coverage.size(); }
+  // A member of which nothing was asked does not make an answer partial.
+  bool partial() const;
 };
 
 // A partner's reply before it is opened: a refusal, or the sealed signed answer.
@@ -97,6 +91,9 @@ class Asker {
 
  private:
   struct Member;
+  std::shared_ptr<Member> prepare(const Plan& plan, const MemberPlan& part, const AskTarget& target,
+                                  const QueryId& query_id, Duration timeout);
+  void accept(Member& member, const Bytes& sealed);
   kj::Promise<void> ask_member(std::shared_ptr<Member> member, Duration timeout);
 
   Parts parts_;

@@ -50,7 +50,7 @@ WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore&
     result.refusal = std::move(folded).error();
     return result;
   }
-  auto exact = aggregate(admitted.question, *admitted.view, *folded);
+  auto exact = aggregate(admitted.question, *admitted.view, admitted.price, *folded);
   if (!exact) {
     result.refusal = std::move(exact).error();
     return result;
@@ -149,12 +149,13 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   }
   answer.audit_head = committed.audit_head;
   answer.issued = parts_.clock.now();
-  Signed body;
-  body.body = canonical_bytes(answer);
-  body.signature = parts_.answer_key.sign(security::kAnswerContext, body.body);
+  const Signed body = security::sign_body(parts_.answer_key, security::contexts::kAnswer,
+                                          canonical_bytes(answer));
   crash_point("release.signed");
-  parts_.observer.answered(committed.reused, {});
-  return security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
+  auto sealed = security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
+  if (!sealed) return refuse(sealed.error(), &pending);
+  parts_.observer.answered(committed.reused);
+  return std::move(*sealed);
 }
 
 DisclosureGate::Outcome DisclosureGate::refuse(const Error& error, const Pending* pending) {

@@ -34,7 +34,7 @@ class Workers;
 class GateObserver {
  public:
   virtual ~GateObserver() = default;
-  virtual void answered(bool /*reused*/, Duration /*took*/) {}
+  virtual void answered(bool /*reused*/) {}
   virtual void refused(ErrorCode /*code*/) {}
 };
 

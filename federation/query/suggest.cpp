@@ -99,6 +99,11 @@ std::string did_you_mean(std::span<const std::string> names) {
   return text + "?";
 }
 
+std::string did_you_mean(std::string_view word, std::span<const std::string> known) {
+  const auto names = nearest(word, known);
+  return names.empty() ? std::string() : "; " + did_you_mean(names);
+}
+
 std::string listed(std::span<const std::string> names) {
   if (names.empty()) return "none";
   std::string text;

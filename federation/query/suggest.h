@@ -20,6 +20,8 @@ std::vector<std::string> nearest(std::string_view word, std::span<const std::str
 
 // "did you mean 'pm25' or 'pm10'?"; empty for no names.
 std::string did_you_mean(std::span<const std::string> names);
+// "; did you mean 'pm25'?" with the nearest of `known`, to end a sentence; empty when none is near.
+std::string did_you_mean(std::string_view word, std::span<const std::string> known);
 
 // Up to twelve names with a word for the rest: "'a', 'b' and 3 more". "none" when there are none.
 std::string listed(std::span<const std::string> names);

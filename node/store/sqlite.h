@@ -1,8 +1,8 @@
 // SQLite as a value: connections and statements with their settings, faults as exceptions.
 //
 // Settings of every connection: WAL, foreign keys, trusted_schema off, defensive mode, cell size
-// check, temporary storage in memory, no memory map, no automatic checkpoint; the writing connection
-// also synchronous=FULL. One connection writes and checkpoints (SQLite's WAL-reset fault); readers
+// check, temporary storage in memory, no memory map, no automatic checkpoint; the writing one also
+// synchronous=FULL. One connection writes and checkpoints (SQLite's WAL-reset fault); readers
 // are query-only. Threads: one at a time for each connection and its statements.
 #pragma once
 
@@ -23,9 +23,13 @@ namespace entente::node {
 // The disk or the file failed; nothing of the current transaction is durable.
 class StoreFault : public std::runtime_error {
  public:
-  StoreFault(std::string what, int sqlite_code) : std::runtime_error(std::move(what)), code_(sqlite_code) {}
+  StoreFault(const std::string& what, int sqlite_code)
+      : std::runtime_error(what), code_(sqlite_code) {}
   int sqlite_code() const { return code_; }
   bool disk_full() const;
+  // The disk gave an I/O error or the file is damaged: no further write may be tried before a
+  // restart has verified the file (a failed sync is never repeated).
+  bool fatal() const;
   Error error() const;  // store_failed or disk_full
 
  private:
@@ -78,6 +82,12 @@ class Database {
   // Prepared once and kept; reset and cleared at each call. Not re-entrant for the same text.
   Statement& cached(std::string_view sql);
   std::int64_t changes() const;
+  // False after a fault that made SQLite undo the whole transaction by itself.
+  bool in_transaction() const;
+  // Ends every statement of this connection that still holds rows; their next step starts afresh.
+  void reset_statements();
+  // Pages in the WAL that no checkpoint has copied yet, as this connection's commits left them.
+  std::int64_t wal_pages() const;
   // Copies the WAL into the file as far as readers allow.
   void checkpoint();
 

@@ -27,7 +27,12 @@ class Store {
     std::size_t queue_max = 4'096;
     // Names passed to crash_point() just before and just after each commit; empty = none.
     std::string crash_prefix;
+    // Delivered once, after the disk failed for good (StoreFault::fatal): every later job is
+    // answered store_failed, and the process should end with code 74, so that a restart verifies.
+    std::function<void(const Error&)> on_broken;
   };
+  // Opens, checks and migrates the file, then starts the thread. Refuses: conflict (another process
+  // writes this file; a lock on `path`.lock says so), store_failed, version_too_new.
   static Result<std::unique_ptr<Store>> open(Options options);
   virtual ~Store() = default;
 
@@ -63,7 +68,7 @@ class Store {
   struct Job {
     std::function<bool(Database&)> run;           // false: undo this job alone
     std::function<void(const Error*)> report;     // null: committed or refused by its own error
-    bool direct = false;                          // report on the store thread, not through deliver
+    bool direct = false;  // report on the store thread, not through deliver
   };
   virtual void enqueue(Job job) = 0;
 };

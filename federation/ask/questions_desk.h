@@ -1,0 +1,23 @@
+// The desk at which a linked partner asks, and the way to a partner's desk.
+#pragma once
+
+#include "federation/ask/asker.h"
+#include "federation/ask/disclosure_gate.h"
+#include "federation/link/caller.h"
+#include "schemas/wire/gate.capnp.h"
+
+namespace entente::federation {
+
+class LinkManager;
+
+// A desk for one session; every question goes through `gate`, which outlives it. Threads: loop.
+wire::Questions::Client make_questions_desk(const Caller& caller, DisclosureGate& gate);
+
+// Sends over the links of `links`, which outlives the function.
+SendQuestion send_over(LinkManager& links);
+
+void write_refusal(const Refusal& refusal, wire::Refusal::Builder out);
+// Total: an unknown code reads as internal, too long a list is cut.
+Refusal read_refusal(wire::Refusal::Reader in);
+
+}  // namespace entente::federation

@@ -1,0 +1,43 @@
+// What the link asks of the rest of the node. An unset hook refuses.
+#pragma once
+
+#include <kj/async.h>
+
+#include <functional>
+#include <string>
+
+#include "federation/link/caller.h"
+#include "federation/link/method_table.h"
+#include "federation/link/tls_context.h"
+#include "schemas/wire/gate.capnp.h"
+
+namespace entente::federation {
+
+// For the audit log and the metrics.
+struct LinkEvent {
+  enum class Kind { connected, closed, violation, refused };
+  Kind kind;
+  OrgId organisation;   // zero when the handshake proved none
+  Direction direction;
+  std::string reason;   // ours, fixed words; a peer's own text is cut and never trusted
+  std::string address;
+};
+
+// All are called on the loop thread and must not block.
+struct LinkHooks {
+  // May this peer have a session? Asked at every opening and renewal, so that revocation bites.
+  std::function<Outcome(const security::PeerIdentity&)> admit;
+  // The policy's word on one call.
+  std::function<Outcome(const Caller&, const MethodRow&)> decide;
+  // Records the intent of an `ask` or `admin` call; the call goes on once this is durable and is
+  // refused (store_failed) when it breaks.
+  std::function<kj::Promise<void>(const Caller&, const MethodRow&)> audit_intent;
+  // Make one desk for one session. The object must be a Governed<…> held by the client directly
+  // (a promise would be refused by the caller's firewall).
+  std::function<wire::Questions::Client(const Caller&)> questions;
+  std::function<wire::Agreements::Client(const Caller&)> agreements;
+  // Optional.
+  std::function<void(const LinkEvent&)> on_event;
+};
+
+}  // namespace entente::federation

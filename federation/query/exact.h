@@ -1,0 +1,27 @@
+// The exact blend, for local users: the same sentence over the same folded values, without clamping
+// or noise. Its values never travel to another organisation. Threads: any; pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "federation/query/twin_source.h"
+#include "schemas/question.h"
+
+namespace entente::federation {
+
+struct ExactRow {
+  std::size_t group = 0;  // index into Question::groups; not in a total
+  std::uint32_t tick = 0;
+  bool total = false;
+  // One per item: one number, or a histogram's counts; empty when no unit has a value.
+  std::vector<std::vector<double>> values;
+};
+
+// Rows as merge_rows gives them. Variance is that of the population; quantiles interpolate linearly
+// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its edge.
+std::vector<ExactRow> blend_exact(const Question& question, const ExportView& view,
+                                  const FoldedTable& folded);
+
+}  // namespace entente::federation

@@ -1,0 +1,21 @@
+// What a question costs at one site, from public constants only: checked before anything is read.
+#pragma once
+
+#include <vector>
+
+#include "federation/query/statistics.h"
+#include "schemas/answer.h"
+
+namespace entente::federation {
+
+struct Price {
+  std::vector<BlockAmount> charges;      // every block the window touches, ascending
+  std::vector<Statistic> statistics;     // what the release will state
+  std::vector<StatisticLayout> layout;   // the same coordinates with how they are computed
+};
+
+// The block touched most is charged exactly rho_per_block, the others their share, rounded up.
+// Refuses as lay_out does.
+[[nodiscard]] Result<Price> price_of(const Question& question, const ExportView& view);
+
+}  // namespace entente::federation

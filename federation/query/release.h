@@ -1,0 +1,32 @@
+// From folded values to the integers of a release, in two halves: the exact sums, which are private
+// and stay on the site, and the noise, which is added inside the transaction that charges for it.
+#pragma once
+
+#include <vector>
+
+#include "federation/query/price.h"
+#include "federation/query/twin_source.h"
+#include "security/privacy/noise.h"
+
+namespace entente::federation {
+
+// One vector per group and tick (groups outer, ticks inner), one integer per statistic. Private.
+struct ExactVectors {
+  std::vector<std::vector<std::int64_t>> cells;
+};
+
+// Each unit adds one rounded value to one cell per tick. A unit whose column has no value is absent
+// from that statistic; members are counted with or without readings.
+// Refuses: shape_refused when there are more units than declared so widely that sums could overflow.
+[[nodiscard]] Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
+                                             const Price& price, const FoldedTable& folded);
+
+// Every declared cell, empty or not, with exact discrete Gaussian noise on each statistic.
+std::vector<ReleasedCell> add_noise(const Question& question, const Price& price,
+                                    const ExactVectors& exact, security::NoiseSource& noise);
+
+// The truth of a postfix predicate for one unit; nothing when a column it reads has no value.
+// `values` are the unit's columns in one tick.
+std::optional<bool> holds(const Predicate& predicate, const double* values);
+
+}  // namespace entente::federation

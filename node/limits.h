@@ -1,0 +1,38 @@
+// Limits of a node's own parts. Every queue, file, batch and cache has one, named.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace entente::node::limits {
+
+// Store.
+inline constexpr std::size_t kCommitJobs = 1'024;           // jobs that share one transaction
+inline constexpr std::int64_t kWalCheckpointPages = 1'024;  // 4 MiB of WAL: copied into the file
+inline constexpr std::int64_t kWalKeptBytes = 64 << 20;     // a larger WAL file is cut at its reset
+inline constexpr int kIdleCheckpointMs = 500;               // quiet for so long: copied as well
+inline constexpr int kBusyTimeoutMs = 2'000;                // another connection recovers the WAL
+
+// Types: the limits of DTDL 2 and 3 (DTDL.v2.md, DTDL.v3.md), and of our reading them.
+inline constexpr std::size_t kTypeFileBytes = 8 << 20;
+inline constexpr std::size_t kInterfaceIdBytes = 128;
+inline constexpr std::size_t kElementIdBytes = 2'048;
+inline constexpr std::size_t kTypeNameBytes[] = {64, 512};         // a name: version 2, version 3
+inline constexpr std::size_t kDisplayNameBytes[] = {64, 512};
+inline constexpr std::size_t kDescriptionBytes[] = {512, 512};
+inline constexpr std::size_t kContents[] = {300, 100'000};
+inline constexpr std::size_t kExtends[] = {2, 1'024};
+inline constexpr std::size_t kExtendsDepth[] = {10, 10};
+inline constexpr std::size_t kSchemaDepth[] = {5, 5};
+inline constexpr std::size_t kEnumValues[] = {100, 100'000};
+inline constexpr std::size_t kObjectFields[] = {30, 100'000};
+inline constexpr std::int64_t kMultiplicity[] = {500, 2'147'483'647};
+inline constexpr std::size_t kTypeProblems = 100;                  // named at once, then cut
+inline constexpr int kTypeNesting = 64;                            // JSON depth of a type file
+
+// Twins.
+inline constexpr std::size_t kTwins = 1'000'000;
+inline constexpr std::size_t kTwinFileBytes = 256 << 20;
+inline constexpr std::size_t kPropertyTextBytes = 4'096;
+
+}  // namespace entente::node::limits

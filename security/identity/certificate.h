@@ -1,0 +1,68 @@
+// A site's own certificates: the organisation's CA certificate and leaves that renew themselves.
+//
+// A leaf is X.509 v3, Ed25519, lives 24 h (5 min backdated) and carries exactly one name: the URI SAN
+// spiffe://<organisation id in hexadecimal>/site/<site>. The CA certificate is self-signed by the CA
+// key that the charter names; partners believe the key, never the certificate.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "schemas/base/guarded.h"
+#include "security/identity/keys.h"
+#include "security/identity/peer.h"
+
+namespace entente::security {
+
+// spiffe://<org id>/site/<site>.
+std::string site_uri(const OrgId& organisation, std::string_view site);
+
+// A CA certificate for `ca`, self-signed, DER.
+[[nodiscard]] Result<Bytes> make_ca_certificate(const SigningKey& ca, const OrgId& organisation,
+                                                TimeWindow validity, Random& random);
+
+struct LeafTerms {
+  OrgId organisation;
+  std::string site;
+  TimeWindow validity;
+};
+// A leaf with a fresh key, and its chain. Refuses (invalid_argument): a site that is no local id, or
+// an empty validity. Fails (internal) only when OpenSSL cannot allocate.
+[[nodiscard]] Result<LeafCredential> issue_leaf(const SigningKey& ca, const Bytes& ca_certificate,
+                                                const LeafTerms& terms, Random& random);
+
+struct IssuerTerms {
+  OrgId organisation;
+  std::string site;
+  TimeWindow charter_validity;  // no leaf outlives it
+};
+
+// Issues this site's leaves and hands out the one in force. It has no thread: whoever owns it calls
+// `renew_if_due` now and then (a timer each minute will do); a renewal swaps one immutable snapshot,
+// so running handshakes keep theirs. Threads: current() any; renew_if_due() one at a time.
+class CertificateIssuer final : public CredentialSource {
+ public:
+  // Issues the first leaf at once. `random` must outlive the issuer.
+  [[nodiscard]] static Result<std::unique_ptr<CertificateIssuer>> create(SigningKey ca,
+                                                                        IssuerTerms terms,
+                                                                        Random& random,
+                                                                        Instant now);
+
+  std::shared_ptr<const LeafCredential> current() const override;
+  // Issues a new leaf when half of the current one's life is over, or when the clock was set to
+  // before its begin; true when it did. Refuses (charter_invalid) when the charter has expired; the
+  // old leaf then stays.
+  [[nodiscard]] Result<bool> renew_if_due(Instant now);
+
+ private:
+  CertificateIssuer(SigningKey ca, IssuerTerms terms, Random& random, Bytes ca_certificate);
+  Outcome renew(Instant now);
+
+  const SigningKey ca_;
+  const IssuerTerms terms_;
+  Random& random_;
+  const Bytes ca_certificate_;
+  Guarded<std::shared_ptr<const LeafCredential>> current_;
+};
+
+}  // namespace entente::security
