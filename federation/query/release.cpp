@@ -23,10 +23,14 @@ std::vector<std::uint32_t> group_of_cell(const Question& question, const ExportV
 std::int64_t contribution(const StatisticLayout& layout, const Item& item, const double* values) {
   const std::int64_t one = layout.lattice.bound();
   switch (layout.kind) {
-    case StatisticKind::members: return one;
-    case StatisticKind::present: return std::isnan(values[layout.column]) ? 0 : one;
-    case StatisticKind::satisfying: return holds(item.predicate, values).value_or(false) ? one : 0;
-    case StatisticKind::decided: return holds(item.predicate, values).has_value() ? one : 0;
+    case StatisticKind::members:
+      return one;
+    case StatisticKind::present:
+      return std::isnan(values[layout.column]) ? 0 : one;
+    case StatisticKind::satisfying:
+      return holds(item.predicate, values).value_or(false) ? one : 0;
+    case StatisticKind::decided:
+      return holds(item.predicate, values).has_value() ? one : 0;
     case StatisticKind::sum:
     case StatisticKind::centred_sum:
       return std::isnan(values[layout.column]) ? 0 : layout.lattice.quantise(values[layout.column]);
@@ -74,7 +78,8 @@ std::vector<ReleasedCell> add_noise(const Question& question, const Price& price
   const std::size_t ticks = question.tick_count();
   std::vector<ReleasedCell> cells;
   for (std::size_t i = 0; i < exact.cells.size(); ++i) {
-    ReleasedCell cell{static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
+    ReleasedCell cell{
+        static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
     for (std::size_t s = 0; s < price.layout.size(); ++s) {
       cell.mantissas.push_back(exact.cells[i][s] + noise.gaussian(price.layout[s].variance));
     }
