@@ -8,6 +8,8 @@
 namespace entente::federation {
 namespace {
 
+// What a sum may reach; noise, at most 2^37, fits above it (noise.h).
+constexpr unsigned __int128 kSumMost = static_cast<unsigned __int128>(1) << 62;
 constexpr std::uint32_t kNoGroup = std::numeric_limits<std::uint32_t>::max();
 
 // The group of each public cell; a cell is in one group at most.
@@ -51,6 +53,12 @@ std::optional<bool> holds(const Predicate& predicate, const double* values) {
 Result<ExactVectors> aggregate(const Question& question, const ExportView& view, const Price& price,
                                const FoldedTable& folded) {
   const std::size_t ticks = question.tick_count(), columns = question.columns.size();
+  for (const StatisticLayout& layout : price.layout) {
+    const auto bound = static_cast<unsigned __int128>(layout.lattice.bound());
+    if (bound * folded.units.size() >= kSumMost) {
+      return make_error(ErrorCode::shape_refused, "the sums of this question could overflow");
+    }
+  }
   ExactVectors exact;
   exact.cells.assign(question.groups.size() * ticks,
                      std::vector<std::int64_t>(price.layout.size(), 0));
@@ -63,10 +71,7 @@ Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
       const double* values = unit.values.data() + tick * columns;
       for (std::size_t s = 0; s < price.layout.size(); ++s) {
         const StatisticLayout& layout = price.layout[s];
-        const std::int64_t added = contribution(layout, question.items[layout.item], values);
-        if (__builtin_add_overflow(sums[s], added, &sums[s])) {
-          return make_error(ErrorCode::shape_refused, "a sum overflowed");
-        }
+        sums[s] += contribution(layout, question.items[layout.item], values);
       }
     }
   }
