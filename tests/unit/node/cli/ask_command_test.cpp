@@ -209,7 +209,7 @@ TEST_SUITE("node/cli/ingest") {
       int calls_ = 0;
     };
     node.local.open_readings =
-        [](const IngestOptions& options) -> Result<std::unique_ptr<ReadingSource>> {
+        [](const ReadingsOptions& options) -> Result<std::unique_ptr<ReadingSource>> {
       if (options.map_path != "m.toml") return make_error(ErrorCode::config_invalid, "no map");
       return std::unique_ptr<ReadingSource>(std::make_unique<Rows>());
     };
