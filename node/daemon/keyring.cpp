@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "schemas/base/limits.h"
 #include "security/identity/limits.h"
 #include "security/vault/vault.h"
 
