@@ -46,6 +46,7 @@ struct Site {
       twins += "[[twin]]\nid = \"" + id + "\"\ntype = \"dtmi:test:Station;1\"\n";
     }
     auto change = registry->plan_twins(twins, "twins.toml");
+    INFO((change ? std::string() : change.error().what));
     REQUIRE(change.has_value());
     REQUIRE(registry->commit_now(std::move(*change)).has_value());
   }
@@ -167,6 +168,7 @@ TEST_SUITE("node/ingest") {
     std::ifstream head(*path);
     std::string header;
     std::getline(head, header);
+    if (header.ends_with('\r')) header.pop_back();
     std::vector<std::string> ids;
     for (std::size_t at = header.find(','); at != header.npos;) {
       const auto next = header.find(',', at + 1);
