@@ -63,6 +63,10 @@ inline constexpr std::size_t kChainCertificates = 4;
 inline constexpr std::size_t kCertificateListBytes = 16'384;
 inline constexpr std::size_t kPeerTextBytes = 200;         // of a peer's words kept for the log
 
+// Enrolment.
+inline constexpr std::size_t kEnrolmentConnections = 4;
+inline constexpr Duration kEnrolmentTime = seconds(10);
+
 // Workers.
 inline constexpr std::size_t kWorkerQueue = 1'024;
 

@@ -1,4 +1,4 @@
-// Canonical Cap'n Proto bytes, in one place. Included by the .cpp files of this folder and by tests
+// Canonical Cap'n Proto bytes, in one place. Included by .cpp files of conversions and by tests
 // of malformed input only: Cap'n Proto stays out of the domain headers.
 #pragma once
 

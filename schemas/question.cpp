@@ -9,6 +9,7 @@
 #include "schemas/base/hash.h"
 #include "schemas/base/limits.h"
 #include "schemas/canonical.h"
+#include "schemas/rules.h"
 #include "schemas/wire/question.capnp.h"
 
 namespace entente {
@@ -48,21 +49,8 @@ std::string at(const char* list, std::size_t index) {
   return std::string(list) + "[" + std::to_string(index) + "]";
 }
 
-// Signals and keys: letters, digits, '_', '.' and '-', beginning with none of the last two. Case is
-// kept, because DTDL's names have any.
-bool is_name(std::string_view text) {
-  const auto alnum = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  if (text.empty() || text.size() > limits::kNameBytes || !alnum(text.front())) return false;
-  return std::all_of(text.begin(), text.end(),
-                     [&](char c) { return alnum(c) || c == '.' || c == '-'; });
-}
-
 bool is_value(std::string_view text) {
-  return text.size() <= limits::kTextBytes && std::none_of(text.begin(), text.end(), [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-         });
+  return rules::is_label(text, limits::kLabelBytes);
 }
 
 // ---- Rules. They hold for domain values, so that both directions obey the same ones.
@@ -89,7 +77,7 @@ Outcome check_predicate(const std::string& field, const Predicate& predicate,
 }
 
 Outcome check_column(const std::string& field, const Column& column) {
-  if (!is_name(column.signal)) return wrong(field + ".signal", "is not a name");
+  if (!rules::is_property_name(column.signal)) return wrong(field + ".signal", "is not a name");
   if (!std::isfinite(column.lower) || !std::isfinite(column.upper) ||
       !(column.lower < column.upper)) {
     return wrong(field, "has no finite lower bound below a finite upper bound");
@@ -133,7 +121,7 @@ Outcome check_item(const std::string& field, const Item& item, std::size_t colum
 Outcome check_groups(const Question& question) {
   const std::vector<std::string>& keys = question.group_keys;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!is_name(keys[i])) return wrong(at("groupKeys", i), "is not a name");
+    if (!rules::is_property_name(keys[i])) return wrong(at("groupKeys", i), "is not a name");
     if (std::find(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i), keys[i]) !=
         keys.begin() + static_cast<std::ptrdiff_t>(i)) {
       return wrong(at("groupKeys", i), "is named twice");
@@ -147,7 +135,7 @@ Outcome check_groups(const Question& question) {
     if (group.values.size() != keys.size())
       return wrong(field + ".values", "are not one for each key");
     if (!std::all_of(group.values.begin(), group.values.end(), is_value)) {
-      return wrong(field + ".values", "hold an overlong text or a control character");
+      return wrong(field + ".values", "are not all clean UTF-8 of 1 to 255 bytes");
     }
     if (!values.insert(group.values).second)
       return wrong(field + ".values", "are those of another group");

@@ -1,5 +1,5 @@
 // What fields of foreign values must look like, and how a refusal names the field. Used by the
-// conversions of this folder only.
+// .cpp files of conversions only.
 #pragma once
 
 #include <string>

@@ -32,6 +32,7 @@ struct Lane {
   const Direction direction;
   bool wanted = false;
   std::shared_ptr<Connection> current;
+  std::shared_ptr<Connection> opening;  // calling: authenticated, its session not open yet
   std::shared_ptr<Connection> draining;
   Duration drain_until{};
   bool connected = false;
@@ -40,8 +41,8 @@ struct Lane {
   std::optional<wire::Agreements::Client> agreements;
   bool renewing = false;
   bool pinging = false;
-  kj::Promise<void> dialling = nullptr;
   bool dial_under_way = false;
+  std::uint64_t dial_number = 0;  // of the attempt that counts; a stale one is dropped
   int attempts = 0;  // in a row without a session
   Instant since{};
   std::string last_error;
@@ -140,7 +141,10 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
         });
     *self = connection;
     entry.certificate_expires = connection->handshake().peer.certificate_expires;
-    if (direction == Direction::we_serve) return replace(lane, std::move(connection));
+    if (direction == Direction::we_serve) {
+      lane.dial_under_way = false;
+      return replace(lane, std::move(connection));
+    }
     start_session(id, lane, std::move(connection));
   }
 
@@ -153,38 +157,56 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
     lane.current = std::move(connection);
   }
 
-  void start_session(OrgId id, Lane& lane, std::shared_ptr<Connection> connection) {
-    auto opening = fetch(*connection).exclusiveJoin(loop.after(limits.handshake).then([] {
-      return kj::Promise<Desks>(KJ_EXCEPTION(DISCONNECTED, "no session in time"));
-    }));
-    // The task owns the connection until the lane does.
-    loop.keep(opening.then(
-        [weak = weak_from_this(), id, connection](Desks&& desks) {
-          auto manager = weak.lock();
-          Entry* entry = manager ? manager->find(id) : nullptr;
-          if (entry == nullptr || entry->suspended || connection->closed()) return;
-          Lane& to = entry->lane(Direction::we_call);
-          if (!to.wanted) return;
-          manager->replace(to, connection);
-          manager->adopt(*entry, to, kj::mv(desks));
-          manager->connected(*entry, to, connection);
-        },
-        [weak = weak_from_this(), id, connection](kj::Exception&& fault) {
-          auto manager = weak.lock();
-          if (!manager) return;
-          const std::string why = tame(fault.getDescription().cStr());
-          connection->close(why);
-          manager->attempt_failed(id, Direction::we_call, why,
-                                  connection->handshake().address);
-        }));
-    lane.attempts = std::max(lane.attempts, 0);
-  }
-
   struct Desks {
     OpenSession session;
     wire::Questions::Client questions;
     wire::Agreements::Client agreements;
   };
+
+  void start_session(OrgId id, Lane& lane, std::shared_ptr<Connection> connection) {
+    if (lane.opening) lane.opening->close("a newer connection came");
+    lane.opening = connection;
+    auto opening = fetch(*connection).exclusiveJoin(loop.after(limits.handshake).then([] {
+      return kj::Promise<Desks>(KJ_EXCEPTION(DISCONNECTED, "no session in time"));
+    }));
+    std::weak_ptr<Connection> weak = connection;
+    tasks.add(opening.then([this, id, weak](Desks&& desks) { session_open(id, weak, kj::mv(desks)); },
+                           [this, id, weak](kj::Exception&& fault) {
+                             session_failed(id, weak, tame(fault.getDescription().cStr()));
+                           }));
+  }
+
+  // The lane that waits for this connection's session, if it still does.
+  Lane* opening_lane(OrgId id, const std::shared_ptr<Connection>& connection) {
+    Entry* entry = find(id);
+    if (entry == nullptr || !connection) return nullptr;
+    Lane& lane = entry->lane(Direction::we_call);
+    if (lane.opening != connection) return nullptr;
+    lane.opening.reset();
+    lane.dial_under_way = false;
+    return &lane;
+  }
+
+  void session_open(OrgId id, const std::weak_ptr<Connection>& weak, Desks&& desks) {
+    const auto connection = weak.lock();
+    Lane* lane = opening_lane(id, connection);
+    if (lane == nullptr) return;
+    if (connection->closed()) {
+      return attempt_failed(id, Direction::we_call, "closed while opening",
+                            connection->handshake().address);
+    }
+    Entry& entry = *find(id);
+    replace(*lane, connection);
+    adopt(entry, *lane, kj::mv(desks));
+    connected(entry, *lane, connection);
+  }
+
+  void session_failed(OrgId id, const std::weak_ptr<Connection>& weak, const std::string& why) {
+    const auto connection = weak.lock();
+    if (opening_lane(id, connection) == nullptr) return;
+    connection->close(why);
+    attempt_failed(id, Direction::we_call, why, connection->handshake().address);
+  }
 
   // Session and both desks, two round trips. A desk refused is a desk whose calls fail.
   kj::Promise<Desks> fetch(Connection& connection) {
@@ -283,31 +305,35 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
     ++lane.attempts;
     const OrgId id = entry.partner.organisation;
     const Direction direction = lane.direction;
-    lane.dialling =
-        loop.after(pause)
-            .then([this, id, direction]() -> kj::Promise<std::shared_ptr<LinkStream>> {
-              Entry* known = find(id);
-              if (known == nullptr || !known->partner.dial) return no_link("removed");
-              return LinkStream::dial(loop, dialler, known->partner.dial->host,
-                                      known->partner.dial->port, direction, id, limits);
-            })
-            .then(
-                [this, id, direction](std::shared_ptr<LinkStream>&& stream) {
-                  if (Entry* known = dialled(id, direction)) install(*known, std::move(stream));
-                },
-                [this, id, direction](kj::Exception&& fault) {
-                  if (dialled(id, direction) == nullptr) return;
-                  attempt_failed(id, direction, tame(fault.getDescription().cStr()), "");
-                })
-            .eagerlyEvaluate([](kj::Exception&& fault) {
-              log::error("link", "dialling failed", {{"what", fault.getDescription().cStr()}});
-            });
+    const std::uint64_t number = ++lane.dial_number;
+    tasks.add(loop.after(pause)
+                  .then([this, id, direction,
+                         number]() -> kj::Promise<std::shared_ptr<LinkStream>> {
+                    Entry* known = dialling(id, direction, number);
+                    if (known == nullptr) return no_link("no longer wanted");
+                    return LinkStream::dial(loop, dialler, known->partner.dial->host,
+                                            known->partner.dial->port, direction, id, limits);
+                  })
+                  .then(
+                      [this, id, direction, number](std::shared_ptr<LinkStream>&& stream) {
+                        Entry* known = dialling(id, direction, number);
+                        if (known == nullptr) return;
+                        install(*known, std::move(stream));
+                      },
+                      [this, id, direction, number](kj::Exception&& fault) {
+                        Entry* known = dialling(id, direction, number);
+                        if (known == nullptr) return;
+                        known->lane(direction).dial_under_way = false;
+                        attempt_failed(id, direction, tame(fault.getDescription().cStr()), "");
+                      }));
   }
 
-  Entry* dialled(OrgId id, Direction direction) {
+  // The partner, if this attempt is still the one that counts.
+  Entry* dialling(OrgId id, Direction direction, std::uint64_t number) {
     Entry* entry = find(id);
-    if (entry != nullptr) entry->lane(direction).dial_under_way = false;
-    return entry;
+    if (entry == nullptr || !entry->partner.dial) return nullptr;
+    const Lane& lane = entry->lane(direction);
+    return lane.dial_under_way && lane.dial_number == number ? entry : nullptr;
   }
 
   // Housekeeping.
@@ -322,6 +348,7 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
   }
 
   void look_after(Entry& entry, Lane& lane) {
+    if (lane.opening) lane.opening->watch();
     if (auto connection = lane.draining) {
       connection->watch();
       const bool idle = lane.direction == Direction::we_call && connection->unanswered() == 0;
@@ -400,11 +427,12 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
 
   void close_all(Entry& entry, const std::string& why) {
     for (Lane& lane : entry.lanes) {
-      lane.dialling = nullptr;
       lane.dial_under_way = false;
       lane.attempts = 0;
       if (lane.current) lane.current->close(why);
+      if (lane.opening) lane.opening->close(why);
       if (lane.draining) lane.draining->close(why);
+      lane.opening.reset();
       lane.draining.reset();
       if (lane.current) lane.last_error = why;
       drop_session(lane);
@@ -423,7 +451,14 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
   TlsContext listener;
   std::map<OrgId, Entry> entries;
   std::unique_ptr<Acceptor> acceptor;
-  kj::Promise<void> ticking = nullptr;
+
+  struct LogFailures final : kj::TaskSet::ErrorHandler {
+    void taskFailed(kj::Exception&& fault) override {
+      log::error("link", "a task of the links failed", {{"what", fault.getDescription().cStr()}});
+    }
+  };
+  LogFailures failures;
+  kj::TaskSet tasks{failures};  // last: they point into this
 };
 
 LinkManager::LinkManager(Loop& loop, const Clock& clock, Random& random,
@@ -432,13 +467,10 @@ LinkManager::LinkManager(Loop& loop, const Clock& clock, Random& random,
                          LinkLimits limits, const MethodTable& methods)
     : impl_(std::make_shared<Impl>(loop, clock, random, credentials, verifier, std::move(hooks),
                                    limits, methods)) {
-  impl_->ticking = impl_->tick().eagerlyEvaluate([](kj::Exception&& fault) {
-    log::error("link", "housekeeping failed", {{"what", fault.getDescription().cStr()}});
-  });
+  impl_->tasks.add(impl_->tick());
 }
 
 LinkManager::~LinkManager() {
-  impl_->ticking = nullptr;
   impl_->acceptor.reset();
   for (auto& [id, entry] : impl_->entries) impl_->close_all(entry, "this node stops");
   impl_->entries.clear();

@@ -1,4 +1,5 @@
-// The grammar of questions as PEGTL rules. Included by parser.cpp only: PEGTL stays in one file.
+// The grammar of questions as PEGTL rules. Included by the parser only, so that PEGTL is
+// compiled once.
 //
 // Every alternative is chosen by its first token (LL(1) but for a call's parenthesis), so an action
 // that has run is never undone, parsing takes linear time, and wherever only one thing can follow,

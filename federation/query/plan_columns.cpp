@@ -11,7 +11,9 @@
 namespace entente::federation::planning {
 namespace {
 
-// ---- Predicates in one form: chains flattened, sorted, without repetition; double NOT removed.
+// ---- Predicates in one form: NOT moved into the comparisons, chains flattened, sorted, without
+// repetition. Moving NOT keeps the meaning because a unit that lacks any value of the predicate
+// takes no part in it (release.h), and readings are never NaN.
 
 using Key = std::tuple<std::size_t, std::uint16_t, Comparison, double, Connective>;
 
@@ -28,44 +30,67 @@ bool before(const Predicate& a, const Predicate& b) {
       [](const PredicateNode& x, const PredicateNode& y) { return key_of(x) < key_of(y); });
 }
 
-template <class Leaf, class Convert>
-Predicate postfix(const Tree<Leaf>& tree, const Convert& convert);
-
-// The operands of a chain, those of nested chains of the same word included.
-template <class Leaf, class Convert>
-void operands(const Tree<Leaf>& tree, typename Tree<Leaf>::Kind kind, const Convert& convert,
-              std::vector<Predicate>& out) {
-  using Kind = typename Tree<Leaf>::Kind;
-  const Tree<Leaf>* plain = &tree;
-  while (plain->kind == Kind::negation && plain->children.front().kind == Kind::negation) {
-    plain = &plain->children.front().children.front();
+Comparison opposite(Comparison comparison) {
+  switch (comparison) {
+    case Comparison::less:
+      return Comparison::greater_equal;
+    case Comparison::less_equal:
+      return Comparison::greater;
+    case Comparison::greater:
+      return Comparison::less_equal;
+    case Comparison::greater_equal:
+      return Comparison::less;
+    case Comparison::equal:
+      return Comparison::not_equal;
+    case Comparison::not_equal:
+      return Comparison::equal;
   }
-  if (plain->kind != kind) {
-    out.push_back(postfix(*plain, convert));
-    return;
-  }
-  for (const Tree<Leaf>& child : plain->children) operands(child, kind, convert, out);
+  return comparison;
 }
 
 template <class Leaf, class Convert>
-Predicate postfix(const Tree<Leaf>& tree, const Convert& convert) {
+Predicate postfix(const Tree<Leaf>& tree, bool negated, const Convert& convert);
+
+// What the node joins its children by once negations above it are moved down (De Morgan).
+template <class Leaf>
+Connective word_of(const Tree<Leaf>& tree, bool negated) {
+  return (tree.kind == Tree<Leaf>::Kind::all) != negated ? Connective::and_ : Connective::or_;
+}
+
+// The operands of a chain of `word`, those of nested chains of the same word included.
+template <class Leaf, class Convert>
+void operands(const Tree<Leaf>& tree, bool negated, Connective word, const Convert& convert,
+              std::vector<Predicate>& out) {
   using Kind = typename Tree<Leaf>::Kind;
-  if (tree.kind == Kind::leaf) return {PredicateNode(convert(tree.leaf))};
   if (tree.kind == Kind::negation) {
-    const Tree<Leaf>& child = tree.children.front();
-    if (child.kind == Kind::negation) return postfix(child.children.front(), convert);
-    Predicate out = postfix(child, convert);
-    out.emplace_back(Connective::not_);
-    return out;
+    operands(tree.children.front(), !negated, word, convert, out);
+    return;
   }
+  if (tree.kind == Kind::leaf || word_of(tree, negated) != word) {
+    out.push_back(postfix(tree, negated, convert));
+    return;
+  }
+  for (const Tree<Leaf>& child : tree.children) operands(child, negated, word, convert, out);
+}
+
+template <class Leaf, class Convert>
+Predicate postfix(const Tree<Leaf>& tree, bool negated, const Convert& convert) {
+  using Kind = typename Tree<Leaf>::Kind;
+  if (tree.kind == Kind::leaf) {
+    Compare compare = convert(tree.leaf);
+    if (negated) compare.comparison = opposite(compare.comparison);
+    return {PredicateNode(compare)};
+  }
+  if (tree.kind == Kind::negation) return postfix(tree.children.front(), !negated, convert);
+  const Connective word = word_of(tree, negated);
   std::vector<Predicate> parts;
-  operands(tree, tree.kind, convert, parts);
+  operands(tree, negated, word, convert, parts);
   std::sort(parts.begin(), parts.end(), before);
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   Predicate out = std::move(parts.front());
   for (std::size_t i = 1; i < parts.size(); ++i) {
     out.insert(out.end(), parts[i].begin(), parts[i].end());
-    out.emplace_back(tree.kind == Kind::all ? Connective::and_ : Connective::or_);
+    out.emplace_back(word);
   }
   return out;
 }
@@ -203,7 +228,7 @@ class Selector {
                   "as in duration(" + column.signal + " > 35)");
     }
     if (value.condition) {
-      column.predicate = postfix(*value.condition, [](const ReadingTest& test) {
+      column.predicate = postfix(*value.condition, false, [](const ReadingTest& test) {
         return Compare{0, test.comparison, plain_number(test.constant.value)};
       });
       if (column.predicate.size() > limits::kPredicateNodes) return too_long(value.at);
@@ -296,7 +321,7 @@ class Selector {
     if (const auto* value = std::get_if<FoldedSignal>(&item.argument)) {
       made.column = column_index(*value);
     } else if (const auto* tree = std::get_if<Tree<ValueTest>>(&item.argument)) {
-      made.predicate = postfix(*tree, [&](const ValueTest& test) {
+      made.predicate = postfix(*tree, false, [&](const ValueTest& test) {
         return Compare{column_index(test.value), test.comparison,
                        plain_number(test.constant.value)};
       });

@@ -94,8 +94,14 @@ void AgreementRegister::save(AgreementEntry entry, std::string action, std::stri
       [entry = std::move(entry), action = std::move(action), actor = std::move(actor),
        now](Database& database) -> Result<AgreementEntry> {
         write_row(database, entry);
-        append_audit(database, {now, actor, action, "agreement:" + entry.id.hex(),
-                                std::string(federation::to_text(entry.state)), entry.reason});
+        security::AuditRecord record;
+        record.time = now;
+        record.actor = actor;
+        record.action = action;
+        record.object = "agreement:" + entry.id.hex();
+        record.outcome = security::AuditOutcome::done;
+        record.detail = {{"state", std::string(federation::to_text(entry.state))}};
+        append_audit(database, std::move(record));
         return entry;
       },
       [this, id, reply = std::move(reply)](Result<AgreementEntry> saved) {
@@ -124,7 +130,7 @@ void AgreementRegister::propose(Agreement terms, Reply reply) {
   entry.provides = true;
   entry.since = parts_.clock.now();
   entry.outbox = "propose";
-  save(std::move(entry), "agreement.propose", "local", std::move(reply));
+  save(std::move(entry), "agreement.propose", "user:admin", std::move(reply));
 }
 
 void AgreementRegister::sign(const AgreementId& id, Reply reply) {
@@ -147,7 +153,7 @@ void AgreementRegister::sign(const AgreementId& id, Reply reply) {
   next.since = parts_.clock.now();
   next.outbox = "settle";
   next.last_error.clear();
-  save(std::move(next), "agreement.sign", "local", std::move(reply));
+  save(std::move(next), "agreement.sign", "user:admin", std::move(reply));
 }
 
 void AgreementRegister::terminate(const AgreementId& id, std::string reason, Reply reply) {
@@ -163,7 +169,7 @@ void AgreementRegister::terminate(const AgreementId& id, std::string reason, Rep
   next.outbox = "terminate";
   next.reason = std::move(reason);
   next.last_error.clear();
-  save(std::move(next), "agreement.terminate", "local", std::move(reply));
+  save(std::move(next), "agreement.terminate", "user:admin", std::move(reply));
 }
 
 void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done done) {
@@ -180,7 +186,7 @@ void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done d
   entry.signed_bytes = std::move(signed_bytes);
   entry.our_turn = true;
   entry.since = parts_.clock.now();
-  save(std::move(entry), "agreement.proposed", peer.hex(), state_only(std::move(done)));
+  save(std::move(entry), "agreement.proposed", "organisation:" + peer.hex(), state_only(std::move(done)));
 }
 
 void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done done) {
@@ -200,7 +206,7 @@ void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done do
   next.since = parts_.clock.now();
   next.outbox.clear();
   next.last_error.clear();
-  save(std::move(next), "agreement.settled", peer.hex(), state_only(std::move(done)));
+  save(std::move(next), "agreement.settled", "organisation:" + peer.hex(), state_only(std::move(done)));
 }
 
 void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::string reason,
@@ -216,7 +222,7 @@ void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::str
   next.since = parts_.clock.now();
   next.outbox.clear();
   next.reason = std::move(reason);
-  save(std::move(next), "agreement.terminated", peer.hex(), state_only(std::move(done)));
+  save(std::move(next), "agreement.terminated", "organisation:" + peer.hex(), state_only(std::move(done)));
 }
 
 void AgreementRegister::delivered(const AgreementId& id, const std::string& message,

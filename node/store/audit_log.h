@@ -1,5 +1,5 @@
-// The audit log in entente.db: hash-chained records, appended inside the transaction of what they
-// record. Threads: the store thread for append; any for verify, with its own connection.
+// The audit log in entente.db: hash-chained records (security/audit), appended inside the transaction
+// of what they record. Threads: the store thread for append; any for verify, with its own connection.
 #pragma once
 
 #include <cstdint>
@@ -7,30 +7,22 @@
 #include <string>
 
 #include "node/store/sqlite.h"
-#include "schemas/base/ids.h"
-#include "schemas/base/time.h"
+#include "security/audit/audit.h"
 
 namespace entente::node {
 
-struct AuditEntry {
-  Instant time;
-  std::string actor;    // an organisation's id, a local user, or "node"
-  std::string action;   // "release", "refusal", "link.confirm", …
-  std::string object;   // what it was done to
-  std::string outcome;  // "done", or an error code's name
-  std::string detail;   // public facts only, never a reading's value
-};
-
 const char* audit_migration();
-// Appends and returns the new head.
-Hash256 append_audit(Database& database, const AuditEntry& entry);
+// Numbers and appends the record; returns the new link. Throws StoreFault, so that the transaction
+// is undone, when the record would not verify later.
+Hash256 append_audit(Database& database, security::AuditRecord record);
+security::AuditHead audit_head(Database& database);
 
 struct AuditVerdict {
-  std::uint64_t records = 0;
-  Hash256 head;
+  security::AuditHead head;                // what was found good
   std::optional<std::uint64_t> first_bad;  // sequence number, from 1
+  std::string reason;                      // when there is one
 };
-// Recomputes the whole chain from the stored records.
-AuditVerdict verify_audit(Database& database);
+// Reads and recomputes the whole chain; `trusted` is a head known from elsewhere, or zero.
+AuditVerdict verify_audit(Database& database, const security::AuditHead& trusted);
 
 }  // namespace entente::node

@@ -107,19 +107,26 @@ Result<ReleaseStanding> standing_of(Database& database, const ReleaseInquiry& in
   return standing;
 }
 
-std::string describe(const ReleaseInquiry& inquiry) {
-  std::string text = "question " + inquiry.question_hash.hex() + " release " +
-                     inquiry.release_key.hex() + " charges";
-  for (const BlockAmount& charge : inquiry.charges) {
-    text += " " + to_text(charge.start) + "=" + std::to_string(charge.rho.units);
-  }
-  return text;
-}
-
-AuditEntry entry_of(const ReleaseInquiry& inquiry, Instant now, std::string_view action,
-                    std::string_view outcome) {
-  return {now, inquiry.partner.hex(), std::string(action), "domain:" + inquiry.domain,
-          std::string(outcome), describe(inquiry)};
+// The blocks charged, as "first .. last" with the sum; the ledger has each.
+security::AuditRecord record_of(const ReleaseInquiry& inquiry, Instant now, std::string_view action,
+                                security::AuditOutcome outcome, std::string_view how) {
+  unsigned __int128 rho = 0;
+  for (const BlockAmount& charge : inquiry.charges) rho += charge.rho.units;
+  const std::string sum = rho > UINT64_MAX ? "overflow"
+                                           : std::to_string(static_cast<std::uint64_t>(rho));
+  security::AuditRecord record;
+  record.time = now;
+  record.actor = "organisation:" + inquiry.partner.hex();
+  record.action = std::string(action);
+  record.object = "domain:" + inquiry.domain;
+  record.outcome = outcome;
+  record.detail = {{"blocks", std::to_string(inquiry.charges.size())},
+                   {"how", std::string(how)},
+                   {"query", inquiry.query_id.hex()},
+                   {"question", inquiry.question_hash.hex()},
+                   {"release", inquiry.release_key.hex()},
+                   {"rho", sum}};
+  return record;
 }
 
 // Ids are kept until their deadline and the clocks' allowed skew have passed; then `stale` refuses them.
@@ -161,7 +168,8 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
   remember_seen(database, inquiry, now);
   committed.left = left_in(database, inquiry);
   committed.audit_head = append_audit(
-      database, entry_of(inquiry, now, "release", committed.reused ? "reused" : "released"));
+      database, record_of(inquiry, now, "release", security::AuditOutcome::intent,
+                          committed.reused ? "reused" : "new"));
   crash_point("release.audited");
   return committed;
 }
@@ -223,10 +231,11 @@ void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
 }
 
 void ReleaseLedger::note(const ReleaseInquiry& inquiry, std::string_view outcome) {
-  const std::string action = outcome == "repeated" ? "release" : "refusal";
   store_.post<Hash256>(
-      [inquiry, action, outcome = std::string(outcome), this](Database& database) -> Result<Hash256> {
-        return append_audit(database, entry_of(inquiry, clock_.now(), action, outcome));
+      [inquiry, how = std::string(outcome), this](Database& database) -> Result<Hash256> {
+        const auto word = how == "repeated" ? security::AuditOutcome::done
+                                            : security::AuditOutcome::refused;
+        return append_audit(database, record_of(inquiry, clock_.now(), "release", word, how));
       },
       [](Result<Hash256> head) {
         if (!head) log::error("audit", "a note was lost", {{"reason", head.error().what}});

@@ -97,19 +97,16 @@ void add_tagged(LocalText& texts, const json::value& value, std::size_t bytes,
 }
 
 void add_map(LocalText& texts, const json::object& object, std::size_t bytes,
-             const std::string& path, int version, Problems& problems) {
+             const std::string& path, Problems& problems) {
   for (const auto& member : object) {
     const std::string key(member.key().data(), member.key().size());
     const auto place = path + "." + key;
     if (key.starts_with('@')) {
       problems.add(place, "a language map may not have keywords");
-    } else if (member.value().is_object()) {
-      problems.add(place, "a language map holds texts, not objects");
     } else {
       add_text(texts, key, member.value(), bytes, place, problems);
     }
   }
-  static_cast<void>(version);
 }
 
 }  // namespace
@@ -225,8 +222,8 @@ LocalText local_text_at(const json::object& object, std::string_view key, std::s
   const auto* value = object.if_contains(json::string_view(key.data(), key.size()));
   if (value == nullptr) return texts;
   const auto place = path + "." + std::string(key);
-  if (value->is_object() && !value->get_object().contains("@value")) {
-    add_map(texts, value->get_object(), bytes, place, version, problems);
+  if (value->is_object()) {
+    add_map(texts, value->get_object(), bytes, place, problems);
     return texts;
   }
   std::size_t index = 0;

@@ -1,6 +1,7 @@
 #include <boost/json/value.hpp>
 #include <cmath>
 #include <set>
+#include <span>
 
 #include "node/limits.h"
 #include "node/twin/dtdl.h"
@@ -36,11 +37,16 @@ bool is_name(std::string_view text) {
 }
 
 // "dtmi:dtdl:class:Telemetry;2" -> "Telemetry"; "SemanticType/Velocity" -> "Velocity".
-std::string_view bare_word(std::string_view word) {
-  for (std::string_view prefix :
-       {"dtmi:dtdl:class:", "dtmi:standard:class:", "dtmi:standard:unit:", "dtmi:dtdl:instance:",
-        "dtmi:dtdl:extension:quantitativeTypes:v1:class:",
-        "dtmi:dtdl:extension:quantitativeTypes:v1:unit:", "SemanticType/", "Unit/"}) {
+// The last two and those of dtmi:standard: are of DTDL 2 alone.
+std::string_view bare_word(std::string_view word, int version) {
+  constexpr std::string_view kNew[] = {"dtmi:dtdl:class:", "dtmi:dtdl:instance:",
+                                       "dtmi:dtdl:extension:quantitativeTypes:v1:class:",
+                                       "dtmi:dtdl:extension:quantitativeTypes:v1:unit:"};
+  constexpr std::string_view kOld[] = {"dtmi:dtdl:class:",     "dtmi:dtdl:instance:",
+                                       "dtmi:standard:class:", "dtmi:standard:unit:",
+                                       "SemanticType/",        "Unit/"};
+  for (auto prefix : version < 3 ? std::span<const std::string_view>(kOld)
+                                 : std::span<const std::string_view>(kNew)) {
     if (word.starts_with(prefix)) {
       word.remove_prefix(prefix.size());
       return word.substr(0, word.find(';'));
@@ -138,9 +144,6 @@ class Parser {
       }
     }
     if (top && !dtdl_seen && !all.empty()) problems_.add(place, "names no dtmi:dtdl:context");
-    if (!top && !dtdl_seen && other_seen && scope.version >= 3) {
-      problems_.add(place, "the DTDL context comes first");
-    }
     if (outer != 0 && scope.version > outer) {
       problems_.add(place, "DTDL " + std::to_string(scope.version) + " inside DTDL " +
                                std::to_string(outer));
@@ -174,6 +177,9 @@ class Parser {
       problems_.add(place, "the context \"" + std::string(word) + "\" needs a version that is one "
                            "whole number");
       return;
+    }
+    if (scope.version == 2 && dtmi.major <= 4 && name.starts_with("dtmi:dtdl:extension:")) {
+      problems_.add(place, "the extension \"" + std::string(word) + "\" is for DTDL 3 on");
     }
     if (dtdl::is_known_context(name) && dtmi.major <= 4) {
       scope.known.insert(name);
@@ -231,6 +237,9 @@ class Parser {
     }
     if (types.material.empty()) {
       types.material = inferred;
+      if (!inferred.empty() && value != nullptr && !bad_type_said_) {
+        problems_.add(place, "names no \"" + std::string(inferred) + "\"");
+      }
       if (inferred.empty() && !(value != nullptr && bad_type_said_)) {
         problems_.add(path, "needs \"@type\" with one of the words that may stand here");
       }
@@ -241,7 +250,7 @@ class Parser {
 
   void type_word(std::string_view whole, const std::string& place, const Scope& scope,
                  unsigned allowed, Types& types) {
-    const auto word = bare_word(whole);
+    const auto word = bare_word(whole, scope.version);
     const unsigned element = dtdl::element_of(word);
     if (element != 0 && !(word == "CommandPayload" && scope.version > 2)) {
       if ((element & allowed) == 0) {
@@ -368,7 +377,7 @@ class Parser {
       problems_.add(path, types.quantity + " needs \"unit\", a " + std::string(unit_type));
       return {};
     }
-    const auto word = one->is_string() ? bare_word(view(one->get_string())) : std::string_view();
+    const auto word = one->is_string() ? bare_word(view(one->get_string()), scope.version) : std::string_view();
     if (!is_unit_of(word, unit_type, scope.version)) {
       problems_.add(at(path, "unit"), "\"" + std::string(word) + "\" is no " +
                                           std::string(unit_type) + "; those are: " +
@@ -427,6 +436,10 @@ class Parser {
     schema->word = word;
     if (const auto* primitive = dtdl::primitive(word)) {
       schema->kind = primitive->kind;
+      return schema;
+    }
+    if (is_unit_type(word) && scope.known.count("dtmi:dtdl:extension:overriding") > 0) {
+      schema->kind = Schema::Kind::string;  // a unit by name, which overrides another content's
       return schema;
     }
     if (dtdl::is_central_schema(word) && scope.known.count("dtmi:iotcentral:context") > 0) {
@@ -704,6 +717,11 @@ class Parser {
         made.schema = schema_at(object, "schema", path, scope);
         made.unit = unit_of(object, path, scope, types, made.schema);
         made.range = range_of(object, path, types);
+        for (const auto* each : types.known) {
+          if (made.schema && !dtdl::takes_schema(*each, *made.schema)) {
+            problems_.add(at(path, "schema"), std::string(each->word) + " has another schema");
+          }
+        }
         break;
       case dtdl::kRelationship:
         relationship(object, path, scope, made);
@@ -776,7 +794,7 @@ class Parser {
     made.request = inner("request", dtdl::kRequest, "CommandRequest");
     made.response = inner("response", dtdl::kResponse, "CommandResponse");
     const auto kind = dtdl::string_at(object, "commandType", path, scope.version, problems_);
-    const auto word = kind ? bare_word(*kind) : std::string_view();
+    const auto word = kind ? bare_word(*kind, scope.version) : std::string_view();
     if (kind && word != "synchronous" && word != "asynchronous") {
       problems_.add(at(path, "commandType"), "is \"synchronous\" or \"asynchronous\"");
     }

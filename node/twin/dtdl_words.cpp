@@ -74,14 +74,19 @@ constexpr CoType kCoTypes[] = {
     {"dtmi:dtdl:extension:mqtt", "Idempotent", kCommand, ""},
     {"dtmi:dtdl:extension:mqtt", "Cacheable", kCommand, "ttl"},
     {"dtmi:dtdl:extension:mqtt", "Transparent", kRequest | kResponse | kTelemetry, ""},
+    {"dtmi:dtdl:extension:mqtt", "Result", kObject, ""},
+    {"dtmi:dtdl:extension:mqtt", "NormalResult", kField, ""},
+    {"dtmi:dtdl:extension:mqtt", "ErrorResult", kField, ""},
+    {"dtmi:dtdl:extension:mqtt", "Error", kObject, ""},
+    {"dtmi:dtdl:extension:mqtt", "ErrorMessage", kField, ""},
     {"dtmi:dtdl:extension:initialization", "Initialized", kProperty, "initialValue"},
     {"dtmi:dtdl:extension:streaming", "Streaming", kReadings, ""},
     {"dtmi:dtdl:extension:requirement", "Required", kField, ""},
     {"dtmi:dtdl:extension:requirement", "Optional", kRequest | kResponse | kField, ""},
-    {"dtmi:iotcentral:context", "AccelerationVector", kReadings, ""},
-    {"dtmi:iotcentral:context", "VelocityVector", kReadings, ""},
+    {"dtmi:iotcentral:context", "AccelerationVector", kReadings, "unit"},
+    {"dtmi:iotcentral:context", "VelocityVector", kReadings, "unit"},
     {"dtmi:iotcentral:context", "Event", kTelemetry, ""},
-    {"dtmi:iotcentral:context", "State", kTelemetry, ""},
+    {"dtmi:iotcentral:context", "State", kReadings, ""},
     {"dtmi:iotcentral:context", "Location", kReadings, ""},
     {"dtmi:entente:context", "Ranged", kTelemetry | kField, "minimum maximum"},
 };
@@ -130,6 +135,15 @@ const CoType* co_type(std::string_view word) {
     if (each.word == word) return &each;
   }
   return nullptr;
+}
+
+bool takes_schema(const CoType& type, const Schema& schema) {
+  const bool vector = type.word == "AccelerationVector" || type.word == "VelocityVector";
+  if (vector) return schema.word == "vector";
+  if (type.word == "Location") return schema.kind == Schema::Kind::geospatial;
+  if (type.word == "State") return schema.kind == Schema::Kind::enumeration;
+  if (type.word == "Event") return schema.word == "integer" || schema.word == "string";
+  return type.word != "Ranged" || schema.numeric();
 }
 
 bool brings_key(const CoType& type, std::string_view key) { return in_list(type.keys, key); }

@@ -39,6 +39,8 @@ struct CoType {
   std::string_view keys;  // separated by spaces
 };
 const CoType* co_type(std::string_view word);
+// Whether a telemetry or property of this co-type may have this schema.
+bool takes_schema(const CoType& type, const Schema& schema);
 bool brings_key(const CoType& type, std::string_view key);
 // Contexts whose words stand in the tables here.
 bool is_known_context(std::string_view without_version);

@@ -83,12 +83,12 @@ class Linker {
       replace(interface, content.request);
       replace(interface, content.response);
       const bool plain = content.kind == Content::Kind::property && interface.version == 2;
-      check_depth(interface, content.schema, 0, plain);
-      check_depth(interface, content.request, 0, false);
-      check_depth(interface, content.response, 0, false);
+      check_depth(interface, content.schema, 1, plain);
+      check_depth(interface, content.request, 1, false);
+      check_depth(interface, content.response, 1, false);
       for (auto& property : content.properties) {
         replace(interface, property.schema);
-        check_depth(interface, property.schema, 0, interface.version == 2);
+        check_depth(interface, property.schema, 1, interface.version == 2);
       }
     }
   }
@@ -114,7 +114,9 @@ class Linker {
 
   void check_depth(const Interface& interface, const SchemaPtr& schema, std::size_t depth,
                    bool without_arrays) {
-    if (!schema || schema->kind == Schema::Kind::reference) return;
+    if (!schema) return;
+    const bool nests = schema->kind == Schema::Kind::array || schema->kind == Schema::Kind::map;
+    if (!nests && schema->kind != Schema::Kind::object) return;
     const auto most = limits::kSchemaDepth[interface.version - 2];
     if (depth > most) {
       return add(interface, schema->path,
@@ -123,7 +125,6 @@ class Linker {
     if (without_arrays && schema->kind == Schema::Kind::array) {
       return add(interface, schema->path, "a property of DTDL 2 holds no array");
     }
-    const bool nests = schema->kind == Schema::Kind::array || schema->kind == Schema::Kind::map;
     if (nests) check_depth(interface, schema->element, depth + 1, without_arrays);
     for (const auto& field : schema->fields) {
       if (nodes_[interface.id].broken) return;

@@ -66,8 +66,16 @@ Verdict judge(const std::string& text, const json::object& described) {
     for (auto& each : parsed.interfaces) interfaces.push_back(std::move(each));
     for (auto& each : parsed.problems) problems.push_back(std::move(each));
   };
-  const auto input = raw_member(text, "input");
-  take(input.empty() ? json::serialize(described.at("input")) : input);
+  // Raw text, because a repeated key is lost in a parsed value. Arrays inside are texts of their own.
+  const auto& input = described.at("input");
+  const bool several = input.is_array() && !input.get_array().empty() &&
+                       input.get_array().front().is_array();
+  const auto raw = raw_member(text, "input");
+  if (several) {
+    for (const auto& each : input.get_array()) take(json::serialize(each));
+  } else {
+    take(raw.empty() ? json::serialize(input) : raw);
+  }
   if (const auto* resolution = described.if_contains("resolution")) {
     for (const auto& step : resolution->as_array()) {
       const auto* response = step.as_object().if_contains("response");

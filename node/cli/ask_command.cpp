@@ -1,0 +1,368 @@
+// `ask` and `ask preview`: a question, what it costs, its answer with the range it lies in, and who
+// answered.
+#include <algorithm>
+#include <cmath>
+
+#include <boost/json.hpp>
+
+#include "node/cli/command.h"
+#include "node/cli/connection.h"
+#include "node/cli/json_fields.h"
+#include "schemas/base/limits.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using Form = OptionSpec::Form;
+
+Result<std::string> question_of(Session& session) {
+  std::string text = session.value("QUESTION");
+  const std::string file = session.value("file");
+  if (!file.empty() && !text.empty()) {
+    return make_error(ErrorCode::invalid_argument, "both a question and --file were given",
+                      "give one of them");
+  }
+  if (!file.empty() || text == "-") {
+    auto whole = read_whole(file.empty() ? "-" : file, session.streams(), limits::kQuestionBytes);
+    if (!whole) return std::move(whole).error();
+    text = std::move(*whole);
+  }
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  if (text.empty()) {
+    return make_error(ErrorCode::invalid_argument, "no question was given",
+                      "like: entente ask \"SELECT mean(pm25) FROM air OVER 24h\"");
+  }
+  return text;
+}
+
+Result<json::object> body_of(Session& session, const std::string& question, bool preview) {
+  json::object body{{"question", question}};
+  if (!session.value("purpose").empty()) body["purpose"] = session.value("purpose");
+  if (!session.value("timeout").empty()) {
+    auto timeout = session.timeout();
+    if (!timeout) return std::move(timeout).error();
+    body["timeout"] = to_text(*timeout);
+  }
+  if (preview) body["dryRun"] = true;
+  return body;
+}
+
+// The preview is a request of its own even without --dry-run, so nothing is added to its target.
+Result<json::value> preview_of(Session& session, const std::string& question) {
+  auto body = body_of(session, question, true);
+  if (!body) return std::move(body).error();
+  return session.post("/api/v1/ask", *body);
+}
+
+// ---- preview ----
+
+double charge_of(const json::value& preview) {
+  double sum = 0;
+  for (const json::value& charge : array_of_field(preview, "charge")) {
+    sum += number_of_field(charge, "epsilon").value_or(0);
+  }
+  return sum;
+}
+
+void say_preview(Session& session, const json::value& preview) {
+  session.say("Preview: costs nothing, reads no private row");
+  for (const json::value& charge : array_of_field(preview, "charge")) {
+    const auto epsilon = number_of_field(charge, "epsilon");
+    const auto left = number_of_field(charge, "left_epsilon_after");
+    session.say("  charge    " + text_of_field(charge, "organisation") + ": epsilon " +
+                (epsilon ? shortest(*epsilon) : "?") +
+                (left ? ", then " + shortest(*left) + " left" : ""));
+  }
+  if (array_of_field(preview, "charge").empty()) session.say("  charge    none");
+  if (const auto protects = text_of_field(preview, "protects"); !protects.empty()) {
+    session.say("  protects  " + protects);
+  }
+  for (const json::value& note : array_of_field(preview, "notes")) {
+    if (note.is_string()) session.say("  note      " + std::string(note.get_string()));
+  }
+}
+
+std::string group_text(const json::value& group) {
+  if (group.is_string()) return std::string(group.get_string());
+  std::string out;
+  if (const auto* values = group.if_array()) {
+    for (const json::value& value : *values) {
+      if (value.is_string()) out += (out.empty() ? "" : ", ") + std::string(value.get_string());
+    }
+  }
+  return out;
+}
+
+Table expected_table(const json::value& preview) {
+  Table table{{{"label", "item"}, {"group", "group"},
+               {"error95", "within, 95 times in 100", Kind::number}},
+              {}};
+  for (const json::value& row : array_of_field(preview, "expected")) {
+    table.rows.push_back({field(row, "label"), json::value(group_text(field(row, "group"))),
+                          field(row, "error95")});
+  }
+  return table;
+}
+
+Result<int> preview(Session& session) {
+  auto question = question_of(session);
+  if (!question) return std::move(question).error();
+  auto got = preview_of(session, *question);
+  if (!got) return std::move(got).error();
+  Table table = expected_table(*got);
+  session.show({object_of(*got), std::move(table), "expected", false});
+  if (session.for_people()) say_preview(session, *got);
+  return 0;
+}
+
+// ---- answer ----
+
+// Decimals that fit the narrowest range of this item: two digits of its half width.
+int item_decimals(const json::value& answer, std::size_t item) {
+  double narrowest = 0;
+  for (const json::value& row : array_of_field(answer, "rows")) {
+    const auto& values = array_of_field(row, "values");
+    if (item >= values.size()) continue;
+    const auto lower = number_of_field(values[item], "lower");
+    const auto upper = number_of_field(values[item], "upper");
+    if (!lower || !upper || !(*upper > *lower)) continue;
+    const double half = (*upper - *lower) / 2;
+    if (narrowest == 0 || half < narrowest) narrowest = half;
+  }
+  return narrowest == 0 ? -1 : decimals_for(narrowest);
+}
+
+void add_item_columns(Session& session, const json::value& answer, std::size_t index, Table& table) {
+  const json::value& item = array_of_field(answer, "items")[index];
+  const std::string label = text_of_field(item, "label");
+  const std::string unit = text_of_field(item, "unit");
+  const int decimals = item_decimals(answer, index);
+  table.columns.push_back({label, unit.empty() ? label : label + ", " + unit, Kind::number, decimals});
+  if (is_true(answer, "exact")) return;
+  if (session.for_people()) {
+    table.columns.push_back({label + "_range", "95 % range"});
+    return;
+  }
+  for (const char* part : {"_standard_error", "_lower", "_upper"}) {
+    table.columns.push_back({label + part, "", Kind::number});
+  }
+}
+
+void add_item_cells(Session& session, const json::value& answer, const json::value& value,
+                    const Column& column, std::vector<json::value>& row) {
+  row.push_back(value.is_number() ? value : field(value, "value"));
+  if (is_true(answer, "exact")) return;
+  const auto lower = number_of_field(value, "lower");
+  const auto upper = number_of_field(value, "upper");
+  if (!session.for_people()) {
+    for (const char* part : {"standard_error", "lower", "upper"}) row.push_back(field(value, part));
+    return;
+  }
+  const int decimals = column.decimals < 0 ? 2 : column.decimals;
+  row.push_back(lower && upper
+                    ? json::value(fixed(*lower, decimals) + " to " + fixed(*upper, decimals))
+                    : json::value());
+}
+
+Table answer_table(Session& session, const json::value& answer) {
+  Table table;
+  const auto& keys = array_of_field(answer, "group_keys");
+  const auto& items = array_of_field(answer, "items");
+  const auto& rows = array_of_field(answer, "rows");
+  for (const json::value& key : keys) {
+    const std::string name = key.is_string() ? std::string(key.get_string()) : json::serialize(key);
+    table.columns.push_back({name, name});
+  }
+  const bool ticks = std::any_of(rows.begin(), rows.end(), [](const json::value& row) {
+    return !field(row, "tick").is_null();
+  });
+  if (ticks) table.columns.push_back({"tick", "from"});
+  std::vector<std::size_t> starts;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    starts.push_back(table.columns.size());
+    add_item_columns(session, answer, i, table);
+  }
+  for (const json::value& row : rows) {
+    std::vector<json::value> cells;
+    const auto& group = array_of_field(row, "group");
+    for (std::size_t k = 0; k < keys.size(); ++k) {
+      cells.push_back(is_true(row, "total") ? json::value("all")
+                      : k < group.size()    ? group[k]
+                                            : json::value());
+    }
+    if (ticks) cells.push_back(field(row, "tick"));
+    const auto& values = array_of_field(row, "values");
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const json::value value = i < values.size() ? values[i] : json::value();
+      add_item_cells(session, answer, value, table.columns[starts[i]], cells);
+    }
+    table.rows.push_back(std::move(cells));
+  }
+  return table;
+}
+
+// "epsilon 4", "epsilon 4 on each of 2 blocks", "epsilon 1 to 4 on 3 blocks": as the ledger books.
+std::string charged_text(const json::value& site) {
+  if (is_true(site, "reused")) return "free: the same answer as before";
+  const json::value& charged = field(site, "charged");
+  const auto& blocks = array_of_field(charged, "blocks");
+  double least = 0, most = 0;
+  for (const json::value& block : blocks) {
+    const double epsilon = number_of_field(block, "epsilon").value_or(0);
+    least = &block == &blocks.front() ? epsilon : std::min(least, epsilon);
+    most = std::max(most, epsilon);
+  }
+  if (blocks.empty()) {
+    const auto epsilon = number_of_field(charged, "epsilon");
+    return epsilon && *epsilon > 0 ? "epsilon " + shortest(*epsilon) : "nothing";
+  }
+  if (blocks.size() == 1) return "epsilon " + shortest(most);
+  const std::string count = std::to_string(blocks.size());
+  if (least == most) return "epsilon " + shortest(most) + " on each of " + count + " blocks";
+  return "epsilon " + shortest(least) + " to " + shortest(most) + " on " + count + " blocks";
+}
+
+// "50 % (epsilon 4 of 8)": of the block with least left.
+std::string left_text(const json::value& site) {
+  const json::value& left = field(site, "left");
+  const auto percent = number_of_field(left, "percent");
+  if (!percent) return {};
+  const auto epsilon = number_of_field(left, "epsilon");
+  const auto cap = number_of_field(left, "cap_epsilon");
+  // Rounded down: what is left is never more than is said.
+  std::string out = fixed(std::floor(*percent), 0) + " %";
+  if (epsilon && cap) {
+    out += " (epsilon " + shortest(std::floor(*epsilon * 1'000) / 1'000) + " of " +
+           shortest(*cap) + ")";
+  }
+  return out;
+}
+
+bool answered(const json::value& site) { return text_of_field(site, "state") == "answered"; }
+
+void say_coverage(Session& session, const json::value& answer) {
+  const auto& sites = array_of_field(answer, "coverage");
+  const auto good = std::count_if(sites.begin(), sites.end(), answered);
+  const bool exact = is_true(answer, "exact");
+  if (!sites.empty()) {
+    session.say(std::to_string(good) + " of " + std::to_string(sites.size()) +
+                (sites.size() == 1 ? " site" : " sites") + " answered.");
+  }
+  Table table{{{"organisation", "organisation"}, {"site", "site"},
+               {"state", "answer", Kind::state}, {"reason", "why not"}},
+              {}};
+  if (!exact) {
+    table.columns.push_back({"charged", "charged"});
+    table.columns.push_back({"left", "left of the tightest block"});
+  }
+  table.columns.push_back({"age_s", "data age", Kind::age});
+  const bool all = good == static_cast<std::ptrdiff_t>(sites.size());
+  if (all) table.columns[3].title.clear();
+  for (const json::value& site : sites) {
+    std::string why = text_of_field(site, "code");
+    const std::string reason = text_of_field(site, "reason");
+    if (!reason.empty()) why += (why.empty() ? "" : " ") + reason;
+    std::vector<json::value> row{field(site, "organisation"), field(site, "site"),
+                                 field(site, "state"),
+                                 answered(site) ? json::value() : json::value(why)};
+    if (!exact) {
+      row.push_back(answered(site) ? json::value(charged_text(site)) : json::value());
+      row.push_back(json::value(left_text(site)));
+    }
+    row.push_back(field(site, "age_s"));
+    table.rows.push_back(std::move(row));
+  }
+  if (!table.rows.empty()) session.say_table(table);
+}
+
+void say_answer(Session& session, const json::value& answer) {
+  const json::value& window = field(answer, "window");
+  const std::string from = text_of_field(window, "from");
+  session.say("");
+  if (!from.empty()) {
+    const std::string every = text_of_field(window, "every");
+    session.say("From " + from + " to " + text_of_field(window, "to") +
+                (every.empty() ? "" : ", every " + every) +
+                (is_true(answer, "exact") ? "; exact." : "."));
+  }
+  say_coverage(session, answer);
+  if (const auto receipt = text_of_field(answer, "receipt"); !receipt.empty()) {
+    session.say("Receipt " + receipt);
+  }
+  if (!session.flag("verbose") || is_true(answer, "exact")) return;
+  session.say("The range covers the noise that protects people, and nothing else: neither errors of "
+              "sensors nor who is not measured.");
+  session.say("Noise: " + text_of_field(answer, "mechanism") + "; protected: one " +
+              text_of_field(answer, "unit") + " in each block; question id " +
+              text_of_field(answer, "query_id"));
+}
+
+// 0, or 6 when somebody is missing, or the refusal's own code when everybody refused alike.
+int exit_code_of(const json::value& answer) {
+  const auto& sites = array_of_field(answer, "coverage");
+  const auto good = std::count_if(sites.begin(), sites.end(), answered);
+  if (good == static_cast<std::ptrdiff_t>(sites.size()) && !is_true(answer, "partial")) return 0;
+  if (good > 0 || sites.empty()) return exit_code(ErrorCode::partial_answer);
+  std::optional<int> common;
+  for (const json::value& site : sites) {
+    int code = exit_code(ErrorCode::partial_answer);
+    const std::string text = text_of_field(site, "code");
+    if (text.starts_with("ENT-") && text.size() == 8) {
+      code = exit_code(code_from_number(static_cast<std::uint16_t>(std::atoi(text.c_str() + 4))));
+    }
+    if (common && *common != code) return exit_code(ErrorCode::partial_answer);
+    common = code;
+  }
+  return *common;
+}
+
+// Shows what it will cost and asks, when there is a cost and a person. False: the person said no.
+Result<bool> agreed_to_pay(Session& session, const std::string& question) {
+  if (session.flag("yes") || !session.can_ask() || !session.for_people()) return true;
+  auto got = preview_of(session, question);
+  if (!got) return std::move(got).error();
+  if (charge_of(*got) <= 0) return true;
+  say_preview(session, *got);
+  const Table expected = expected_table(*got);
+  if (!expected.rows.empty()) session.say_table(expected);
+  return session.confirm("Ask it?");
+}
+
+Result<int> ask(Session& session) {
+  if (session.dry_run()) return preview(session);
+  auto question = question_of(session);
+  if (!question) return std::move(question).error();
+  auto go = agreed_to_pay(session, *question);
+  if (!go) return std::move(go).error();
+  if (!*go) {
+    session.say("Not asked; nothing was charged.");
+    return 0;
+  }
+  auto body = body_of(session, *question, false);
+  if (!body) return std::move(body).error();
+  auto got = session.post("/api/v1/ask", *body);
+  if (!got) return std::move(got).error();
+  Table table = answer_table(session, *got);
+  session.show({object_of(*got), std::move(table), "rows", false});
+  if (session.format() != Format::json) say_answer(session, *got);
+  return exit_code_of(*got);
+}
+
+}  // namespace
+
+void add_ask_commands(CommandTable& table) {
+  const std::vector<OptionSpec> options{
+      {"QUESTION", Form::optional_positional, "", "the question; - for standard input"},
+      {"file", Form::value, "FILE", "read the question from a file", 'f'},
+      {"purpose", Form::value, "TEXT", "what the answer is for, as the agreement names it"},
+      {"verbose", Form::flag, "", "say also what the range covers and how it is protected", 'v'}};
+  table.push_back({"ask", Effect::rw, "Ask a question; a person is shown its cost first", options,
+                   {"entente ask \"SELECT mean(pm25) FROM smoke GROUP BY state OVER 24h\"",
+                    "entente ask -f weekly.ent -o json --yes"},
+                   ask});
+  table.push_back({"ask preview", Effect::ro, "What a question would cost and how exact it would be",
+                   options, {"entente ask preview \"SELECT count(*) FROM smoke OVER 24h\""}, preview});
+}
+
+}  // namespace entente::node

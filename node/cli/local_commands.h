@@ -1,0 +1,88 @@
+// What the command line needs from the rest of the node, as functions: commands that work on files
+// instead of calling a running node, the daemon itself, and the reader of `ingest`. main.cpp fills
+// them in; a command whose function is missing is refused (unsupported).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/json/object.hpp>
+
+#include "schemas/base/result.h"
+#include "schemas/base/time.h"
+
+namespace entente::node {
+
+// `data` is what `-o json` shows (apiVersion is added) and the table lists; `words` go to stderr.
+struct LocalReport {
+  boost::json::object data;
+  std::vector<std::string> words;
+};
+
+struct InitOptions {
+  std::string home;
+  std::string organisation;  // a local id: "washington"
+  std::string title;         // for people; the organisation when empty
+  std::string site = "main";
+  std::string federation_address;  // host:port at which partners reach this site; empty: none yet
+  std::optional<std::uint16_t> http_port;
+  std::optional<std::uint16_t> federation_port;
+  bool dry_run = false;
+};
+
+struct ServeOptions {
+  std::string home;
+  std::optional<std::uint16_t> http_port;  // 0: any free one
+  std::optional<std::uint16_t> federation_port;
+  std::string log_level = "info";  // debug, info, warn, error
+  std::string log_format;          // json, plain; empty: plain on a terminal, else json
+};
+
+struct AgreementCheckOptions {
+  std::string home;
+  std::string path;  // as given; "-" for standard input
+  std::string text;  // its content
+};
+
+// Readings of a file, in order, in the form that POST /api/v1/readings takes.
+struct ReadingBatch {
+  std::string json_lines;              // one reading a line
+  std::vector<std::uint64_t> sources;  // for each of those lines, its line in the file
+  struct Reject {
+    std::uint64_t line = 0;  // in the file
+    std::string reason;
+  };
+  std::vector<Reject> rejects;  // rows that could not be read
+  double progress = -1;         // 0 to 1 of the file, after this batch; negative: unknown
+};
+
+class ReadingSource {
+ public:
+  virtual ~ReadingSource() = default;
+  // The next batch, at most `rows` lines and about `bytes` bytes; nothing at the end.
+  // Refuses (input_unreadable): the file cannot be read on.
+  [[nodiscard]] virtual Result<std::optional<ReadingBatch>> next(std::size_t rows,
+                                                                 std::size_t bytes) = 0;
+};
+
+struct IngestOptions {
+  std::string path;
+  std::string map_path;
+};
+
+struct LocalCommands {
+  std::function<Result<LocalReport>(const InitOptions&)> init;
+  // Runs until it is told to stop.
+  std::function<Outcome(const ServeOptions&)> serve;
+  std::function<Result<LocalReport>(const AgreementCheckOptions&)> agreement_check;
+  // Refuses: input_unreadable (file), config_invalid (mapping).
+  std::function<Result<std::unique_ptr<ReadingSource>>(const IngestOptions&)> open_readings;
+  // Waits; tests need not.
+  std::function<void(Duration)> sleep;
+};
+
+}  // namespace entente::node

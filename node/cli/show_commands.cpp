@@ -1,0 +1,245 @@
+// status, doctor, budget, systems, exports, the audit chain.
+#include <boost/json.hpp>
+
+#include "node/cli/command.h"
+#include "node/cli/json_fields.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using Form = OptionSpec::Form;
+
+std::string with_title(const json::value& organisation) {
+  const std::string name = text_of_field(organisation, "name");
+  const std::string title = text_of_field(organisation, "title");
+  return title.empty() || title == name ? name : name + " (" + title + ")";
+}
+
+// "3 active, 1 pending" of {"active":3,"pending":1}.
+std::string counts_text(const json::value& counts) {
+  const auto* object = counts.if_object();
+  if (object == nullptr) return {};
+  std::string out;
+  for (const auto& member : *object) {
+    const auto number = number_of(member.value());
+    if (!number || *number == 0) continue;
+    out += (out.empty() ? "" : ", ") + shortest(*number) + " " + std::string(member.key());
+  }
+  return out.empty() ? "none" : out;
+}
+
+Table checks_table(const json::value& status) {
+  Table table{{{"name", "check"}, {"state", "state", Kind::state}, {"detail", "found"},
+               {"remedy", "what to do"}},
+              {}};
+  for (const json::value& check : array_of_field(status, "checks")) {
+    table.rows.push_back({field(check, "name"), field(check, "state"), field(check, "detail"),
+                          field(check, "remedy")});
+  }
+  return table;
+}
+
+std::string checks_summary(const json::value& status) {
+  std::size_t warn = 0, fail = 0;
+  const auto& checks = array_of_field(status, "checks");
+  for (const json::value& check : checks) {
+    const std::string state = text_of_field(check, "state");
+    if (state == "warn") ++warn;
+    if (state == "fail") ++fail;
+  }
+  if (warn + fail == 0) return "all " + std::to_string(checks.size()) + " ok";
+  return std::to_string(fail) + " failed, " + std::to_string(warn) +
+         " warnings: see 'entente doctor'";
+}
+
+Result<int> status(Session& session) {
+  auto got = session.get("/api/v1/status");
+  if (!got) return std::move(got).error();
+  const json::value& organisation = field(*got, "organisation");
+  std::vector<std::pair<std::string, json::value>> lines{
+      {"organisation", json::value(with_title(organisation))},
+      {"id", field(organisation, "id")},
+      {"site", field(*got, "site")},
+      {"version", field(*got, "version")}};
+  if (const auto uptime = number_of_field(*got, "uptime_s")) {
+    lines.emplace_back("up", age_text(*uptime));
+  }
+  lines.emplace_back("http", field(*got, "http"));
+  const json::value& federation = field(field(*got, "federation"), "listening");
+  lines.emplace_back("federation", federation.is_bool() && !federation.get_bool()
+                                       ? json::value("not listening")
+                                       : federation);
+  lines.emplace_back("twins", field(*got, "twins"));
+  lines.emplace_back("readings", field(*got, "readings"));
+  lines.emplace_back("links", counts_text(field(*got, "links")));
+  lines.emplace_back("checks", checks_summary(*got));
+  session.show({object_of(std::move(*got)), properties_table(std::move(lines)), "", true});
+  return 0;
+}
+
+Result<int> doctor(Session& session) {
+  auto got = session.get("/api/v1/status");
+  int code = 0;
+  json::value report;
+  if (got) {
+    report = std::move(*got);
+  } else {
+    // A node that does not answer is the first thing a doctor should say.
+    const Error& error = got.error();
+    code = exit_code(error.code);
+    report = json::object{{"checks", json::array{json::object{{"name", "node"},
+                                                              {"state", "fail"},
+                                                              {"detail", error.what},
+                                                              {"remedy", error.advice()}}}}};
+  }
+  for (const json::value& check : array_of_field(report, "checks")) {
+    if (code == 0 && text_of_field(check, "state") == "fail") code = 1;
+  }
+  const Table table = checks_table(report);
+  json::object payload{{"healthy", code == 0}, {"checks", array_of_field(report, "checks")}};
+  session.show({std::move(payload), table, "checks", false});
+  if (session.for_people()) session.say(checks_summary(report));
+  return code;
+}
+
+Result<int> budget(Session& session) {
+  auto got = session.get("/api/v1/budget");
+  if (!got) return std::move(got).error();
+  const bool partners = session.flag("partners");
+  Table table{{{"domain", "domain"}, {"block", "block"}}, {}};
+  if (partners) {
+    table.columns.insert(table.columns.end(), {{"organisation", "organisation"},
+                                               {"spent_epsilon", "spent", Kind::epsilon},
+                                               {"quota_epsilon", "quota", Kind::epsilon}});
+  } else {
+    table.columns.insert(table.columns.end(), {{"cap_epsilon", "cap", Kind::epsilon},
+                                               {"spent_epsilon", "spent", Kind::epsilon},
+                                               {"left_epsilon", "left", Kind::epsilon},
+                                               {"percent_left", "left of cap", Kind::percent}});
+  }
+  for (const json::value& domain : array_of_field(*got, "domains")) {
+    for (const json::value& block : array_of_field(domain, "blocks")) {
+      const json::value& name = field(domain, "domain");
+      const json::value& start = field(block, "start");
+      if (!partners) {
+        table.rows.push_back({name, start, field(domain, "cap_epsilon"),
+                              field(block, "spent_epsilon"), field(block, "left_epsilon"),
+                              field(block, "percent_left")});
+        continue;
+      }
+      for (const json::value& partner : array_of_field(block, "partners")) {
+        table.rows.push_back({name, start, field(partner, "organisation"),
+                              field(partner, "spent_epsilon"), field(partner, "quota_epsilon")});
+      }
+    }
+  }
+  const bool empty = table.rows.empty();
+  std::vector<std::string> words;
+  for (const json::value& domain : array_of_field(*got, "domains")) {
+    const auto cap = number_of_field(domain, "cap_epsilon");
+    const auto delta = number_of_field(domain, "delta");
+    words.push_back(text_of_field(domain, "domain") + ": protects one " +
+                    text_of_field(domain, "unit") + " in each block, epsilon at most " +
+                    (cap ? shortest(*cap) : "?") + " at delta " + (delta ? shortest(*delta) : "?"));
+  }
+  session.show({object_of(std::move(*got)), std::move(table), "", false});
+  if (!session.for_people()) return 0;
+  if (empty) session.say("Nothing has been spent.");
+  for (const std::string& line : words) session.say(line);
+  return 0;
+}
+
+Result<int> list_systems(Session& session) {
+  auto got = session.get("/api/v1/systems");
+  if (!got) return std::move(got).error();
+  Table table{{{"name", "system"}, {"members", "members"}, {"properties", "properties"}}, {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    const auto joined = [&](std::string_view name) -> json::value {
+      std::string out;
+      const json::value& value = field(item, name);
+      if (const auto* object = value.if_object()) {
+        for (const auto& member : *object) out += (out.empty() ? "" : ", ") + std::string(member.key());
+        return json::value(out);
+      }
+      if (!value.is_array()) return value;
+      for (const json::value& part : value.get_array()) {
+        const std::string text = part.is_string() ? std::string(part.get_string()) : text_of_field(part, "name");
+        out += (out.empty() ? "" : ", ") + text;
+      }
+      return json::value(out);
+    };
+    table.rows.push_back({field(item, "name"), joined("members"), joined("properties")});
+  }
+  const bool empty = table.rows.empty();
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty && session.for_people()) session.say("No system twins yet: declare one in system.toml.");
+  return 0;
+}
+
+// Every member of an object on a line of its own, nested values as JSON.
+Result<int> show_object(Session& session, const std::string& target) {
+  auto got = session.get(target);
+  if (!got) return std::move(got).error();
+  json::object object = object_of(std::move(*got));
+  std::vector<std::pair<std::string, json::value>> lines;
+  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
+  session.show({std::move(object), properties_table(std::move(lines)), "", true});
+  return 0;
+}
+
+Result<int> list_exports(Session& session) {
+  auto got = session.get("/api/v1/exports");
+  if (!got) return std::move(got).error();
+  Table table{{{"name", "export"}, {"domain", "domain"}, {"type", "type"}, {"keys", "keys"},
+               {"measures", "measures"}, {"tick", "tick"}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    table.rows.push_back({field(item, "name"), field(item, "domain"), field(item, "type"),
+                          field(item, "keys"), field(item, "measures"), field(item, "tick")});
+  }
+  const bool empty = table.rows.empty();
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty && session.for_people()) session.say("No exports: partners can be offered nothing yet.");
+  return 0;
+}
+
+Result<int> verify_audit(Session& session) {
+  auto got = session.get("/api/v1/audit/verify");
+  if (!got) return std::move(got).error();
+  const bool intact = is_true(*got, "ok");
+  const std::string bad = json::serialize(field(*got, "first_bad"));
+  json::object object = object_of(std::move(*got));
+  std::vector<std::pair<std::string, json::value>> lines;
+  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
+  session.show({std::move(object), properties_table(std::move(lines)), "", true});
+  if (intact) return 0;
+  session.say("The audit chain is broken at entry " + bad +
+              ": what follows it cannot be trusted. Compare with the partners' receipts.");
+  return exit_code(ErrorCode::verification_failed);
+}
+
+}  // namespace
+
+void add_show_commands(CommandTable& table) {
+  table.push_back({"status", Effect::ro, "What this node is and how it does", {},
+                   {"entente status", "entente status -o json"}, status});
+  table.push_back({"doctor", Effect::ro, "Check everything, with the command that repairs it", {},
+                   {"entente doctor"}, doctor});
+  table.push_back({"budget show", Effect::ro, "What is spent and left, by block",
+                   {{"partners", Form::flag, "", "by partner instead, with quotas"}},
+                   {"entente budget show", "entente budget show --partners -o csv"}, budget});
+  table.push_back({"system list", Effect::ro, "System twins and their members", {},
+                   {"entente system list"}, list_systems});
+  table.push_back({"system show", Effect::ro, "One system twin",
+                   {{"NAME", Form::positional, "", "the system twin's name"}},
+                   {"entente system show smoke"}, [](Session& session) {
+                     return show_object(session, "/api/v1/systems/" + url_encoded(session.value("NAME")));
+                   }});
+  table.push_back({"export list", Effect::ro, "What partners may be offered", {},
+                   {"entente export list"}, list_exports});
+  table.push_back({"audit verify", Effect::ro, "Verify the chain of the local audit log", {},
+                   {"entente audit verify"}, verify_audit});
+}
+
+}  // namespace entente::node

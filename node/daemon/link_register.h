@@ -1,0 +1,78 @@
+// The node's partners: whose charter is pinned, how far the link is, whose turn it is.
+//
+//   enrolment -> pending (our turn: compare the eight words) -> active <-> suspended -> revoked
+//
+// A pending or revoked partner is not believed at a handshake; a new link grants nothing. Every change
+// is durable, with its audit record, before it counts. Threads: loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "node/store/store.h"
+#include "schemas/base/clock.h"
+#include "security/identity/certificate_verifier.h"
+
+namespace entente::node {
+
+enum class LinkState { pending, active, suspended, revoked };
+std::string_view to_text(LinkState state);
+
+struct LinkEntry {
+  OrgId organisation;
+  std::string name;   // local alias, unique
+  std::string title;
+  std::string site;
+  std::vector<std::string> addresses;  // host:port; ours to dial when `dials`
+  std::vector<SignedCharter> chain;
+  LinkState state = LinkState::pending;
+  bool our_turn = true;
+  Instant since;
+  std::string last_error;
+  bool dials = false;  // this side dials
+  std::string words;   // eight, from the enrolment
+};
+
+class LinkRegister {
+ public:
+  struct Parts {
+    Store& store;
+    const Clock& clock;
+    std::function<void()> changed;
+  };
+  using Reply = std::function<void(Result<LinkEntry>)>;
+
+  explicit LinkRegister(Parts parts) : parts_(std::move(parts)) {}
+  static const char* migration();
+  [[nodiscard]] Outcome load();
+
+  // From a finished enrolment. Refuses: conflict (the name or the organisation is taken by another
+  // link that is not revoked).
+  void add(LinkEntry entry, Reply reply);
+  // Both administrators confirm the words. Refuses: conflict, verification_failed (other words).
+  void confirm(const std::string& name, const std::optional<std::string>& words, Reply reply);
+  void suspend(const std::string& name, Reply reply);
+  void resume(const std::string& name, Reply reply);
+  void revoke(const std::string& name, Reply reply);
+
+  const std::map<OrgId, LinkEntry>& entries() const { return entries_; }
+  const LinkEntry* named(std::string_view name) const;
+  bool name_taken(std::string_view name) const;
+  // Organisations whose links are active, for the verifier.
+  security::PinnedOrganisations pinned() const;
+
+ private:
+  void save(LinkEntry entry, std::string action, Reply reply);
+  void move(const std::string& name, const std::string& action, std::set<LinkState> from,
+            LinkState to, Reply reply);
+
+  Parts parts_;
+  std::map<OrgId, LinkEntry> entries_;
+  std::set<OrgId> saving_;
+};
+
+}  // namespace entente::node

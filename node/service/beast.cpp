@@ -1,0 +1,4 @@
+// Boost.Beast, compiled once (BOOST_BEAST_SEPARATE_COMPILATION is set everywhere).
+#include <utility>
+
+#include <boost/beast/src.hpp>
