@@ -280,18 +280,11 @@ std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token)
   for (const Entry& entry : entries_) {
     if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0) owner = &entry;
   }
-  if (owner == nullptr) return {};
-  Subject subject{owner->user, {}};
-  if (const auto user = policy_.user(owner->user)) {
-    for (const security::Role role : user->roles) subject.roles.emplace_back(to_text(role));
-  }
-  return subject;
+  return owner == nullptr ? std::nullopt : policy_.user(owner->user);
 }
 
 Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
-  const auto user = policy_.user(subject.name);
-  if (!user) return make_error(ErrorCode::denied, "there is no user '" + subject.name + "'");
-  const auto decision = security::decide(policy_, *user, verb, {security::ResourceKind::node, ""}, {});
+  const auto decision = security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
   if (decision.allowed) return {};
   return make_error(decision.code, decision.reason);
 }
