@@ -3,14 +3,13 @@
 // them in; a command whose function is missing is refused (unsupported).
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <boost/json/object.hpp>
 
 #include "schemas/base/result.h"
 #include "schemas/base/time.h"

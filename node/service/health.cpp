@@ -1,9 +1,8 @@
 #include "node/service/health.h"
 
+#include <boost/json.hpp>
 #include <exception>
 #include <memory>
-
-#include <boost/json.hpp>
 
 #include "node/service/http_metrics.h"
 
@@ -36,9 +35,12 @@ std::string readiness(const std::vector<HealthCheck>& checks, bool verbose, bool
 
 std::string_view to_text(CheckState state) {
   switch (state) {
-    case CheckState::ok: return "ok";
-    case CheckState::warn: return "warn";
-    case CheckState::fail: return "fail";
+    case CheckState::ok:
+      return "ok";
+    case CheckState::warn:
+      return "warn";
+    case CheckState::fail:
+      return "fail";
   }
   return "fail";
 }
