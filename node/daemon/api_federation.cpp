@@ -188,7 +188,9 @@ json::object whole_agreement_json(const Core& core, const AgreementEntry& entry)
   json::array aggregates, tests;
   for (const Aggregate one : entry.value.aggregates) aggregates.push_back(json::value(to_text(one)));
   for (const AgreementTest& test : entry.value.tests) {
-    tests.push_back({{test.must ? "must" : "must_not", test.question}});
+    json::object one;
+    one[test.must ? "must" : "must_not"] = test.question;
+    tests.push_back(std::move(one));
   }
   out["aggregates"] = std::move(aggregates);
   out["purposes"] = json::value_from(entry.value.purposes);

@@ -11,6 +11,7 @@
 #include "node/ingest/ingest.h"
 #include "node/ingest/jsonl_reader.h"
 #include "node/limits.h"
+#include "schemas/base/hash.h"
 
 namespace entente::node {
 namespace {
@@ -43,6 +44,8 @@ json::value value_json(const PropertyValue& value) {
       [](const auto& plain) -> json::value {
         if constexpr (std::is_same_v<std::decay_t<decltype(plain)>, Structured>) {
           return nullptr;
+        } else if constexpr (std::is_same_v<std::decay_t<decltype(plain)>, std::string>) {
+          return json::string(plain);
         } else {
           return plain;
         }

@@ -16,6 +16,7 @@
 #include "federation/ask/questions_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/upkeep.h"
+#include "node/limits.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
