@@ -144,10 +144,12 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
       if (!step) co_return std::move(step).error();
       if (step->enrolled) {
         auto enrolled = std::make_shared<security::Enrolled>(std::move(*step->enrolled));
-        const Outcome stored = co_await when_stored(
-            parts.loop, [this, enrolled](std::function<void(Outcome)> done) {
+        // Named first: GCC 12 destroys a closure twice that is made inside a co_await expression.
+        std::function<void(std::function<void(Outcome)>)> start =
+            [this, enrolled](std::function<void(Outcome)> done) {
               parts.enrolled(std::move(*enrolled), std::move(done));
-            });
+            };
+        const Outcome stored = co_await when_stored(parts.loop, std::move(start));
         if (!stored) co_return stored;
       }
       if (step->send) {

@@ -261,9 +261,32 @@ Streams process_streams() {
           }};
 }
 
-int run_cli(const std::vector<std::string>& arguments, Streams& streams,
-            const LocalCommands& local) {
+namespace {
+
+// `entente [common options] noun verb …`: options before the noun are taken as if after the verb.
+std::vector<std::string> common_last(const std::vector<std::string>& arguments) {
+  const std::vector<OptionSpec> common = common_options(Effect::rw);
+  std::size_t noun = 0;
+  while (noun < arguments.size() && arguments[noun].starts_with('-')) {
+    const std::string& word = arguments[noun];
+    const auto option = std::find_if(common.begin(), common.end(), [&](const OptionSpec& one) {
+      return word == "--" + one.name || (one.letter != 0 && word == std::string("-") + one.letter);
+    });
+    noun += option != common.end() && option->form != OptionSpec::Form::flag ? 2 : 1;
+  }
+  if (noun == 0 || noun >= arguments.size()) return arguments;
+  std::vector<std::string> out(arguments.begin() + static_cast<std::ptrdiff_t>(noun), arguments.end());
+  // Before a "--", behind which everything is an operand.
+  const auto at = std::find(out.begin(), out.end(), "--");
+  out.insert(at, arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(noun));
+  return out;
+}
+
+}  // namespace
+
+int run_cli(const std::vector<std::string>& given, Streams& streams, const LocalCommands& local) {
   const CommandTable table = all_commands();
+  const std::vector<std::string> arguments = common_last(given);
   Parser parser(table);
   try {
     parser.parse(arguments);

@@ -41,23 +41,22 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   const json::value* dry = call.json.is_object() ? call.json.get_object().if_contains("dryRun") : nullptr;
   request.preview = call.dry_run || (dry != nullptr && dry->is_bool() && dry->get_bool());
   using Shared = std::shared_ptr<Result<json::value>>;
-  Shared got = co_await to_awaitable<Shared>(
-      core.loop, core.ask->ask(std::move(request)).then([](Result<json::value> result) {
-        return std::make_shared<Result<json::value>>(std::move(result));
-      }));
+  auto promise = core.ask->ask(std::move(request)).then([](Result<json::value> result) {
+    return std::make_shared<Result<json::value>>(std::move(result));
+  });
+  Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));
   if (!*got) co_return std::move(*got).error();
   co_return Reply::json(**got);
 }
 
-// On a worker, any job that returns JSON.
+// On a worker, any job that returns JSON. Jobs are named before they are handed over (api_twins.cpp).
 template <class Job>
 awaitable<Result<Reply>> reply_from_worker(Core& core, Job job) {
   using Shared = std::shared_ptr<json::value>;
   try {
-    Shared got = co_await to_awaitable<Shared>(
-        core.loop, off_loop<Shared>(core.loop, *core.workers, [job = std::move(job)] {
-          return std::make_shared<json::value>(job());
-        }));
+    auto work = [job = std::move(job)] { return std::make_shared<json::value>(job()); };
+    auto promise = off_loop<Shared>(core.loop, *core.workers, std::move(work));
+    Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));
     co_return Reply::json(*got);
   } catch (const kj::Exception& fault) {
     co_return make_error(ErrorCode::store_failed, fault.getDescription().cStr());
@@ -116,7 +115,7 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
                           {"epsilon_per_block", security::epsilon_of(agreement.value.rho_per_block,
                                                                      agreement.value.exports.front().delta)}});
   }
-  co_return co_await reply_from_worker(core, [&core, domains = domains_of(core), partners, quotas, quota_rows] {
+  auto job = [&core, domains = domains_of(core), partners, quotas, quota_rows] {
     const std::vector<LedgerRow> rows = core.ledger->rows();
     json::array all;
     for (const auto& [name, view] : domains) {
@@ -133,7 +132,8 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
                      {"delta", security::to_double(view->delta)}, {"blocks", std::move(blocks)}});
     }
     return json::value{{"domains", std::move(all)}, {"partners_quota", quota_rows}};
-  });
+  };
+  co_return co_await reply_from_worker(core, std::move(job));
 }
 
 awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
@@ -182,7 +182,7 @@ awaitable<Result<Reply>> show_system(Core& core, const Call& call) {
 }
 
 awaitable<Result<Reply>> verify_log(Core& core, const Call&) {
-  co_return co_await reply_from_worker(core, [&core] {
+  auto job = [&core] {
     auto reader = core.store->reader();
     if (!reader) throw StoreFault(reader.error().what, 0);
     const AuditVerdict verdict = verify_audit(*reader, {});
@@ -193,7 +193,8 @@ awaitable<Result<Reply>> verify_log(Core& core, const Call&) {
       out["reason"] = verdict.reason;
     }
     return json::value(std::move(out));
-  });
+  };
+  co_return co_await reply_from_worker(core, std::move(job));
 }
 
 awaitable<Result<Reply>> status(Core& core, const Call&) {
