@@ -8,6 +8,7 @@
 #include "federation/query/parser.h"
 #include "federation/query/suggest.h"
 #include "node/daemon/answer_json.h"
+#include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
 namespace entente::node {
@@ -93,21 +94,27 @@ std::vector<BoundsOverride> overrides_of(const SystemTwin& system) {
   return bounds;
 }
 
+// " (epsilon 2.36 left in the block of 2015-08-23T00:00:00Z)": the tightest block of a refusal.
+std::string left_text(const MemberCoverage& member) {
+  if (member.code != ErrorCode::budget_exhausted || member.left.empty()) return {};
+  const BlockAmount& least = *std::min_element(
+      member.left.begin(), member.left.end(),
+      [](const BlockAmount& a, const BlockAmount& b) { return a.rho < b.rho; });
+  char epsilon[64];
+  std::snprintf(epsilon, sizeof epsilon, "%.2f", security::epsilon_of(least.rho, member.delta));
+  return std::string(" (epsilon ") + epsilon + " left in the block of " +
+         (least.start == security::kLifetimeBlock ? "its lifetime" : to_text(least.start)) + ")";
+}
+
 // When nobody answered: one error that says why, for each.
 Error nobody_answered(const FederatedAnswer& answer) {
   ErrorCode code = ErrorCode::peer_unreachable;
   std::set<ErrorCode> codes;
-  std::string what = "no member answered";
+  std::string what;
   for (const MemberCoverage& member : answer.coverage) {
     if (member.state == MemberState::skipped) continue;
     codes.insert(member.code);
-    what += "; " + member.name + ": " + member.reason;
-    if (member.code != ErrorCode::budget_exhausted) continue;
-    for (const BlockAmount& block : member.left) {
-      char left[64];
-      std::snprintf(left, sizeof left, "%.2f", security::epsilon_of(block.rho, member.delta));
-      what += " (epsilon " + std::string(left) + " left in the block of " + to_text(block.start) + ")";
-    }
+    what += (what.empty() ? "" : "; ") + member.name + ": " + member.reason + left_text(member);
   }
   if (codes.size() == 1) code = *codes.begin();
   return make_error(code, what);
@@ -224,7 +231,6 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
             .then([text, needs](FederatedAnswer answer) -> Result<json::value> {
               if (answer.answered() == 0) return nobody_answered(answer);
               if (!needs.met(answer.answered(), answer.coverage.size())) {
-                Error error = nobody_answered(answer);
                 return make_error(ErrorCode::peer_unreachable,
                                   "this system needs " + to_text(needs) + ", " +
                                       std::to_string(answer.answered()) + " of " +
