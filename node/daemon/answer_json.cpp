@@ -1,5 +1,7 @@
 #include "node/daemon/answer_json.h"
 
+#include <boost/json/value_from.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

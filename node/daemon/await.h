@@ -22,8 +22,8 @@ boost::asio::awaitable<Result<T>> await_result(federation::Loop& loop, Start sta
   Shared outcome = co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
                                                         void(Shared)>(
       [&loop, &start](auto&& handler) {
-        using Handler = std::decay_t<decltype(handler)>;
-        auto kept = std::make_shared<Handler>(std::move(handler));
+        using Waiter = std::decay_t<decltype(handler)>;
+        auto kept = std::make_shared<Waiter>(std::move(handler));
         start([&loop, kept](Result<T> result) {
           auto shared = std::make_shared<Result<T>>(std::move(result));
           loop.post([kept, shared] { std::move (*kept)(shared); });

@@ -63,8 +63,8 @@ Outcome CsvReader::header() {
   if (!mapping_.twin.column.empty()) {
     if (auto found = find(mapping_.twin.column, twin_column_.emplace()); !found) return found;
   }
-  if (mapping_.shape == Mapping::Shape::wide) return wide_targets(names);
-  if (mapping_.shape == Mapping::Shape::values) {
+  if (mapping_.layout == Mapping::Layout::wide) return wide_targets(names);
+  if (mapping_.layout == Mapping::Layout::columns) {
     for (const auto& [column, signal] : mapping_.signals) {
       targets_.push_back({0, {}, signal});
       if (auto found = find(column, targets_.back().column); !found) return found;
@@ -148,7 +148,7 @@ bool CsvReader::give(const Target& target) {
     if (!mapping_.signals.empty()) {
       const auto found = mapping_.signals.find(signal);
       if (found == mapping_.signals.end()) {
-        refuse(*signal_column_ + 1, "the mapping's long.signals has no such name", signal);
+        refuse(*signal_column_ + 1, "the mapping's [signals] has no such name", signal);
         return true;
       }
       signal = found->second;
@@ -159,7 +159,7 @@ bool CsvReader::give(const Target& target) {
     refuse(target.column + 1, "no number", text);
     return true;
   }
-  row_.twin = mapping_.shape == Mapping::Shape::wide ? target.twin : twin_;
+  row_.twin = mapping_.layout == Mapping::Layout::wide ? target.twin : twin_;
   row_.signal = signal;
   row_.time = time_;
   row_.value = *value;

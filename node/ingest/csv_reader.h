@@ -17,7 +17,7 @@ class CsvReader final : public RowReader {
   struct Target {
     std::size_t column = 0;  // field index
     std::string twin;        // wide
-    std::string signal;      // wide, values; long: empty when a column says it
+    std::string signal;      // wide, columns; long: empty when a column says it
   };
   Outcome header();
   Outcome wide_targets(const std::vector<std::string>& names);

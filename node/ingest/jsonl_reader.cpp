@@ -27,10 +27,11 @@ Result<RowReader::Step> JsonLinesReader::next() {
     const auto end = text.find('\n');
     if (end == text.npos && text.size() <= limits::kJsonLineBytes) {
       if (buffer_.more()) continue;
-      if (blank(text)) return Step::end;
+      const auto rest = buffer_.text();  // reading on has moved it
+      if (blank(rest)) return Step::end;
       ++line_;
-      pending_ = text.size();
-      return read(text);
+      pending_ = rest.size();
+      return read(rest);
     }
     ++line_;
     if (end == text.npos || end > limits::kJsonLineBytes) {

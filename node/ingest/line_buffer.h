@@ -15,6 +15,7 @@ class LineBuffer {
   LineBuffer(ByteSource source, std::uint64_t& counted)
       : source_(std::move(source)), counted_(counted) {}
 
+  // Valid until the next consume() or more().
   std::string_view text() const { return std::string_view(buffer_).substr(begin_); }
   void consume(std::size_t bytes) { begin_ += bytes; }
   // Reads more behind what is there; false at the end of the stream.

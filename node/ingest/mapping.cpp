@@ -25,11 +25,12 @@ class MappingReader {
   Result<Mapping> read() {
     if (!document_.root.is_object()) return complain("", "tables are expected"), *failure_;
     const auto& root = document_.root.get_object();
-    only(root, "", {"csv", "time", "twin", "wide", "long", "values"});
-    csv(table("csv"));
+    only(root, "", {"layout", "signal", "signal_column", "value", "ignore", "missing", "delimiter",
+                    "decimal", "skip_lines", "time", "signals", "twin"});
+    text_form(root);
     time(table("time"));
     twin(table("twin"));
-    shape();
+    layout(root);
     if (failure_) return *failure_;
     return std::move(mapping_);
   }
@@ -39,13 +40,17 @@ class MappingReader {
     if (!failure_) failure_ = make_error(ErrorCode::config_invalid, document_.place(path) + ": " + what);
   }
 
+  static std::string joined(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
+  }
+
   void only(const json::object& object, const std::string& path, std::set<std::string> keys) {
     for (const auto& member : object) {
       const auto key = key_of(member);
       if (keys.count(key) > 0) continue;
       std::string all;
       for (const auto& each : keys) all += (all.empty() ? "" : ", ") + each;
-      complain(path.empty() ? key : path + "." + key,
+      complain(joined(path, key),
                "unknown key \"" + key + "\"; there are: " + all);
     }
   }
@@ -59,16 +64,12 @@ class MappingReader {
     return kEmpty;
   }
 
-  bool given(const char* name) const {
-    return document_.root.get_object().contains(name);
-  }
-
   std::string word(const json::object& object, const std::string& path, const char* key,
                    std::string otherwise = {}) {
     const auto* value = object.if_contains(key);
     if (value == nullptr) return otherwise;
     if (value->is_string()) return text_of(value->get_string());
-    complain(path + "." + key, std::string(key) + " is a text");
+    complain(joined(path, key), std::string(key) + " is a text");
     return otherwise;
   }
 
@@ -83,7 +84,7 @@ class MappingReader {
       }
       if (all.size() == value->get_array().size()) return all;
     }
-    complain(path + "." + key, std::string(key) + " is a list of texts");
+    complain(joined(path, key), std::string(key) + " is a list of texts");
     return otherwise;
   }
 
@@ -102,28 +103,25 @@ class MappingReader {
     return all;
   }
 
-  char letter(const json::object& object, const std::string& path, const char* key,
-              std::string_view allowed) {
-    const auto text = word(object, path, key, std::string(1, allowed.front()));
+  char letter(const json::object& root, const char* key, std::string_view allowed) {
+    const auto text = word(root, "", key, std::string(1, allowed.front()));
     if (text.size() == 1 && allowed.find(text.front()) != std::string_view::npos) {
       return text.front();
     }
-    complain(path + "." + key, "\"" + text + "\" is not one of the characters " +
-                                   std::string(allowed));
+    complain(key, "\"" + text + "\" is not one of the characters " + std::string(allowed));
     return allowed.front();
   }
 
-  void csv(const json::object& object) {
-    only(object, "csv", {"delimiter", "decimal", "missing", "skip_lines"});
-    mapping_.delimiter = letter(object, "csv", "delimiter", ",;\t|");
-    mapping_.decimal = letter(object, "csv", "decimal", ".,");
-    mapping_.missing = words(object, "csv", "missing", {""});
+  void text_form(const json::object& root) {
+    mapping_.delimiter = letter(root, "delimiter", ",;\t|");
+    mapping_.decimal = letter(root, "decimal", ".,");
+    mapping_.missing = words(root, "", "missing", {""});
     if (mapping_.delimiter == mapping_.decimal) {
-      complain("csv", "delimiter and decimal are the same character");
+      complain("delimiter", "delimiter and decimal are the same character");
     }
-    if (const auto* lines = object.if_contains("skip_lines")) {
+    if (const auto* lines = root.if_contains("skip_lines")) {
       if (!lines->is_int64() || lines->get_int64() < 0 || lines->get_int64() > 1'000'000) {
-        complain("csv.skip_lines", "a number of lines is expected");
+        complain("skip_lines", "a number of lines is expected");
       } else {
         mapping_.skip_lines = static_cast<std::size_t>(lines->get_int64());
       }
@@ -131,7 +129,7 @@ class MappingReader {
   }
 
   void time(const json::object& object) {
-    only(object, "time", {"column", "columns", "formats", "zone", "twice"});
+    only(object, "time", {"column", "columns", "format", "formats", "zone", "twice"});
     const auto column = word(object, "time", "column");
     mapping_.time_columns = words(object, "time", "columns", {});
     if (!column.empty() && mapping_.time_columns.empty()) mapping_.time_columns = {column};
@@ -147,12 +145,18 @@ class MappingReader {
     } else if (twice_text != "reject") {
       complain("time.twice", "\"" + twice_text + "\" is none of reject, earliest, latest");
     }
-    const auto formats = words(object, "time", "formats", {"iso"});
+    const auto format = word(object, "time", "format");
+    const auto formats =
+        words(object, "time", "formats", {format.empty() ? std::string("iso") : format});
+    if (!format.empty() && object.contains("formats")) {
+      complain("time", "format or formats, one of them");
+    }
     if (formats.empty()) complain("time.formats", "needs at least one format");
     auto made = TimeText::make(formats, word(object, "time", "zone", "UTC"), twice);
     if (!made) {
       const bool zone = made.error().what.find("time zone") != std::string::npos;
-      complain(zone ? "time.zone" : "time.formats", made.error().what);
+      const auto* place = zone ? "time.zone" : format.empty() ? "time.formats" : "time.format";
+      complain(place, made.error().what);
     } else {
       mapping_.time = std::make_shared<const TimeText>(std::move(*made));
     }
@@ -182,17 +186,23 @@ class MappingReader {
     }
   }
 
-  void shape() {
-    const int shapes = given("wide") + given("long") + given("values");
-    if (shapes != 1) return complain("", "one of [wide], [long] and [values] is needed");
+  void layout(const json::object& root) {
+    const auto name = word(root, "", "layout");
+    mapping_.signal = word(root, "", "signal");
+    mapping_.signal_column = word(root, "", "signal_column");
+    mapping_.value_column = word(root, "", "value");
+    mapping_.ignore = words(root, "", "ignore", {});
+    mapping_.signals = pairs(root.if_contains("signals"), "signals");
     const auto& twin = mapping_.twin;
-    if (given("wide")) {
-      mapping_.shape = Mapping::Shape::wide;
-      const auto& object = table("wide");
-      only(object, "wide", {"signal", "ignore"});
-      mapping_.signal = word(object, "wide", "signal");
-      mapping_.ignore = words(object, "wide", "ignore", {});
-      if (mapping_.signal.empty()) complain("wide", "[wide] needs signal");
+    const auto unused = [&](std::initializer_list<const char*> keys) {
+      for (const char* key : keys) {
+        if (root.contains(key)) complain(key, "layout \"" + name + "\" has no use for " + key);
+      }
+    };
+    if (name == "wide") {
+      mapping_.layout = Mapping::Layout::wide;
+      unused({"signal_column", "value", "signals"});
+      if (mapping_.signal.empty()) complain("layout", "layout \"wide\" needs signal");
       if (!twin.column.empty() || !twin.fixed.empty()) {
         complain("twin", "in a wide table the columns' names are the twins: no column, no fixed");
       }
@@ -201,22 +211,19 @@ class MappingReader {
     if (twin.column.empty() == twin.fixed.empty()) {
       complain("twin", "[twin] needs column or fixed, one of them");
     }
-    if (given("values")) {
-      mapping_.shape = Mapping::Shape::values;
-      mapping_.signals = pairs(document_.root.get_object().if_contains("values"), "values");
-      if (mapping_.signals.empty()) complain("values", "[values] names no column");
-      return;
-    }
-    mapping_.shape = Mapping::Shape::long_;
-    const auto& object = table("long");
-    only(object, "long", {"value", "signal", "signal_fixed", "signals"});
-    mapping_.value_column = word(object, "long", "value");
-    mapping_.signal_column = word(object, "long", "signal");
-    mapping_.signal = word(object, "long", "signal_fixed");
-    mapping_.signals = pairs(object.if_contains("signals"), "long.signals");
-    if (mapping_.value_column.empty()) complain("long", "[long] needs value, a column");
-    if (mapping_.signal_column.empty() == mapping_.signal.empty()) {
-      complain("long", "[long] needs signal (a column) or signal_fixed, one of them");
+    if (name == "columns") {
+      mapping_.layout = Mapping::Layout::columns;
+      unused({"signal", "signal_column", "value", "ignore"});
+      if (mapping_.signals.empty()) complain("layout", "layout \"columns\" needs [signals]");
+    } else if (name == "long") {
+      mapping_.layout = Mapping::Layout::long_;
+      unused({"ignore"});
+      if (mapping_.value_column.empty()) complain("layout", "layout \"long\" needs value");
+      if (mapping_.signal_column.empty() == mapping_.signal.empty()) {
+        complain("layout", "layout \"long\" needs signal_column or signal, one of them");
+      }
+    } else {
+      complain("layout", "layout is one of wide, long, columns");
     }
   }
 

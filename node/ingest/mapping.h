@@ -1,22 +1,25 @@
 // What the columns of a CSV file mean, from a TOML file:
 //
-//   [csv]    delimiter = ","   decimal = "."   missing = ["", "NA"]   skip_lines = 0
-//   [time]   column = "datetime_utc"          # or columns = ["year", "month", "day", "hour"],
-//            formats = ["iso"]                # joined by one space; time_text.h
-//            zone = "UTC"   twice = "reject"  # or "earliest", "latest"
-//   [twin]   # where a row's, or in a wide table a column's, name comes from, and its way to an id
-//            column = "station"               # long tables; or fixed = "pump-1" for a whole file
-//            pattern = "_([0-9]+)_"           # the name is the first group; without a match: ignored
-//            table = { "Dongsi" = "beijing-dongsi" }   # before the rest; others go through
-//            prefix = "aqs-"
-//            normalise = true                 # lower case, every other character becomes '-'
-//   [wide]   signal = "pm25"                  # every other column is one twin's readings
-//            ignore = ["comment"]
-//   [long]   value = "value"   signal = "kind"        # one reading a row; or signal_fixed = "pm25"
-//            signals = { "PM2.5" = "pm25" }           # names in the signal column; others refused
-//   [values] "PM2.5" = "pm25"   TEMP = "temperature"  # several readings a row: column = signal
+//   layout = "wide"             # every column is one twin's readings of `signal`; or
+//                               # "long": one reading a row; "columns": several signals a row
+//   signal = "pm25"             # wide; long, when no column says it
+//   signal_column = "kind"      # long
+//   value = "value"             # long: the column of the reading
+//   ignore = ["comment"]        # wide: columns that are no twin
+//   missing = ["", "NA"]   delimiter = ","   decimal = "."   skip_lines = 0
+//   [time]     column = "datetime_utc"          # or columns = ["year", "month", "day", "hour"],
+//              format = "iso"                   # joined by one space; or formats = […]: time_text.h
+//              zone = "UTC"   twice = "reject"  # or "earliest", "latest"
+//   [signals]  "PM2.5" = "pm25"                 # columns: column = signal; long: name = signal,
+//                                               # other names are then refused
+//   [twin]     # where a name of a twin comes from, and its way to an id; wide: the column's name
+//              column = "station"               # or fixed = "pump-1" for a whole file
+//              table = { "Dongsi" = "beijing-dongsi" }   # before the rest; other names go through
+//              pattern = "_([0-9]+)_"           # the first group is the name; no match: no twin
+//              normalise = true                 # lower case, every other character becomes '-'
+//              prefix = "aqs-"
 //
-// One of [wide], [long], [values]. Unknown keys refuse.
+// Unknown keys refuse.
 #pragma once
 
 #include <map>
@@ -44,8 +47,8 @@ struct TwinNaming {
 };
 
 struct Mapping {
-  enum class Shape { wide, long_, values };
-  Shape shape = Shape::wide;
+  enum class Layout { wide, long_, columns };
+  Layout layout = Layout::wide;
   char delimiter = ',';
   char decimal = '.';
   std::vector<std::string> missing = {""};
@@ -53,11 +56,11 @@ struct Mapping {
   std::vector<std::string> time_columns;
   std::shared_ptr<const TimeText> time;  // shared: a mapping is a value
   TwinNaming twin;
-  std::string signal;                      // wide; long with signal_fixed
+  std::string signal;                      // wide, long
   std::vector<std::string> ignore;         // wide
   std::string value_column;                // long
   std::string signal_column;               // long
-  std::map<std::string, std::string, std::less<>> signals;  // long: names; values: columns
+  std::map<std::string, std::string, std::less<>> signals;  // long: names; columns: columns
 
   bool is_missing(std::string_view text) const;
 };

@@ -88,7 +88,7 @@ void add_metrics_route(RouteTable& table, const prometheus::Registry& registry) 
   Route metrics;
   metrics.path = "/metrics";
   metrics.name = "metrics";
-  metrics.verb = Verb::read_metrics;
+  metrics.verb = Verb::read_status;
   metrics.summary = "Counters in Prometheus' text format.";
   metrics.handler = [&registry](const Call&) -> boost::asio::awaitable<Result<Reply>> {
     co_return Reply::text(metrics_text(registry), "text/plain; version=0.0.4; charset=utf-8");

@@ -96,7 +96,7 @@ struct Route {
   BodyKind body = BodyKind::none;
   Handler handler;
   Access access = Access::token;
-  std::vector<ParameterSpec> parameters;  // of the query
+  std::vector<ParameterSpec> parameters = {};  // of the query
 };
 
 // Filled at start, then constant. Threads: loop only.

@@ -21,7 +21,8 @@ class CapnpLoad {
     answers_ = 0;
     end_ = std::chrono::steady_clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                   std::chrono::duration<double>(seconds));
-    auto chains = kj::heapArrayBuilder<kj::Promise<void>>(static_cast<std::size_t>(load_.in_flight));
+    const auto in_flight = static_cast<std::size_t>(load_.in_flight);
+    auto chains = kj::heapArrayBuilder<kj::Promise<void>>(in_flight);
     for (int i = 0; i < load_.in_flight; ++i) chains.add(chain());
     return kj::joinPromises(chains.finish()).then([this] { return answers_; });
   }

@@ -26,7 +26,8 @@ void connect(Loop& loop, LinkNode& dialler, LinkNode& listener) {
   }
 }
 
-kj::Exception::Type fault_of(Loop& loop, wire::Questions::Client desk, std::string* text = nullptr) {
+kj::Exception::Type fault_of(Loop& loop, wire::Questions::Client desk,
+                             std::string* text = nullptr) {
   try {
     test::ask(loop, desk, "x");
   } catch (const kj::Exception& e) {
@@ -93,6 +94,29 @@ TEST_SUITE("federation/link/link_manager") {
     a.manager.remove_partner(b.id());
     CHECK_FALSE(a.manager.health(b.id()).has_value());
     CHECK(fault_of(loop, desk) == kj::Exception::Type::DISCONNECTED);
+  }
+
+  TEST_CASE("a peer no longer admitted, or whose certificate expires, is cut off") {
+    LinkLimits limits;
+    limits.watch = milliseconds(10);
+    Loop loop;
+    LinkNode a(loop, "a", limits), b(loop, "b", limits), c(loop, "c", limits);
+    connect(loop, a, b);
+    loop.run(loop.after(milliseconds(50)));
+    CHECK(b.reasons(LinkEvent::Kind::closed).empty());
+    b.admits = false;
+    REQUIRE(test::run_until(loop, [&] { return !b.reasons(LinkEvent::Kind::closed).empty(); }));
+    CHECK(b.reasons(LinkEvent::Kind::closed).front() == "no longer admitted");
+    test::TestAuthority::LeafOptions brief;
+    brief.life = seconds(1);
+    c.credentials.swap(c.authority.leaf("main", brief));
+    b.admits = true;
+    connect(loop, c, b);
+    const auto cut = [&] {
+      const auto reasons = b.reasons(LinkEvent::Kind::closed);
+      return std::count(reasons.begin(), reasons.end(), "the peer's certificate has expired") > 0;
+    };
+    CHECK(test::run_until(loop, cut));
   }
 
   TEST_CASE("a call under way when the link is cut ends at once") {

@@ -27,7 +27,9 @@ void reach(capnp::Type type, std::map<std::uint64_t, capnp::InterfaceSchema>& in
     }
   }
   if (type.isStruct() && structs.insert(type.asStruct().getProto().getId()).second) {
-    for (const auto field : type.asStruct().getFields()) reach(field.getType(), interfaces, structs);
+    for (const auto field : type.asStruct().getFields()) {
+      reach(field.getType(), interfaces, structs);
+    }
   }
 }
 

@@ -59,10 +59,13 @@ TEST_SUITE("node/cli/ask") {
     node.reply(
         "POST /api/v1/ask",
         R"j({"window":{"from":"2015-08-23T00:00:00Z","to":"2015-08-24T00:00:00Z","every":"12h"},)j"
-        R"j("exact":true,"partial":false,"items":[{"label":"mean(pm25)","unit":"ug/m3"}],"group_keys":[],)j"
-        R"j("rows":[{"group":[],"total":false,"tick":"2015-08-23T00:00:00Z","values":[{"value":51.0245}]},)j"
+        R"j("exact":true,"partial":false,"items":[{"label":"mean(pm25)","unit":"ug/m3"}],)j"
+        R"j("group_keys":[],)j"
+        R"j("rows":[{"group":[],"total":false,"tick":"2015-08-23T00:00:00Z",)j"
+        R"j("values":[{"value":51.0245}]},)j"
         R"j({"group":[],"total":false,"tick":"2015-08-23T12:00:00Z","values":[{"value":8}]}],)j"
-        R"j("coverage":[{"organisation":"washington","site":"main","state":"answered","age_s":60}]})j");
+        R"j("coverage":[{"organisation":"washington","site":"main","state":"answered",)j"
+        R"j("age_s":60}]})j");
     const Ran ran = run(node, {"ask", "SELECT x"});
     CHECK(ran.code == 0);
     CHECK(ran.out ==
@@ -80,9 +83,11 @@ TEST_SUITE("node/cli/ask") {
     node.reply(
         "POST /api/v1/ask",
         coverage_only(
-            R"j({"organisation":"a","site":"m","state":"answered","charged":{"epsilon":4,"blocks":[)j"
+            R"j({"organisation":"a","site":"m","state":"answered","charged":{"epsilon":4,)j"
+            R"j("blocks":[)j"
             R"j({"start":"x","epsilon":0.2},{"start":"y","epsilon":0.2}]}},)j"
-            R"j({"organisation":"b","site":"m","state":"answered","charged":{"epsilon":4,"blocks":[)j"
+            R"j({"organisation":"b","site":"m","state":"answered","charged":{"epsilon":4,)j"
+            R"j("blocks":[)j"
             R"j({"start":"x","epsilon":1},{"start":"y","epsilon":4}]}})j",
             false));
     const Ran ran = run(node, {"ask", "SELECT x"});
@@ -209,7 +214,7 @@ TEST_SUITE("node/cli/ingest") {
       int calls_ = 0;
     };
     node.local.open_readings =
-        [](const IngestOptions& options) -> Result<std::unique_ptr<ReadingSource>> {
+        [](const ReadingsOptions& options) -> Result<std::unique_ptr<ReadingSource>> {
       if (options.map_path != "m.toml") return make_error(ErrorCode::config_invalid, "no map");
       return std::unique_ptr<ReadingSource>(std::make_unique<Rows>());
     };

@@ -192,7 +192,8 @@ TEST_SUITE("node/cli") {
     CHECK(
         ran.out ==
         R"j({"apiVersion":"entente/v1","error":{"code":"ENT-3001","name":"denied",)j"
-        R"j("what":"ana may not read_budget","remedy":"ask an administrator for a grant","exit":4}})j"
+        R"j("what":"ana may not read_budget","remedy":"ask an administrator for a grant",)j"
+        R"j("exit":4}})j"
         "\n");
     CHECK(has(run(node, {"budget", "show"}, {"", true, {}}).err, "\x1b[1;31merror[ENT-3001]"));
     CHECK(run(node, {"budget", "show"}, {"", true, {{"NO_COLOR", "1"}}}).err == lines);

@@ -17,15 +17,15 @@
 
 namespace entente::node::test {
 
-class TemporaryFolder {
+class HomeFolder {
  public:
-  TemporaryFolder() {
-    char name[] = "/tmp/entente-cli-XXXXXX";
+  HomeFolder() {
+    char name[] = "/tmp/entente-home-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     path = name;
   }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
+  ~HomeFolder() { std::filesystem::remove_all(path); }
+  HomeFolder(const HomeFolder&) = delete;
   std::string write(const std::string& name, std::string_view text, mode_t mode = 0600) const {
     const std::string file = path + "/" + name;
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
@@ -67,7 +67,7 @@ class FakeNode {
     return seen_.with([](const auto& all) { return all; });
   }
 
-  TemporaryFolder folder;
+  HomeFolder folder;
   LocalCommands local;
 
  private:

@@ -43,8 +43,8 @@ class TwoUsers final : public Authenticator {
   }
 
  private:
-  TokenList list_{{{token_hash(kToken), {"admin", {"admin"}}},
-                   {token_hash("a-reader"), {"reader", {"analyst"}}}}};
+  TokenList list_{{{token_hash(kToken), {"admin", {security::Role::admin}}},
+                   {token_hash("a-reader"), {"reader", {security::Role::analyst}}}}};
 };
 
 class RunningServer {
