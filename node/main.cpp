@@ -11,7 +11,6 @@
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
 #include "node/daemon/daemon.h"
-#include "node/daemon/readings_source.h"
 #include "schemas/base/random.h"
 
 namespace entente::node {
@@ -97,7 +96,6 @@ int main(int argc, char** argv) {
   local.init = init;
   local.serve = serve;
   local.agreement_check = check_agreement;
-  local.open_readings = open_readings;
   Streams streams = process_streams();
   return run_cli({argv + 1, argv + argc}, streams, local);
 }

@@ -69,7 +69,8 @@ std::vector<double> of_values(const Item& item, const std::vector<double>& value
   return {};
 }
 
-std::vector<double> blend(const Item& item, const Units& units) {
+std::vector<double> blend(const Item& item, const std::vector<Column>& columns,
+                          const Units& units) {
   if (!item.predicate.empty()) {
     double satisfying = 0, decided = 0;
     for (const double* values : units) {
@@ -83,7 +84,9 @@ std::vector<double> blend(const Item& item, const Units& units) {
   if (!item.column) return {static_cast<double>(units.size())};
   std::vector<double> present;
   for (const double* values : units) {
-    if (!std::isnan(values[*item.column])) present.push_back(values[*item.column]);
+    const Column& column = columns[*item.column];
+    const double value = values[*item.column];
+    if (!std::isnan(value)) present.push_back(std::clamp(value, column.lower, column.upper));
   }
   return of_values(item, present);
 }
@@ -106,7 +109,7 @@ std::vector<ExactRow> blend_exact(const Question& question, const ExportView& vi
       units.push_back(unit.values.data() + tick * question.columns.size());
     }
     ExactRow made{group, static_cast<std::uint32_t>(tick), total, {}};
-    for (const Item& item : question.items) made.values.push_back(blend(item, units));
+    for (const Item& item : question.items) made.values.push_back(blend(item, question.columns, units));
     return made;
   };
   std::vector<ExactRow> rows;

@@ -10,6 +10,7 @@
 #include "node/cli/command.h"
 #include "node/cli/json_fields.h"
 #include "node/cli/limits.h"
+#include "node/cli/table_source.h"
 #include "node/cli/terminal_text.h"
 
 namespace entente::node {
@@ -184,11 +185,9 @@ Result<int> ingest(Session& session) {
   const std::string path = session.value("FILE");
   const std::string map = session.value("map");
   if (!map.empty()) {
-    if (!session.local().open_readings) {
-      return make_error(ErrorCode::unsupported,
-                        "this program was built without a reader for tables");
-    }
-    auto source = session.local().open_readings({path, map});
+    const ReadingFiles files{path, map};
+    auto source = session.local().open_readings ? session.local().open_readings(files)
+                                                : open_table(files, session.streams().in);
     if (!source) return std::move(source).error();
     return run(session, **source);
   }

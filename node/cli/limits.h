@@ -7,7 +7,7 @@
 
 namespace entente::node::limits {
 
-inline constexpr std::size_t kCliFileBytes = 1'048'576;      // a file sent as one body
+inline constexpr std::size_t kCliFileBytes = 16'777'216;     // a file sent as one body
 inline constexpr std::size_t kCliPages = 10'000;             // pages of `--all`
 inline constexpr std::size_t kIngestBatchRows = 5'000;       // readings of one request
 inline constexpr std::size_t kIngestBatchBytes = 4'194'304;  // and their bytes

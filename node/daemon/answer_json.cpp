@@ -165,7 +165,8 @@ json::value exact_json(const std::string& question, const Plan& plan,
   out["rows"] = std::move(all);
   out["coverage"] = json::array{};
   out["unit"] = "";
-  out["mechanism"] = "exact: own twins, asked by a local user";
+  out["mechanism"] = "exact: own twins, asked by a local user; values are limited to the bounds that an "
+                     "export declares, as in what partners are told";
   return out;
 }
 

@@ -73,6 +73,11 @@ std::optional<std::string_view> bearer_token(std::string_view header) {
   return header.substr(kScheme.size());
 }
 
+std::size_t body_limit(const Route& route, const HttpLimits& limits) {
+  if (route.body_bytes > 0) return route.body_bytes;
+  return route.body == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+}
+
 Result<bool> dry_run_of(const Parameters& query) {
   const auto found = query.find("dryRun");
   if (found == query.end() || found->second == "0" || found->second == "false") return false;
@@ -128,7 +133,7 @@ asio::awaitable<bool> HttpSession::read_header() {
   }
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(limits.header_bytes));
-  parser_->body_limit(std::max(limits.lines_bytes, limits.json_bytes));
+  parser_->body_limit(std::max(limits.lines_bytes, limits::kHttpLinesBytes));
   deadline(limits.header_time);
   auto [fault, got] = co_await http::async_read_header(stream_, buffer_, *parser_, kAwait);
   if (!fault) co_return true;
@@ -296,7 +301,7 @@ std::optional<Reply> HttpSession::check_body_headers(Turn& turn, bool& gzipped) 
     return refuse("the content type must be application/json", "say and send JSON", 415);
   }
   const HttpLimits& limits = context_.config.limits;
-  const std::size_t limit = kind == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+  const std::size_t limit = body_limit(*turn.route, limits);
   if (const auto length = parser_->content_length(); length && *length > limit) {
     return problem_reply(make_error(ErrorCode::payload_too_large,
                                     "the body is longer than " + std::to_string(limit) + " bytes"),
@@ -356,8 +361,7 @@ asio::awaitable<Reply> HttpSession::answer(Turn& turn, std::optional<BodyReader>
   bool gzipped = false;
   if (auto refusal = check_body_headers(turn, gzipped)) co_return std::move(*refusal);
   const HttpLimits& limits = context_.config.limits;
-  const std::size_t limit =
-      turn.route->body == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+  const std::size_t limit = body_limit(*turn.route, limits);
   BodyReader::Source source{stream_, buffer_, *parser_};
   body.emplace(source, limit, gzipped, limits);
   auto read = co_await read_body(turn, *body);

@@ -61,6 +61,7 @@ std::string_view to_text(Method method) {
 
 void RouteTable::add(Route route) {
   ENTENTE_CHECK(!route.path.empty() && route.path.front() == '/' && route.handler);
+  ENTENTE_CHECK(route.body_bytes <= limits::kHttpLinesBytes);
   auto pattern = split(route.path);
   for (const std::string& segment : pattern) {
     ENTENTE_CHECK(is_parameter(segment) || segment.find_first_of("{}") == std::string::npos);

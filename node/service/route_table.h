@@ -97,6 +97,8 @@ struct Route {
   Handler handler;
   Access access = Access::token;
   std::vector<ParameterSpec> parameters = {};  // of the query
+  // A whole body's limit instead of HttpLimits' own, at most kHttpLinesBytes; 0: that one.
+  std::size_t body_bytes = 0;
 };
 
 // Filled at start, then constant. Threads: loop only.

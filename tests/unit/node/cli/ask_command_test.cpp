@@ -80,16 +80,15 @@ TEST_SUITE("node/cli/ask") {
 
   TEST_CASE("charges on several blocks are said as the ledger books them") {
     FakeNode node;
-    node.reply(
-        "POST /api/v1/ask",
-        coverage_only(
-            R"j({"organisation":"a","site":"m","state":"answered","charged":{"epsilon":4,)j"
-            R"j("blocks":[)j"
-            R"j({"start":"x","epsilon":0.2},{"start":"y","epsilon":0.2}]}},)j"
-            R"j({"organisation":"b","site":"m","state":"answered","charged":{"epsilon":4,)j"
-            R"j("blocks":[)j"
-            R"j({"start":"x","epsilon":1},{"start":"y","epsilon":4}]}})j",
-            false));
+    node.reply("POST /api/v1/ask",
+               coverage_only(
+                   R"j({"organisation":"a","site":"m","state":"answered","charged":{"epsilon":4,)j"
+                   R"j("blocks":[)j"
+                   R"j({"start":"x","epsilon":0.2},{"start":"y","epsilon":0.2}]}},)j"
+                   R"j({"organisation":"b","site":"m","state":"answered","charged":{"epsilon":4,)j"
+                   R"j("blocks":[)j"
+                   R"j({"start":"x","epsilon":1},{"start":"y","epsilon":4}]}})j",
+                   false));
     const Ran ran = run(node, {"ask", "SELECT x"});
     CHECK(ran.code == 0);
     CHECK(has(ran.err, "epsilon 0.2 on each of 2 blocks"));
@@ -214,7 +213,7 @@ TEST_SUITE("node/cli/ingest") {
       int calls_ = 0;
     };
     node.local.open_readings =
-        [](const ReadingsOptions& options) -> Result<std::unique_ptr<ReadingSource>> {
+        [](const ReadingFiles& options) -> Result<std::unique_ptr<ReadingSource>> {
       if (options.map_path != "m.toml") return make_error(ErrorCode::config_invalid, "no map");
       return std::unique_ptr<ReadingSource>(std::make_unique<Rows>());
     };
@@ -225,6 +224,36 @@ TEST_SUITE("node/cli/ingest") {
     CHECK(has(ran.err, "line 20: no signal 'pm26'"));
     CHECK_FALSE(has(run(node, {"ingest", "t.csv", "--map", "m.toml"}).err, "\r"));
     CHECK(run(node, {"ingest", "t.csv", "--map", "other.toml"}).code == 2);
+  }
+
+  TEST_CASE("a CSV file goes in by its mapping, and what cannot be read keeps its line") {
+    FakeNode node;
+    node.reply("POST /api/v1/readings", R"j({"accepted":3,"rejected":[],"duplicates":0})j");
+    const std::string map = node.folder.write(
+        "m.toml",
+        "[time]\ncolumn = \"when\"\n[twin]\nprefix = \"aqs-\"\n[wide]\nsignal = \"pm25\"\n");
+    const std::string table =
+        "when,a,b\n2015-08-23T00:00Z,1.5,\n2015-08-23T01:00Z,x,2\n2015-08-23T02:00Z,nan,-3e2\n";
+    const std::string file = node.folder.write("t.csv", table);
+    for (const std::string& from : {file, std::string("-")}) {
+      const Ran ran = run(node, {"ingest", from, "--map", map, "-o", "json"}, {table, false, {}});
+      CHECK(ran.code == 0);
+      CHECK(node.seen().back().body ==
+            R"j({"twin":"aqs-a","signal":"pm25","time":1440288000000000000,"value":1.5})j"
+            "\n"
+            R"j({"twin":"aqs-b","signal":"pm25","time":1440291600000000000,"value":2})j"
+            "\n"
+            R"j({"twin":"aqs-b","signal":"pm25","time":1440295200000000000,"value":-300})j"
+            "\n");
+      const auto rejected = json::parse(ran.out).at("rejected").as_array();
+      REQUIRE(rejected.size() == 2);
+      CHECK(rejected[0].at("line").to_number<int>() == 3);
+      CHECK(rejected[1].at("line").to_number<int>() == 4);
+    }
+    CHECK(run(node, {"ingest", "/nowhere.csv", "--map", map}).code == 1);
+    CHECK(run(node, {"ingest", file, "--map", "/nowhere.toml"}).code == 1);
+    node.folder.write("m.toml", "[nonsense]\n");
+    CHECK(run(node, {"ingest", file, "--map", map}).code == 2);
   }
 
   TEST_CASE("an overloaded node is asked again, a refusal says how far it went") {

@@ -189,12 +189,11 @@ TEST_SUITE("node/cli") {
     ran = run(node, {"budget", "show", "-o", "json"});
     CHECK(ran.code == 4);
     CHECK(ran.err == lines);
-    CHECK(
-        ran.out ==
-        R"j({"apiVersion":"entente/v1","error":{"code":"ENT-3001","name":"denied",)j"
-        R"j("what":"ana may not read_budget","remedy":"ask an administrator for a grant",)j"
-        R"j("exit":4}})j"
-        "\n");
+    CHECK(ran.out ==
+          R"j({"apiVersion":"entente/v1","error":{"code":"ENT-3001","name":"denied",)j"
+          R"j("what":"ana may not read_budget","remedy":"ask an administrator for a grant",)j"
+          R"j("exit":4}})j"
+          "\n");
     CHECK(has(run(node, {"budget", "show"}, {"", true, {}}).err, "\x1b[1;31merror[ENT-3001]"));
     CHECK(run(node, {"budget", "show"}, {"", true, {{"NO_COLOR", "1"}}}).err == lines);
     CHECK(run(node, {"budget", "show", "--no-color"}, {"", true, {}}).err == lines);

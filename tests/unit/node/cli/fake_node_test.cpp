@@ -133,10 +133,9 @@ void FakeNode::fill(RouteTable& table) {
       R"j("round_trip_ms":null,"protocol":1,"dials":"us","words":"one two three"}]})j");
   post("/api/v1/links/invite", Verb::manage_links, BodyKind::json,
        R"j({"token":"ENTL1abc","expires":"2026-01-03T00:00:00Z"})j");
-  post(
-      "/api/v1/links/accept", Verb::manage_links, BodyKind::json,
-      R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
-      R"j("words":"amber otter","state":"pending"})j");
+  post("/api/v1/links/accept", Verb::manage_links, BodyKind::json,
+       R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
+       R"j("words":"amber otter","state":"pending"})j");
   for (const char* verb : {"confirm", "suspend", "resume", "revoke"}) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
