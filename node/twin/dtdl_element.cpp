@@ -18,12 +18,12 @@ std::string at(const std::string& path, std::string_view key, std::size_t index,
 // "dtmi:dtdl:class:Telemetry;2" -> "Telemetry"; "SemanticType/Velocity" -> "Velocity".
 // The last two and those of dtmi:standard: are of DTDL 2 alone.
 std::string_view bare_word(std::string_view word, int version) {
-  constexpr std::string_view kNew[] = {"dtmi:dtdl:class:", "dtmi:dtdl:instance:",
-                                       "dtmi:dtdl:extension:quantitativeTypes:v1:class:",
-                                       "dtmi:dtdl:extension:quantitativeTypes:v1:unit:"};
-  constexpr std::string_view kOld[] = {"dtmi:dtdl:class:",     "dtmi:dtdl:instance:",
-                                       "dtmi:standard:class:", "dtmi:standard:unit:",
-                                       "SemanticType/",        "Unit/"};
+  constexpr std::string_view kNew[] = {
+      "dtmi:dtdl:class:", "dtmi:dtdl:instance:", "dtmi:dtdl:extension:quantitativeTypes:v1:class:",
+      "dtmi:dtdl:extension:quantitativeTypes:v1:unit:"};
+  constexpr std::string_view kOld[] = {
+      "dtmi:dtdl:class:",    "dtmi:dtdl:instance:", "dtmi:standard:class:",
+      "dtmi:standard:unit:", "SemanticType/",       "Unit/"};
   for (auto prefix : version < 3 ? std::span<const std::string_view>(kOld)
                                  : std::span<const std::string_view>(kNew)) {
     if (word.starts_with(prefix)) {
@@ -48,7 +48,8 @@ bool is_name(std::string_view text) {
 
 }  // namespace
 
-Scope ElementReader::scope_of(const json::object& object, const std::string& path, Scope scope, bool top) {
+Scope ElementReader::scope_of(const json::object& object, const std::string& path, Scope scope,
+                              bool top) {
   const auto* context = object.if_contains("@context");
   const auto place = at(path, "@context");
   if (context == nullptr) {
@@ -86,14 +87,14 @@ Scope ElementReader::scope_of(const json::object& object, const std::string& pat
   }
   if (top && !dtdl_seen && !all.empty()) problems_.add(place, "names no dtmi:dtdl:context");
   if (outer != 0 && scope.version > outer) {
-    problems_.add(place, "DTDL " + std::to_string(scope.version) + " inside DTDL " +
-                             std::to_string(outer));
+    problems_.add(
+        place, "DTDL " + std::to_string(scope.version) + " inside DTDL " + std::to_string(outer));
   }
   return scope;
 }
 
 void ElementReader::dtdl_context(const Dtmi& dtmi, std::string_view word, const std::string& place,
-                  Scope& scope) {
+                                 Scope& scope) {
   if (dtmi.major == 2 || dtmi.major == 3) {
     if (dtmi.has_minor || dtmi.has_fragment) {
       problems_.add(place, "\"" + std::string(word) + "\" has more than a version");
@@ -108,15 +109,16 @@ void ElementReader::dtdl_context(const Dtmi& dtmi, std::string_view word, const 
 }
 
 void ElementReader::other_context(const Dtmi& dtmi, std::string_view word, const std::string& place,
-                   Scope& scope) {
+                                  Scope& scope) {
   const std::string name(dtmi.path);
   if (name == "dtmi:dtdl:extension:layering") {
     problems_.add(place, "layering is not understood: define each element in one place");
     return;
   }
   if (dtmi.major == 0 || (dtmi.has_minor && scope.version < 3)) {
-    problems_.add(place, "the context \"" + std::string(word) + "\" needs a version that is one "
-                         "whole number");
+    problems_.add(place, "the context \"" + std::string(word) +
+                             "\" needs a version that is one "
+                             "whole number");
     return;
   }
   if (scope.version == 2 && dtmi.major <= 4 && name.starts_with("dtmi:dtdl:extension:")) {
@@ -132,8 +134,8 @@ void ElementReader::other_context(const Dtmi& dtmi, std::string_view word, const
   scope.unknown = true;
 }
 
-std::string ElementReader::id_of(const json::object& object, const std::string& path, const Scope& scope,
-                  bool needed, std::size_t bytes) {
+std::string ElementReader::id_of(const json::object& object, const std::string& path,
+                                 const Scope& scope, bool needed, std::size_t bytes) {
   const auto* value = object.if_contains("@id");
   if (value == nullptr) {
     if (needed) problems_.add(path, "needs \"@id\"");
@@ -160,8 +162,8 @@ std::string ElementReader::id_of(const json::object& object, const std::string& 
   return std::string(text);
 }
 
-Types ElementReader::types_of(const json::object& object, const std::string& path, const Scope& scope,
-               unsigned allowed, std::string_view inferred) {
+Types ElementReader::types_of(const json::object& object, const std::string& path,
+                              const Scope& scope, unsigned allowed, std::string_view inferred) {
   Types types;
   const auto place = at(path, "@type");
   const auto* value = object.if_contains("@type");
@@ -188,7 +190,7 @@ Types ElementReader::types_of(const json::object& object, const std::string& pat
 }
 
 void ElementReader::type_word(std::string_view whole, const std::string& place, const Scope& scope,
-               unsigned allowed, Types& types) {
+                              unsigned allowed, Types& types) {
   const auto word = bare_word(whole, scope.version);
   const unsigned element = element_of(word);
   if (element != 0 && !(word == "CommandPayload" && scope.version > 2)) {
@@ -236,8 +238,8 @@ void ElementReader::type_word(std::string_view whole, const std::string& place, 
   types.undefined = true;
 }
 
-void ElementReader::check_keys(const json::object& object, const std::string& path, const Scope& scope,
-                Element element, const Types& types) {
+void ElementReader::check_keys(const json::object& object, const std::string& path,
+                               const Scope& scope, Element element, const Types& types) {
   for (const auto* each : types.known) {
     if ((each->elements & element) == 0) {
       problems_.add(at(path, "@type"),
@@ -267,7 +269,8 @@ void ElementReader::check_keys(const json::object& object, const std::string& pa
   }
 }
 
-std::string ElementReader::name_of(const json::object& object, const std::string& path, const Scope& scope) {
+std::string ElementReader::name_of(const json::object& object, const std::string& path,
+                                   const Scope& scope) {
   const auto name = string_at(object, "name", path, scope.version, problems_);
   if (!name) {
     problems_.add(path, "needs \"name\"");
@@ -275,15 +278,17 @@ std::string ElementReader::name_of(const json::object& object, const std::string
   }
   const auto bytes = limits::kTypeNameBytes[scope.version - 2];
   if (!is_name(*name) || name->size() > bytes) {
-    problems_.add(at(path, "name"), "a name has letters, digits and '_', begins with a letter, "
-                                    "ends with no '_' and has at most " +
-                                        std::to_string(bytes) + " characters");
+    problems_.add(at(path, "name"),
+                  "a name has letters, digits and '_', begins with a letter, "
+                  "ends with no '_' and has at most " +
+                      std::to_string(bytes) + " characters");
   }
   return *name;
 }
 
-std::string ElementReader::unit_of(const json::object& object, const std::string& path, const Scope& scope,
-                    const Types& types, const SchemaPtr& schema) {
+std::string ElementReader::unit_of(const json::object& object, const std::string& path,
+                                   const Scope& scope, const Types& types,
+                                   const SchemaPtr& schema) {
   if (types.quantity.empty()) return {};
   const auto unit_type = *unit_type_of(types.quantity, scope.version);
   if (schema && schema->kind != Schema::Kind::reference && !schema->numeric()) {
@@ -298,17 +303,18 @@ std::string ElementReader::unit_of(const json::object& object, const std::string
     problems_.add(path, types.quantity + " needs \"unit\", a " + std::string(unit_type));
     return {};
   }
-  const auto word = one->is_string() ? bare_word(view(one->get_string()), scope.version) : std::string_view();
+  const auto word =
+      one->is_string() ? bare_word(view(one->get_string()), scope.version) : std::string_view();
   if (!is_unit_of(word, unit_type, scope.version)) {
     problems_.add(at(path, "unit"), "\"" + std::string(word) + "\" is no " +
-                                        std::string(unit_type) + "; those are: " +
-                                        std::string(units_of(unit_type)));
+                                        std::string(unit_type) +
+                                        "; those are: " + std::string(units_of(unit_type)));
   }
   return std::string(word);
 }
 
 std::optional<Range> ElementReader::range_of(const json::object& object, const std::string& path,
-                              const Types& types) {
+                                             const Types& types) {
   bool ranged = false;
   for (const auto* each : types.known) ranged = ranged || each->word == "Ranged";
   if (!ranged) return std::nullopt;

@@ -19,7 +19,9 @@ namespace json = boost::json;
 
 std::string at(const std::string& path, std::string_view key);
 std::string at(const std::string& path, std::string_view key, std::size_t index, bool array);
-inline std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
+inline std::string_view view(const json::string& text) {
+  return {text.data(), text.size()};
+}
 // "dtmi:dtdl:class:Telemetry;2" -> "Telemetry"; in DTDL 2 "SemanticType/Velocity" -> "Velocity".
 std::string_view bare_word(std::string_view word, int version);
 
@@ -32,11 +34,11 @@ struct Scope {
 
 // What @type says of an element.
 struct Types {
-  std::string material;                // "Telemetry"; empty when it may be inferred
-  std::vector<std::string> co_types;   // every other word
+  std::string material;               // "Telemetry"; empty when it may be inferred
+  std::vector<std::string> co_types;  // every other word
   std::vector<const CoType*> known;
-  std::string quantity;                // "Velocity"
-  bool undefined = false;              // a word that nobody here defines
+  std::string quantity;    // "Velocity"
+  bool undefined = false;  // a word that nobody here defines
 };
 
 // Threads: one.
@@ -58,17 +60,19 @@ class ElementReader {
   template <class T>
   void texts_of(const json::object& object, const std::string& path, const Scope& scope, T& into) {
     const int v = scope.version;
-    into.display_name = local_text_at(object, "displayName",
-                                            limits::kDisplayNameCharacters[v - 2], path, v, problems_);
-    into.description = local_text_at(object, "description",
-                                           limits::kDescriptionCharacters[v - 2], path, v, problems_);
+    into.display_name = local_text_at(object, "displayName", limits::kDisplayNameCharacters[v - 2],
+                                      path, v, problems_);
+    into.description = local_text_at(object, "description", limits::kDescriptionCharacters[v - 2],
+                                     path, v, problems_);
     const auto comment = string_at(object, "comment", path, v, problems_);
     if (comment && characters(*comment) > limits::kDescriptionCharacters[v - 2]) {
       problems_.add(at(path, "comment"), "longer than 512 characters");
     }
   }
   void texts_of(const json::object& object, const std::string& path, const Scope& scope) {
-    struct { LocalText display_name, description; } ignored;
+    struct {
+      LocalText display_name, description;
+    } ignored;
     texts_of(object, path, scope, ignored);
   }
   // The unit that a quantity needs, and the numbers it needs to be of.

@@ -48,8 +48,8 @@ bool check_value_object(const json::object& object, bool language_allowed, const
     const std::string_view key(member.key().data(), member.key().size());
     if (key == "@value" || key == "@type") continue;
     if (key == "@language" && (language_allowed || version < 3)) continue;
-    const bool harmless = key.starts_with('@') && key != "@id" && key != "@context" &&
-                          key != "@graph" && version < 3;
+    const bool harmless =
+        key.starts_with('@') && key != "@id" && key != "@context" && key != "@graph" && version < 3;
     if (harmless) continue;
     problems.add(path, "a value object may not have \"" + std::string(key) + "\"");
     good = false;
@@ -163,14 +163,13 @@ const json::value* literal(const json::value& value, std::string_view xsd_type,
   const bool full = text.starts_with("http://www.w3.org/2001/XMLSchema#");
   const auto name = full ? text.substr(33) : text.starts_with("xsd:") ? text.substr(4) : text;
   if (!xsd_type.empty() && name != xsd_type) {
-    problems.add(path, "the value is typed " + std::string(text) + ", not xsd:" +
-                           std::string(xsd_type));
+    problems.add(path,
+                 "the value is typed " + std::string(text) + ", not xsd:" + std::string(xsd_type));
     return nullptr;
   }
-  const bool fits = (name == "string" && inner->is_string()) ||
-                    (name == "boolean" && inner->is_bool()) ||
-                    (name == "integer" && inner->is_int64()) ||
-                    (name == "integer" && inner->is_uint64());
+  const bool fits =
+      (name == "string" && inner->is_string()) || (name == "boolean" && inner->is_bool()) ||
+      (name == "integer" && inner->is_int64()) || (name == "integer" && inner->is_uint64());
   if (!fits) {
     problems.add(path, "the value does not have the type it states, " + std::string(text));
     return nullptr;

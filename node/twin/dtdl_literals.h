@@ -46,7 +46,8 @@ std::optional<bool> boolean_at(const boost::json::object& object, std::string_vi
 const boost::json::value* literal(const boost::json::value& value, std::string_view xsd_type,
                                   const std::string& path, int version, Problems& problems);
 // displayName, description: a string, a language map, or an array of tagged values.
-LocalText local_text_at(const boost::json::object& object, std::string_view key, std::size_t characters_max,
-                        const std::string& path, int version, Problems& problems);
+LocalText local_text_at(const boost::json::object& object, std::string_view key,
+                        std::size_t characters_max, const std::string& path, int version,
+                        Problems& problems);
 
 }  // namespace entente::node::dtdl

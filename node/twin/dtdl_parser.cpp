@@ -28,7 +28,8 @@ class Parser : private dtdl::ElementReader {
     ParsedTypes parsed;
     if (text.size() > limits::kTypeFileBytes) {
       problems_.add("$", "larger than " + std::to_string(limits::kTypeFileBytes) + " bytes");
-    } else if (auto document = parse_json(text, problems_.file(), limits::kTypeNesting); !document) {
+    } else if (auto document = parse_json(text, problems_.file(), limits::kTypeNesting);
+               !document) {
       problems_.add("$", document.error().what);
     } else {
       document_of(*document);
@@ -203,8 +204,8 @@ class Parser : private dtdl::ElementReader {
     const auto types = types_of(object, path, scope, element, word);
     check_keys(object, path, scope, element, types);
     texts_of(object, path, scope);
-    Schema::Field field{name_of(object, path, scope), schema_at(object, "schema", path, scope), {},
-                        path};
+    Schema::Field field{
+        name_of(object, path, scope), schema_at(object, "schema", path, scope), {}, path};
     if (!types.quantity.empty() && (scope.version == 2 || element == dtdl::kMapKey)) {
       problems_.add(at(path, "@type"), types.quantity + " may not stand on " + types.material);
     } else {
@@ -259,8 +260,8 @@ class Parser : private dtdl::ElementReader {
 
   // --- interfaces and their contents ---------------------------------------------------------
 
-  std::string interface_of(const json::object& object, const std::string& path,
-                           const Scope& outer, bool top) {
+  std::string interface_of(const json::object& object, const std::string& path, const Scope& outer,
+                           bool top) {
     const auto scope = scope_of(object, path, outer, top);
     if (scope.version == 0) return {};
     Interface made;

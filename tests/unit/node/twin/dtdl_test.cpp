@@ -14,8 +14,8 @@ namespace {
 std::string interface(const std::string& contents, const std::string& id = "dtmi:test:a;1",
                       const std::string& context = "\"dtmi:dtdl:context;2\"",
                       const std::string& more = {}) {
-  return "{\"@context\": " + context + ", \"@id\": \"" + id + "\", \"@type\": \"Interface\"" + more +
-         ", \"contents\": [" + contents + "]}";
+  return "{\"@context\": " + context + ", \"@id\": \"" + id + "\", \"@type\": \"Interface\"" +
+         more + ", \"contents\": [" + contents + "]}";
 }
 
 const std::string kVersion3 =
@@ -68,7 +68,8 @@ TEST_SUITE("node/dtdl") {
   TEST_CASE("inheritance brings contents once, over any diamond, and makes subtypes") {
     const std::string extend = R"(, "extends": )";
     const auto types = built(
-        {interface(R"({"@type": "Telemetry", "name": "x", "schema": "double"})", "dtmi:test:base;1"),
+        {interface(R"({"@type": "Telemetry", "name": "x", "schema": "double"})",
+                   "dtmi:test:base;1"),
          interface(R"({"@type": "Property", "name": "p", "schema": "string"})", "dtmi:test:left;1",
                    "\"dtmi:dtdl:context;2\"", extend + "\"dtmi:test:base;1\""),
          interface("", "dtmi:test:right;1", "\"dtmi:dtdl:context;2\"",
@@ -89,14 +90,17 @@ TEST_SUITE("node/dtdl") {
 
   TEST_CASE("components bring their signals under their name") {
     const auto types = built(
-        {"[" + interface(R"({"@type": "Telemetry", "name": "x", "schema": "long"})", "dtmi:test:c;1") +
-         "," + interface(R"({"@type": "Component", "name": "pump", "schema": "dtmi:test:c;1"})") + "]"});
+        {"[" +
+         interface(R"({"@type": "Telemetry", "name": "x", "schema": "long"})", "dtmi:test:c;1") +
+         "," + interface(R"({"@type": "Component", "name": "pump", "schema": "dtmi:test:c;1"})") +
+         "]"});
     REQUIRE(types.problems.empty());
     CHECK(types.registry->find("dtmi:test:a;1")->signal("pump.x") != nullptr);
   }
 
   TEST_CASE("what breaks a rule is named by file, path and rule") {
-    const auto says = [](const std::string& text, const std::string& path, const std::string& rule) {
+    const auto says = [](const std::string& text, const std::string& path,
+                         const std::string& rule) {
       const auto got = complaint(text);
       CAPTURE(text);
       CAPTURE(got);
@@ -126,9 +130,11 @@ TEST_SUITE("node/dtdl") {
     says(interface(R"({"@type": "Telemetry", "name": "x", "schema": "double"},
                       {"@type": "Property", "name": "x", "schema": "double"})"),
          "$.contents[1].name", "twice");
-    says(interface("", "dtmi:test:a;1", "\"dtmi:dtdl:context;2\"", R"(, "extends": "dtmi:test:b;1")"),
+    says(interface("", "dtmi:test:a;1", "\"dtmi:dtdl:context;2\"",
+                   R"(, "extends": "dtmi:test:b;1")"),
          "$.extends", "nobody defines \"dtmi:test:b;1\"");
-    says(interface("", "dtmi:test:a;1", "\"dtmi:dtdl:context;2\"", R"(, "extends": "dtmi:test:a;1")"),
+    says(interface("", "dtmi:test:a;1", "\"dtmi:dtdl:context;2\"",
+                   R"(, "extends": "dtmi:test:a;1")"),
          "$", "itself");
     says(interface(R"({"@type": ["Telemetry", "Temprature"], "name": "x", "schema": "double"})",
                    "dtmi:test:a;1", "\"dtmi:dtdl:context;3\""),
@@ -138,8 +144,10 @@ TEST_SUITE("node/dtdl") {
   TEST_CASE("what breaks a rule takes along what stands on it, and nothing else") {
     std::vector<Interface> all;
     for (const auto& text :
-         {interface("", "dtmi:test:bad;1", "\"dtmi:dtdl:context;2\"", R"(, "extends": "dtmi:no:x;1")"),
-          interface("", "dtmi:test:on;1", "\"dtmi:dtdl:context;2\"", R"(, "extends": "dtmi:test:bad;1")"),
+         {interface("", "dtmi:test:bad;1", "\"dtmi:dtdl:context;2\"",
+                    R"(, "extends": "dtmi:no:x;1")"),
+          interface("", "dtmi:test:on;1", "\"dtmi:dtdl:context;2\"",
+                    R"(, "extends": "dtmi:test:bad;1")"),
           interface(R"({"@type": "Component", "name": "c", "schema": "dtmi:test:on;1"})",
                     "dtmi:test:with;1"),
           interface("", "dtmi:test:good;1")}) {
@@ -182,7 +190,8 @@ TEST_SUITE("node/dtdl") {
     const auto whole = test::text_of_file(test::vectors() / "dtdl" / "CommandFullV3.json");
     const auto other = interface(R"({"@type": "Relationship", "name": "r", "properties": [
       {"@type": "Property", "name": "p", "schema": {"@type": "Enum", "valueSchema": "integer",
-       "enumValues": [{"name": "a", "enumValue": 1}]}}]})", "dtmi:test:a;1", kVersion3);
+       "enumValues": [{"name": "a", "enumValue": 1}]}}]})",
+                                 "dtmi:test:a;1", kVersion3);
     for (std::uint32_t seed = 0; seed < 3'000; ++seed) {
       CAPTURE(seed);
       SeededRandom random(seed);
@@ -207,8 +216,9 @@ TEST_SUITE("node/dtdl") {
     CHECK_FALSE(parse_dtdl(deep, "f.json").problems.empty());
     std::string schema = "\"double\"";
     for (int i = 0; i < 20; ++i) schema = R"({"@type": "Array", "elementSchema": )" + schema + "}";
-    CHECK(complaint(interface("{\"@type\": \"Telemetry\", \"name\": \"x\", \"schema\": " + schema + "}",
-                              "dtmi:test:a;1", kVersion3))
+    CHECK(complaint(
+              interface("{\"@type\": \"Telemetry\", \"name\": \"x\", \"schema\": " + schema + "}",
+                        "dtmi:test:a;1", kVersion3))
               .find("deeper") != std::string::npos);
   }
 }

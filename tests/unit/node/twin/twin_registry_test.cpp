@@ -76,7 +76,8 @@ void must(TwinRegistry& registry, Result<TwinChange> change) {
 
 Opened with_types(const std::string& path) {
   auto here = opened(path);
-  must(*here.registry, here.registry->plan_types({{"t.json", kTypes}}, TwinRegistry::Missing::refuse));
+  must(*here.registry,
+       here.registry->plan_types({{"t.json", kTypes}}, TwinRegistry::Missing::refuse));
   return here;
 }
 
@@ -153,8 +154,8 @@ TEST_SUITE("node/twin_registry") {
     refused(place + "components.logger = {}\n", 4, "logger");
     refused(place + "\n" + place, 5, "already");
     refused(place + "properties = { state = \n", 4, "");
-    refused("{\"twin\": [\n {\"id\": \"a\",\n  \"type\": \"dtmi:test:Place;1\",\n  \"prop\": 1}]}", 4,
-            "prop", "t.json");
+    refused("{\"twin\": [\n {\"id\": \"a\",\n  \"type\": \"dtmi:test:Place;1\",\n  \"prop\": 1}]}",
+            4, "prop", "t.json");
     refused("{\"twin\": [\n {\"id\": \"a\",\n \"id\": \"b\"}]}", 3, "twice", "t.json");
     CHECK(here.registry->state()->graph.twins().empty());
     CHECK(here.registry->plan_twins(place, "t.toml").has_value());
@@ -164,8 +165,10 @@ TEST_SUITE("node/twin_registry") {
     TemporaryFolder folder;
     auto here = with_types(folder / "h.db");
     const auto change = here.registry->plan_twins(
-        "[[twin]]\nid=\"x\"\ntype=\"dtmi:test:Area;1\"\n[[twin]]\nid=\"y\"\ntype=\"dtmi:test:Area;1\"\n"
-        "[[twin]]\nid=\"a\"\ntype=\"dtmi:test:Place;1\"\nrelationships.partOf=[\"x\",\"y\"]\n", "t.toml");
+        "[[twin]]\nid=\"x\"\ntype=\"dtmi:test:Area;1\"\n[[twin]]\nid=\"y\"\ntype=\"dtmi:test:Area;"
+        "1\"\n"
+        "[[twin]]\nid=\"a\"\ntype=\"dtmi:test:Place;1\"\nrelationships.partOf=[\"x\",\"y\"]\n",
+        "t.toml");
     REQUIRE_FALSE(change.has_value());
     CHECK(change.error().what.find("at most 1") != std::string::npos);
   }
@@ -184,7 +187,8 @@ TEST_SUITE("node/twin_registry") {
     TemporaryFolder folder;
     auto here = with_types(folder / "h.db");
     auto first = here.registry->plan_twins(kTwins, "t.toml");
-    auto second = here.registry->plan_twins("[[twin]]\nid=\"z\"\ntype=\"dtmi:test:Area;1\"\n", "t.toml");
+    auto second =
+        here.registry->plan_twins("[[twin]]\nid=\"z\"\ntype=\"dtmi:test:Area;1\"\n", "t.toml");
     REQUIRE(first.has_value());
     REQUIRE(second.has_value());
     const auto old = here.registry->state();
