@@ -1,8 +1,9 @@
 // Columns of whole series in memory, so that a fold touches no SQL.
 //
-// A column is the truth of its series once loaded: what is committed is patched in before anybody is
-// told. Loading races with patching; a generation number per series settles it: a column read before a
-// patch is used by its reader but not kept. Least recently used columns leave when the limit is passed.
+// A column is the truth of its series once loaded: what is committed is patched in before anybody
+// is told. Loading races with patching; a generation number per series settles it: a column read
+// before a patch is used by its reader but not kept. Least recently used columns leave when the
+// limit is passed.
 #pragma once
 
 #include <atomic>

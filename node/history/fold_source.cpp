@@ -58,8 +58,9 @@ Result<std::map<std::string, Unit>> members(const TwinGraph& graph, const Export
     }
     auto& unit = units[name];
     if (!unit.twins.empty() && unit.cell != cell->second) {
-      return make_error(ErrorCode::conflict, "the unit " + name + " lies in several cells of " +
-                                                 view.name, "give its twins the same keys");
+      return make_error(ErrorCode::conflict,
+                        "the unit " + name + " lies in several cells of " + view.name,
+                        "give its twins the same keys");
     }
     unit.cell = cell->second;
     unit.twins.push_back(&twin);

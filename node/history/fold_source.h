@@ -1,7 +1,8 @@
 // The site's twins as the question engine sees them: members of a view, folded.
 //
-// A member is a twin of the view's type or a subtype whose properties give the values of one declared
-// cell. A unit is a twin, or all member twins with one value of the property that the domain names.
+// A member is a twin of the view's type or a subtype whose properties give the values of one
+// declared cell. A unit is a twin, or all member twins with one value of the property that the
+// domain names.
 #pragma once
 
 #include <functional>

@@ -8,8 +8,8 @@
 
 namespace entente::node {
 
-// `now` is the wall time of arrival. The first of the verdicts that applies, in the order not_finite,
-// clock_ahead, out_of_range; a range's ends belong to it.
+// `now` is the wall time of arrival. The first of the verdicts that applies, in the order
+// not_finite, clock_ahead, out_of_range; a range's ends belong to it.
 Quality judge(Instant time, double value, const std::optional<Range>& range, Instant now);
 
 }  // namespace entente::node

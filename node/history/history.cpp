@@ -66,19 +66,17 @@ class SqliteHistory final : public History {
   void append(Batch batch, Appended done) override {
     if (auto refused = check(batch); !refused) return done(std::move(refused).error());
     auto shared = std::make_shared<const Batch>(std::move(batch));
-    store_.post<Written>(
-        [this, shared](Database& database) { return write(database, *shared); },
-        [this, shared, done = std::move(done)](Result<Written> written) {
-          if (!written) return done(std::move(written).error());
-          remember(*shared, *written);
-          done(written->report);
-        });
+    store_.post<Written>([this, shared](Database& database) { return write(database, *shared); },
+                         [this, shared, done = std::move(done)](Result<Written> written) {
+                           if (!written) return done(std::move(written).error());
+                           remember(*shared, *written);
+                           done(written->report);
+                         });
   }
 
   Result<AppendReport> append_now(Batch batch) override {
     if (auto refused = check(batch); !refused) return std::move(refused).error();
-    auto written =
-        store_.run<Written>([&](Database& database) { return write(database, batch); });
+    auto written = store_.run<Written>([&](Database& database) { return write(database, batch); });
     if (!written) return std::move(written).error();
     remember(batch, *written);
     return written->report;
@@ -218,14 +216,16 @@ class SqliteHistory final : public History {
       statement.run();
     };
     if (reading.quality != Quality::good) ++report.bad;
-    bind(database.cached("INSERT INTO reading (series, time, value, quality) "
-                         "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"));
+    bind(
+        database.cached("INSERT INTO reading (series, time, value, quality) "
+                        "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"));
     if (database.changes() > 0) {
       ++report.added;
       return;
     }
-    bind(database.cached("UPDATE reading SET value = ?3, quality = ?4 WHERE series = ?1 AND "
-                         "time = ?2 AND (value IS NOT ?3 OR quality <> ?4)"));
+    bind(
+        database.cached("UPDATE reading SET value = ?3, quality = ?4 WHERE series = ?1 AND "
+                        "time = ?2 AND (value IS NOT ?3 OR quality <> ?4)"));
     ++(database.changes() > 0 ? report.corrected : report.repeated);
   }
 
@@ -292,10 +292,14 @@ class SqliteHistory final : public History {
 
 std::string_view to_text(Quality quality) {
   switch (quality) {
-    case Quality::good: return "good";
-    case Quality::not_finite: return "not_finite";
-    case Quality::clock_ahead: return "clock_ahead";
-    case Quality::out_of_range: return "out_of_range";
+    case Quality::good:
+      return "good";
+    case Quality::not_finite:
+      return "not_finite";
+    case Quality::clock_ahead:
+      return "clock_ahead";
+    case Quality::out_of_range:
+      return "out_of_range";
   }
   return "unknown";
 }

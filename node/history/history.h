@@ -1,10 +1,10 @@
 // The memory of the twins: readings of signals, durable and judged.
 //
-// A series is one signal of one twin. A reading is (time, value, quality); a series has one reading a
-// time, the latest written. Questions read good readings only; whoever wants the rest scans.
-// The interface is made for what follows it: batches go in as columns, scans come out as blocks of
-// columns (a chunk decoded, or a piece of a cache), folds are asked of the history itself, which may
-// answer them from summaries, and erasing is part of it.
+// A series is one signal of one twin. A reading is (time, value, quality); a series has one reading
+// a time, the latest written. Questions read good readings only; whoever wants the rest scans. The
+// interface is made for what follows it: batches go in as columns, scans come out as blocks of
+// columns (a chunk decoded, or a piece of a cache), folds are asked of the history itself, which
+// may answer them from summaries, and erasing is part of it.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ namespace entente::node {
 // The verdict on a reading, kept with it. Values are stored: never renumber.
 enum class Quality : std::uint8_t {
   good = 0,
-  not_finite = 1,     // NaN or infinite; kept as NaN
-  clock_ahead = 2,    // from more than limits::kClockAheadNs after its arrival
-  out_of_range = 3,   // outside the range that the type declares
+  not_finite = 1,    // NaN or infinite; kept as NaN
+  clock_ahead = 2,   // from more than limits::kClockAheadNs after its arrival
+  out_of_range = 3,  // outside the range that the type declares
 };
 std::string_view to_text(Quality quality);
 

@@ -84,8 +84,8 @@ Outcome CsvReader::wide_targets(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     const bool is_time =
         std::find(time_columns_.begin(), time_columns_.end(), i) != time_columns_.end();
-    const bool ignored =
-        std::find(mapping_.ignore.begin(), mapping_.ignore.end(), names[i]) != mapping_.ignore.end();
+    const bool ignored = std::find(mapping_.ignore.begin(), mapping_.ignore.end(), names[i]) !=
+                         mapping_.ignore.end();
     if (is_time || ignored || names[i].empty()) continue;
     auto twin = mapping_.twin.id_of(names[i]);
     if (!twin) continue;
@@ -186,8 +186,10 @@ Result<RowReader::Step> CsvReader::next() {
       return Step::reject;
     }
     if (records_.fields().size() != width_) {
-      refuse(0, std::to_string(records_.fields().size()) + " fields, but the header has " +
-                    std::to_string(width_), records_.raw());
+      refuse(0,
+             std::to_string(records_.fields().size()) + " fields, but the header has " +
+                 std::to_string(width_),
+             records_.raw());
       return Step::reject;
     }
     if (!begin_record()) return Step::reject;

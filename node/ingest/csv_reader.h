@@ -39,7 +39,7 @@ class CsvReader final : public RowReader {
   bool in_record_ = false;
   Instant time_;
   std::string twin_;
-  std::string time_text_;   // of the last time parsed: tables often repeat it
+  std::string time_text_;  // of the last time parsed: tables often repeat it
   std::optional<Instant> time_known_;
 };
 

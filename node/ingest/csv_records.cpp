@@ -9,8 +9,8 @@ namespace {
 constexpr std::size_t kRawBytes = 512;  // of a bad record, for the rejects
 }
 
-// Splits the record at the front of `text`. Views point into `text` or into unquoted_, whose strings
-// never move: it is sized before.
+// Splits the record at the front of `text`. Views point into `text` or into unquoted_, whose
+// strings never move: it is sized before.
 CsvRecords::Scan CsvRecords::scan(std::string_view text, bool at_end) {
   fields_.clear();
   unquoted_.clear();

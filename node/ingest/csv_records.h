@@ -24,7 +24,7 @@ class CsvRecords {
   Step next();
   const std::vector<std::string_view>& fields() const { return fields_; }
   const std::string& reason() const { return reason_; }
-  std::size_t line() const { return line_; }  // where the record began, from 1
+  std::size_t line() const { return line_; }     // where the record began, from 1
   std::string_view raw() const { return raw_; }  // cut; for rejects
   // Passes over a number of lines, before the first record.
   void skip_lines(std::size_t lines);

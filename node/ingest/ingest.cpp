@@ -59,7 +59,7 @@ class Run {
   struct Series {
     std::optional<Range> range;
     bool known = false;
-    std::size_t place = 0;          // in batch_, when in_batch
+    std::size_t place = 0;           // in batch_, when in_batch
     std::uint64_t batch_number = 0;  // of which batch `place` speaks
   };
 
@@ -109,9 +109,8 @@ class Run {
     auto shared = outstanding_;
     {
       std::unique_lock guard(shared->mutex);
-      shared->changed.wait(guard, [&] {
-        return shared->count < limits::kIngestBatchesAhead || shared->failure;
-      });
+      shared->changed.wait(
+          guard, [&] { return shared->count < limits::kIngestBatchesAhead || shared->failure; });
       if (shared->failure) return false;
       ++shared->count;
     }

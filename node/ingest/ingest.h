@@ -13,15 +13,15 @@
 namespace entente::node {
 
 struct IngestProgress {
-  std::uint64_t bytes = 0;      // taken from the source
-  std::uint64_t readings = 0;   // durable so far
+  std::uint64_t bytes = 0;     // taken from the source
+  std::uint64_t readings = 0;  // durable so far
   std::uint64_t rejected = 0;
 };
 
 struct IngestReport {
-  AppendReport durable;          // everything here is on the disk
+  AppendReport durable;  // everything here is on the disk
   std::uint64_t rejected = 0;
-  std::uint64_t missing = 0;     // fields with a missing mark
+  std::uint64_t missing = 0;  // fields with a missing mark
   std::uint64_t bytes = 0;
 };
 
@@ -35,8 +35,8 @@ struct IngestOptions {
 
 // Reads to the end. Runs on a worker or a tool's thread, blocks, and keeps at most
 // limits::kIngestBatchesAhead batches in memory, so that a slow disk slows the source.
-// Refuses: what the reader refuses; what the history refuses (store_failed, disk_full); each says how
-// far it came, and what was acknowledged stays.
+// Refuses: what the reader refuses; what the history refuses (store_failed, disk_full); each says
+// how far it came, and what was acknowledged stays.
 [[nodiscard]] Result<IngestReport> ingest(RowReader& reader, const TwinGraph& graph,
                                           History& history, const Clock& clock,
                                           const IngestOptions& options);

@@ -10,7 +10,9 @@ namespace {
 namespace json = boost::json;
 constexpr std::size_t kRejectText = 80;
 
-bool blank(std::string_view line) { return line.find_first_not_of(" \t\r") == line.npos; }
+bool blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == line.npos;
+}
 
 }  // namespace
 
@@ -35,8 +37,8 @@ Result<RowReader::Step> JsonLinesReader::next() {
     }
     ++line_;
     if (end == text.npos || end > limits::kJsonLineBytes) {
-      const auto step = refuse("the line is longer than " +
-                                   std::to_string(limits::kJsonLineBytes) + " bytes", text);
+      const auto step = refuse(
+          "the line is longer than " + std::to_string(limits::kJsonLineBytes) + " bytes", text);
       auto rest = end;
       while (rest == std::string_view::npos) {
         buffer_.consume(buffer_.text().size());

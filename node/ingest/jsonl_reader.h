@@ -1,7 +1,8 @@
-// Readings out of JSON Lines: {"twin": "…", "signal": "…", "time": "…", "value": 1.5}, one a line.
+// Readings out of JSON Lines, one a line:
+// {"twin": "…", "signal": "…", "time": "…", "value": 1.5}
 //
-// The time is RFC 3339 text (without an offset: UTC) or whole nanoseconds since the epoch. Other keys
-// are refused, so that a misspelt one is not lost. Empty lines are passed over.
+// The time is RFC 3339 text (without an offset: UTC) or whole nanoseconds since the epoch. Other
+// keys are refused, so that a misspelt one is not lost. Empty lines are passed over.
 #pragma once
 
 #include "node/ingest/line_buffer.h"

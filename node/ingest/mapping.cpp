@@ -12,7 +12,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text_of(const json::string& value) { return {value.data(), value.size()}; }
+std::string text_of(const json::string& value) {
+  return {value.data(), value.size()};
+}
 std::string key_of(const json::key_value_pair& member) {
   return {member.key().data(), member.key().size()};
 }
@@ -25,8 +27,9 @@ class MappingReader {
   Result<Mapping> read() {
     if (!document_.root.is_object()) return complain("", "tables are expected"), *failure_;
     const auto& root = document_.root.get_object();
-    only(root, "", {"layout", "signal", "signal_column", "value", "ignore", "missing", "delimiter",
-                    "decimal", "skip_lines", "time", "signals", "twin"});
+    only(root, "",
+         {"layout", "signal", "signal_column", "value", "ignore", "missing", "delimiter", "decimal",
+          "skip_lines", "time", "signals", "twin"});
     text_form(root);
     time(table("time"));
     twin(table("twin"));
@@ -37,7 +40,8 @@ class MappingReader {
 
  private:
   void complain(const std::string& path, const std::string& what) {
-    if (!failure_) failure_ = make_error(ErrorCode::config_invalid, document_.place(path) + ": " + what);
+    if (!failure_)
+      failure_ = make_error(ErrorCode::config_invalid, document_.place(path) + ": " + what);
   }
 
   static std::string joined(const std::string& path, const std::string& key) {
@@ -50,8 +54,7 @@ class MappingReader {
       if (keys.count(key) > 0) continue;
       std::string all;
       for (const auto& each : keys) all += (all.empty() ? "" : ", ") + each;
-      complain(joined(path, key),
-               "unknown key \"" + key + "\"; there are: " + all);
+      complain(joined(path, key), "unknown key \"" + key + "\"; there are: " + all);
     }
   }
 

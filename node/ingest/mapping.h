@@ -8,8 +8,8 @@
 //   ignore = ["comment"]        # wide: columns that are no twin
 //   missing = ["", "NA"]   delimiter = ","   decimal = "."   skip_lines = 0
 //   [time]     column = "datetime_utc"          # or columns = ["year", "month", "day", "hour"],
-//              format = "iso"                   # joined by one space; or formats = […]: time_text.h
-//              zone = "UTC"   twice = "reject"  # or "earliest", "latest"
+//              format = "iso"                   # joined by one space; or formats = […]:
+//              time_text.h zone = "UTC"   twice = "reject"  # or "earliest", "latest"
 //   [signals]  "PM2.5" = "pm25"                 # columns: column = signal; long: name = signal,
 //                                               # other names are then refused
 //   [twin]     # where a name of a twin comes from, and its way to an id; wide: the column's name
@@ -56,10 +56,10 @@ struct Mapping {
   std::vector<std::string> time_columns;
   std::shared_ptr<const TimeText> time;  // shared: a mapping is a value
   TwinNaming twin;
-  std::string signal;                      // wide, long
-  std::vector<std::string> ignore;         // wide
-  std::string value_column;                // long
-  std::string signal_column;               // long
+  std::string signal;                                       // wide, long
+  std::vector<std::string> ignore;                          // wide
+  std::string value_column;                                 // long
+  std::string signal_column;                                // long
   std::map<std::string, std::string, std::less<>> signals;  // long: names; columns: columns
 
   bool is_missing(std::string_view text) const;
@@ -68,8 +68,8 @@ struct Mapping {
 // Refuses (config_invalid) with file, line and the word.
 [[nodiscard]] Result<Mapping> read_mapping(std::string_view text, std::string_view file);
 
-// A number of the file: surrounding spaces and '+' allowed, "nan" and "inf" in any case; nothing when
-// it is no number as a whole.
+// A number of the file: surrounding spaces and '+' allowed, "nan" and "inf" in any case; nothing
+// when it is no number as a whole.
 std::optional<double> parse_number(std::string_view text, char decimal);
 
 }  // namespace entente::node

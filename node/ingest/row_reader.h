@@ -27,7 +27,7 @@ struct Row {
   std::string twin;
   std::string signal;
   Instant time;
-  double value = 0;  // may be NaN or infinite, when the text says so
+  double value = 0;        // may be NaN or infinite, when the text says so
   std::size_t line = 0;    // where it stands, from 1
   std::size_t column = 0;  // the field's number in the record, from 1; 0: the whole line
 };

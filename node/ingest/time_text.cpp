@@ -117,7 +117,8 @@ struct TimeText::State {
     if (of_day < std::chrono::hours(0) || of_day >= std::chrono::hours(24)) return std::nullopt;
     const auto plain = instant_of(fields.ymd, of_day);
     if (!plain) return Result<Instant>(unreadable("the time lies beyond the years 1677 to 2262"));
-    if (offset != std::chrono::minutes::min()) return Result<Instant>(*plain - minutes(offset.count()));
+    if (offset != std::chrono::minutes::min())
+      return Result<Instant>(*plain - minutes(offset.count()));
     return from_local(*plain);
   }
 };
@@ -137,16 +138,18 @@ Result<TimeText> TimeText::make(std::vector<std::string> formats, const std::str
     if (format == "iso" || format == "unix" || format == "unix_ms") continue;
     if (format.find('%') == std::string::npos) {
       return make_error(ErrorCode::config_invalid,
-                        "\"" + format + "\" is no time format: iso, unix, unix_ms or a pattern "
-                        "like %Y-%m-%d %H:%M:%S");
+                        "\"" + format +
+                            "\" is no time format: iso, unix, unix_ms or a pattern "
+                            "like %Y-%m-%d %H:%M:%S");
     }
   }
   if (!state->utc) {
     try {
       state->zone = date::locate_zone(zone);
     } catch (const std::runtime_error&) {
-      return make_error(ErrorCode::config_invalid, "\"" + zone + "\" is no time zone, e.g. "
-                                                   "America/Los_Angeles");
+      return make_error(ErrorCode::config_invalid, "\"" + zone +
+                                                       "\" is no time zone, e.g. "
+                                                       "America/Los_Angeles");
     }
   }
   return TimeText(std::move(state));

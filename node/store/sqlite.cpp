@@ -26,7 +26,9 @@ void create_private(const std::string& path) {
 
 }  // namespace
 
-bool StoreFault::disk_full() const { return (code_ & 0xff) == SQLITE_FULL; }
+bool StoreFault::disk_full() const {
+  return (code_ & 0xff) == SQLITE_FULL;
+}
 
 bool StoreFault::fatal() const {
   const int primary = code_ & 0xff;
@@ -38,7 +40,9 @@ Error StoreFault::error() const {
 }
 
 Statement::Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-Statement::~Statement() { sqlite3_finalize(handle_); }
+Statement::~Statement() {
+  sqlite3_finalize(handle_);
+}
 
 namespace {
 void bound(sqlite3_stmt* handle, int code) {
@@ -58,8 +62,8 @@ Statement& Statement::bind(int index, double value) {
 
 Statement& Statement::bind(int index, std::string_view value) {
   const char* text = value.data() == nullptr ? "" : value.data();
-  bound(handle_, sqlite3_bind_text64(handle_, index, text, value.size(), SQLITE_TRANSIENT,
-                                     SQLITE_UTF8));
+  bound(handle_,
+        sqlite3_bind_text64(handle_, index, text, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
   return *this;
 }
 
@@ -91,10 +95,16 @@ void Statement::run() {
   reset();
 }
 
-void Statement::reset() { sqlite3_reset(handle_); }
+void Statement::reset() {
+  sqlite3_reset(handle_);
+}
 
-std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }
-double Statement::real(int column) const { return sqlite3_column_double(handle_, column); }
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
+double Statement::real(int column) const {
+  return sqlite3_column_double(handle_, column);
+}
 
 std::string Statement::text(int column) const {
   const auto* data = sqlite3_column_text(handle_, column);
@@ -233,9 +243,9 @@ Statement& Database::cached(std::string_view sql) {
   auto [entry, fresh] = state_->cache.try_emplace(std::string(sql), Statement(nullptr));
   if (fresh) {
     try {
-      const int code = sqlite3_prepare_v3(state_->handle, sql.data(), static_cast<int>(sql.size()),
-                                          SQLITE_PREPARE_PERSISTENT, &entry->second.handle_,
-                                          nullptr);
+      const int code =
+          sqlite3_prepare_v3(state_->handle, sql.data(), static_cast<int>(sql.size()),
+                             SQLITE_PREPARE_PERSISTENT, &entry->second.handle_, nullptr);
       if (code != SQLITE_OK) raise(state_->handle, "preparing a statement");
     } catch (...) {
       state_->cache.erase(entry);
@@ -247,8 +257,12 @@ Statement& Database::cached(std::string_view sql) {
   return entry->second;
 }
 
-std::int64_t Database::changes() const { return sqlite3_changes64(state_->handle); }
-bool Database::in_transaction() const { return sqlite3_get_autocommit(state_->handle) == 0; }
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(state_->handle);
+}
+bool Database::in_transaction() const {
+  return sqlite3_get_autocommit(state_->handle) == 0;
+}
 
 void Database::reset_statements() {
   for (auto* each = sqlite3_next_stmt(state_->handle, nullptr); each != nullptr;
@@ -257,7 +271,9 @@ void Database::reset_statements() {
   }
 }
 
-std::int64_t Database::wal_pages() const { return state_->wal_total - state_->wal_copied; }
+std::int64_t Database::wal_pages() const {
+  return state_->wal_total - state_->wal_copied;
+}
 
 void Database::checkpoint() {
   int in_log = 0;

@@ -130,8 +130,8 @@ class ThreadedStore final : public Store {
     }
   }
 
-  // Runs jobs from `from` on in one transaction and commits. Returns the first job that has not been
-  // run: less than all when a fault made SQLite undo the transaction on its way.
+  // Runs jobs from `from` on in one transaction and commits. Returns the first job that has not
+  // been run: less than all when a fault made SQLite undo the transaction on its way.
   std::size_t commit(std::vector<Run>& batch, std::size_t from) {
     std::size_t next = from;
     try {

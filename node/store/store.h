@@ -37,8 +37,8 @@ class Store {
   virtual ~Store() = default;
 
   // Any thread. Runs `job` on the store thread inside the batch's transaction; an Error or a
-  // StoreFault undoes it alone. `done` is delivered after the commit, with the job's value or error.
-  // Refuses by delivering overloaded when the queue is full. `T` must be copyable.
+  // StoreFault undoes it alone. `done` is delivered after the commit, with the job's value or
+  // error. Refuses by delivering overloaded when the queue is full. `T` must be copyable.
   template <class T>
   void post(std::function<Result<T>(Database&)> job, std::function<void(Result<T>)> done) {
     auto outcome = std::make_shared<std::optional<Result<T>>>();
@@ -66,9 +66,9 @@ class Store {
 
  protected:
   struct Job {
-    std::function<bool(Database&)> run;           // false: undo this job alone
-    std::function<void(const Error*)> report;     // null: committed or refused by its own error
-    bool direct = false;  // report on the store thread, not through deliver
+    std::function<bool(Database&)> run;        // false: undo this job alone
+    std::function<void(const Error*)> report;  // null: committed or refused by its own error
+    bool direct = false;                       // report on the store thread, not through deliver
   };
   virtual void enqueue(Job job) = 0;
 };

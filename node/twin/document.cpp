@@ -33,11 +33,16 @@ json::value converted(const toml::node& node, const std::string& path,
       }
       return array;
     }
-    case toml::node_type::string: return json::value(**node.as_string());
-    case toml::node_type::integer: return json::value(**node.as_integer());
-    case toml::node_type::floating_point: return json::value(**node.as_floating_point());
-    case toml::node_type::boolean: return json::value(**node.as_boolean());
-    default: break;
+    case toml::node_type::string:
+      return json::value(**node.as_string());
+    case toml::node_type::integer:
+      return json::value(**node.as_integer());
+    case toml::node_type::floating_point:
+      return json::value(**node.as_floating_point());
+    case toml::node_type::boolean:
+      return json::value(**node.as_boolean());
+    default:
+      break;
   }
   std::ostringstream text;
   node.visit([&](const auto& value) {
@@ -56,9 +61,7 @@ class JsonLines {
   JsonLines(std::string_view text, std::map<std::string, std::size_t>& lines)
       : text_(text), lines_(lines) {}
 
-  void walk() {
-    value("");
-  }
+  void walk() { value(""); }
 
  private:
   void space() {
@@ -87,8 +90,8 @@ class JsonLines {
     if (first == '{') return object(path);
     if (first == '[') return array(path);
     if (first == '"') return static_cast<void>(string());
-    while (at_ < text_.size() && std::string_view(",]} \t\r\n").find(text_[at_]) ==
-                                     std::string_view::npos) {
+    while (at_ < text_.size() &&
+           std::string_view(",]} \t\r\n").find(text_[at_]) == std::string_view::npos) {
       ++at_;
     }
   }

@@ -3,10 +3,10 @@
 // Source: DTDL.v2.md, DTDL.v3.md and the extensions' pages of Azure/opendigitaltwins-dtdl; judged
 // against the accept and reject cases of the DTDL parser project. Understood: interfaces with their
 // contents, schemas, co-types with units; the extensions quantitativeTypes, historization,
-// annotation, overriding, mqtt, initialization, streaming, requirement and iotcentral, as far as their
-// words go. Refused with a word: DTDL 4, local contexts, layering (one element in several places).
-// Numbers that a signal may take: co-type "Ranged" with `minimum` and `maximum`, ours, which
-// version 2 lets stand as an undefined type and version 3 needs "dtmi:entente:context;1" for.
+// annotation, overriding, mqtt, initialization, streaming, requirement and iotcentral, as far as
+// their words go. Refused with a word: DTDL 4, local contexts, layering (one element in several
+// places). Numbers that a signal may take: co-type "Ranged" with `minimum` and `maximum`, ours,
+// which version 2 lets stand as an undefined type and version 3 needs "dtmi:entente:context;1" for.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,22 @@ using SchemaPtr = std::shared_ptr<Schema>;
 // What a value may be. Primitives have nothing but their kind.
 struct Schema {
   enum class Kind {
-    boolean, date, date_time, double_, duration, float_, integer, long_, string, time,
-    geospatial, array, enumeration, map, object, reference
+    boolean,
+    date,
+    date_time,
+    double_,
+    duration,
+    float_,
+    integer,
+    long_,
+    string,
+    time,
+    geospatial,
+    array,
+    enumeration,
+    map,
+    object,
+    reference
   };
   struct Field {
     std::string name;
@@ -54,10 +68,10 @@ struct Schema {
     std::string value;  // as text, whatever value_kind
   };
   Kind kind = Kind::double_;
-  std::string id;            // of complex schemas that have one; the target of a reference
-  std::string word;          // "double", "point", "Object": how the document says it
-  std::string path;          // where it stands, for complaints
-  SchemaPtr element;         // array: element; map: value
+  std::string id;             // of complex schemas that have one; the target of a reference
+  std::string word;           // "double", "point", "Object": how the document says it
+  std::string path;           // where it stands, for complaints
+  SchemaPtr element;          // array: element; map: value
   std::vector<Field> fields;  // object
   std::vector<EnumValue> values;
   Kind value_kind = Kind::integer;  // enumeration: integer or string
@@ -85,12 +99,12 @@ struct Content {
   std::string unit;
   std::optional<Range> range;
   bool writable = false;
-  std::optional<std::string> target;            // relationship
+  std::optional<std::string> target;             // relationship
   std::optional<std::int64_t> max_multiplicity;  // relationship
-  std::vector<Content> properties;              // relationship
-  std::string component;                        // component: the interface's id
-  SchemaPtr request;                            // command
-  SchemaPtr response;                           // command
+  std::vector<Content> properties;               // relationship
+  std::string component;                         // component: the interface's id
+  SchemaPtr request;                             // command
+  SchemaPtr response;                            // command
   LocalText display_name;
   LocalText description;
 };

@@ -1,5 +1,7 @@
 #include "node/twin/dtdl_literals.h"
 
+#include <algorithm>
+
 #include "node/limits.h"
 
 namespace entente::node::dtdl {
@@ -46,8 +48,8 @@ bool check_value_object(const json::object& object, bool language_allowed, const
     const std::string_view key(member.key().data(), member.key().size());
     if (key == "@value" || key == "@type") continue;
     if (key == "@language" && (language_allowed || version < 3)) continue;
-    const bool harmless = key.starts_with('@') && key != "@id" && key != "@context" &&
-                          key != "@graph" && version < 3;
+    const bool harmless =
+        key.starts_with('@') && key != "@id" && key != "@context" && key != "@graph" && version < 3;
     if (harmless) continue;
     problems.add(path, "a value object may not have \"" + std::string(key) + "\"");
     good = false;
@@ -60,7 +62,7 @@ bool check_value_object(const json::object& object, bool language_allowed, const
 }
 
 void add_text(LocalText& texts, std::string_view language, const json::value& value,
-              std::size_t bytes, const std::string& path, Problems& problems) {
+              std::size_t most, const std::string& path, Problems& problems) {
   if (!is_language(language)) {
     problems.add(path, "\"" + std::string(language) + "\" is not a language tag");
     return;
@@ -69,19 +71,19 @@ void add_text(LocalText& texts, std::string_view language, const json::value& va
     problems.add(path, "a text is expected");
     return;
   }
-  if (value.get_string().size() > bytes) {
-    problems.add(path, "longer than " + std::to_string(bytes) + " characters");
+  const auto& text = value.get_string();
+  if (characters({text.data(), text.size()}) > most) {
+    problems.add(path, "longer than " + std::to_string(most) + " characters");
     return;
   }
-  const auto& text = value.get_string();
   if (!texts.emplace(std::string(language), std::string(text.data(), text.size())).second) {
     problems.add(path, "the language \"" + std::string(language) + "\" is given twice");
   }
 }
 
-void add_tagged(LocalText& texts, const json::value& value, std::size_t bytes,
+void add_tagged(LocalText& texts, const json::value& value, std::size_t most,
                 const std::string& path, int version, Problems& problems) {
-  if (value.is_string()) return add_text(texts, "en", value, bytes, path, problems);
+  if (value.is_string()) return add_text(texts, "en", value, most, path, problems);
   if (!value.is_object()) return problems.add(path, "a text or a tagged text is expected");
   const auto& object = value.get_object();
   if (!check_value_object(object, true, path, version, problems)) return;
@@ -93,10 +95,10 @@ void add_tagged(LocalText& texts, const json::value& value, std::size_t bytes,
     if (!tag->is_string()) return problems.add(path, "\"@language\" is not a text");
     language = std::string(tag->get_string().data(), tag->get_string().size());
   }
-  add_text(texts, language, object.at("@value"), bytes, path, problems);
+  add_text(texts, language, object.at("@value"), most, path, problems);
 }
 
-void add_map(LocalText& texts, const json::object& object, std::size_t bytes,
+void add_map(LocalText& texts, const json::object& object, std::size_t most,
              const std::string& path, Problems& problems) {
   for (const auto& member : object) {
     const std::string key(member.key().data(), member.key().size());
@@ -104,12 +106,17 @@ void add_map(LocalText& texts, const json::object& object, std::size_t bytes,
     if (key.starts_with('@')) {
       problems.add(place, "a language map may not have keywords");
     } else {
-      add_text(texts, key, member.value(), bytes, place, problems);
+      add_text(texts, key, member.value(), most, place, problems);
     }
   }
 }
 
 }  // namespace
+
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
 
 void Problems::add(std::string path, std::string rule) {
   if (list_.size() < limits::kTypeProblems) {
@@ -156,14 +163,13 @@ const json::value* literal(const json::value& value, std::string_view xsd_type,
   const bool full = text.starts_with("http://www.w3.org/2001/XMLSchema#");
   const auto name = full ? text.substr(33) : text.starts_with("xsd:") ? text.substr(4) : text;
   if (!xsd_type.empty() && name != xsd_type) {
-    problems.add(path, "the value is typed " + std::string(text) + ", not xsd:" +
-                           std::string(xsd_type));
+    problems.add(path,
+                 "the value is typed " + std::string(text) + ", not xsd:" + std::string(xsd_type));
     return nullptr;
   }
-  const bool fits = (name == "string" && inner->is_string()) ||
-                    (name == "boolean" && inner->is_bool()) ||
-                    (name == "integer" && inner->is_int64()) ||
-                    (name == "integer" && inner->is_uint64());
+  const bool fits =
+      (name == "string" && inner->is_string()) || (name == "boolean" && inner->is_bool()) ||
+      (name == "integer" && inner->is_int64()) || (name == "integer" && inner->is_uint64());
   if (!fits) {
     problems.add(path, "the value does not have the type it states, " + std::string(text));
     return nullptr;
@@ -216,20 +222,20 @@ std::optional<bool> boolean_at(const json::object& object, std::string_view key,
   return one->get_bool();
 }
 
-LocalText local_text_at(const json::object& object, std::string_view key, std::size_t bytes,
+LocalText local_text_at(const json::object& object, std::string_view key, std::size_t most,
                         const std::string& path, int version, Problems& problems) {
   LocalText texts;
   const auto* value = object.if_contains(json::string_view(key.data(), key.size()));
   if (value == nullptr) return texts;
   const auto place = path + "." + std::string(key);
   if (value->is_object()) {
-    add_map(texts, value->get_object(), bytes, place, problems);
+    add_map(texts, value->get_object(), most, place, problems);
     return texts;
   }
   std::size_t index = 0;
   for (const auto* each : many(*value)) {
     const auto inner = value->is_array() ? place + "[" + std::to_string(index++) + "]" : place;
-    add_tagged(texts, *each, bytes, inner, version, problems);
+    add_tagged(texts, *each, most, inner, version, problems);
   }
   return texts;
 }

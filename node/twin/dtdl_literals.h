@@ -12,6 +12,9 @@
 
 namespace entente::node::dtdl {
 
+// Characters of UTF-8 text, which the specification counts where people read them.
+std::size_t characters(std::string_view text);
+
 // Where complaints go.
 class Problems {
  public:
@@ -43,7 +46,8 @@ std::optional<bool> boolean_at(const boost::json::object& object, std::string_vi
 const boost::json::value* literal(const boost::json::value& value, std::string_view xsd_type,
                                   const std::string& path, int version, Problems& problems);
 // displayName, description: a string, a language map, or an array of tagged values.
-LocalText local_text_at(const boost::json::object& object, std::string_view key, std::size_t bytes,
-                        const std::string& path, int version, Problems& problems);
+LocalText local_text_at(const boost::json::object& object, std::string_view key,
+                        std::size_t characters_max, const std::string& path, int version,
+                        Problems& problems);
 
 }  // namespace entente::node::dtdl

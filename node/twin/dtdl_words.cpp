@@ -44,22 +44,14 @@ constexpr ElementRow kElements[] = {
 };
 
 constexpr Primitive kPrimitives[] = {
-    {"boolean", Schema::Kind::boolean},
-    {"date", Schema::Kind::date},
-    {"dateTime", Schema::Kind::date_time},
-    {"double", Schema::Kind::double_},
-    {"duration", Schema::Kind::duration},
-    {"float", Schema::Kind::float_},
-    {"integer", Schema::Kind::integer},
-    {"long", Schema::Kind::long_},
-    {"string", Schema::Kind::string},
-    {"time", Schema::Kind::time},
-    {"lineString", Schema::Kind::geospatial},
-    {"multiLineString", Schema::Kind::geospatial},
-    {"multiPoint", Schema::Kind::geospatial},
-    {"multiPolygon", Schema::Kind::geospatial},
-    {"point", Schema::Kind::geospatial},
-    {"polygon", Schema::Kind::geospatial},
+    {"boolean", Schema::Kind::boolean},       {"date", Schema::Kind::date},
+    {"dateTime", Schema::Kind::date_time},    {"double", Schema::Kind::double_},
+    {"duration", Schema::Kind::duration},     {"float", Schema::Kind::float_},
+    {"integer", Schema::Kind::integer},       {"long", Schema::Kind::long_},
+    {"string", Schema::Kind::string},         {"time", Schema::Kind::time},
+    {"lineString", Schema::Kind::geospatial}, {"multiLineString", Schema::Kind::geospatial},
+    {"multiPoint", Schema::Kind::geospatial}, {"multiPolygon", Schema::Kind::geospatial},
+    {"point", Schema::Kind::geospatial},      {"polygon", Schema::Kind::geospatial},
 };
 
 constexpr unsigned kReadings = kTelemetry | kProperty;
@@ -91,12 +83,16 @@ constexpr CoType kCoTypes[] = {
     {"dtmi:entente:context", "Ranged", kTelemetry | kField, "minimum maximum"},
 };
 
-constexpr std::string_view kKnownContexts[] = {
-    "dtmi:dtdl:extension:quantitativeTypes", "dtmi:dtdl:extension:historization",
-    "dtmi:dtdl:extension:annotation",        "dtmi:dtdl:extension:overriding",
-    "dtmi:dtdl:extension:mqtt",              "dtmi:dtdl:extension:initialization",
-    "dtmi:dtdl:extension:streaming",         "dtmi:dtdl:extension:requirement",
-    "dtmi:iotcentral:context",               "dtmi:entente:context"};
+constexpr std::string_view kKnownContexts[] = {"dtmi:dtdl:extension:quantitativeTypes",
+                                               "dtmi:dtdl:extension:historization",
+                                               "dtmi:dtdl:extension:annotation",
+                                               "dtmi:dtdl:extension:overriding",
+                                               "dtmi:dtdl:extension:mqtt",
+                                               "dtmi:dtdl:extension:initialization",
+                                               "dtmi:dtdl:extension:streaming",
+                                               "dtmi:dtdl:extension:requirement",
+                                               "dtmi:iotcentral:context",
+                                               "dtmi:entente:context"};
 
 }  // namespace
 
@@ -115,10 +111,11 @@ bool has_key(Element element, std::string_view key) {
 }
 
 bool is_abstract(std::string_view word) {
-  return in_list("Entity NamedEntity Content Schema ComplexSchema PrimitiveSchema NumericSchema "
-                 "TemporalSchema Unit UnitAttribute LatentType NamedLatentType CommandType "
-                 "CapabilityModel SemanticType SemanticUnit",
-                 word);
+  return in_list(
+      "Entity NamedEntity Content Schema ComplexSchema PrimitiveSchema NumericSchema "
+      "TemporalSchema Unit UnitAttribute LatentType NamedLatentType CommandType "
+      "CapabilityModel SemanticType SemanticUnit",
+      word);
 }
 
 const Primitive* primitive(std::string_view word) {
@@ -128,7 +125,9 @@ const Primitive* primitive(std::string_view word) {
   return nullptr;
 }
 
-bool is_central_schema(std::string_view word) { return in_list("vector geopoint", word); }
+bool is_central_schema(std::string_view word) {
+  return in_list("vector geopoint", word);
+}
 
 const CoType* co_type(std::string_view word) {
   for (const auto& each : kCoTypes) {
@@ -146,7 +145,9 @@ bool takes_schema(const CoType& type, const Schema& schema) {
   return type.word != "Ranged" || schema.numeric();
 }
 
-bool brings_key(const CoType& type, std::string_view key) { return in_list(type.keys, key); }
+bool brings_key(const CoType& type, std::string_view key) {
+  return in_list(type.keys, key);
+}
 
 bool is_known_context(std::string_view without_version) {
   return std::find(std::begin(kKnownContexts), std::end(kKnownContexts), without_version) !=

@@ -10,9 +10,21 @@ namespace entente::node::dtdl {
 
 // Element kinds as bits, so that an extension can say where its words may stand.
 enum Element : unsigned {
-  kInterface = 1, kTelemetry = 2, kProperty = 4, kRelationship = 8, kComponent = 16,
-  kCommand = 32, kField = 64, kMapValue = 128, kMapKey = 256, kEnumValue = 512,
-  kRequest = 1'024, kResponse = 2'048, kArray = 4'096, kEnum = 8'192, kMap = 16'384,
+  kInterface = 1,
+  kTelemetry = 2,
+  kProperty = 4,
+  kRelationship = 8,
+  kComponent = 16,
+  kCommand = 32,
+  kField = 64,
+  kMapValue = 128,
+  kMapKey = 256,
+  kEnumValue = 512,
+  kRequest = 1'024,
+  kResponse = 2'048,
+  kArray = 4'096,
+  kEnum = 8'192,
+  kMap = 16'384,
   kObject = 32'768,
 };
 

@@ -5,8 +5,12 @@ namespace {
 
 constexpr std::size_t kDtmiBytes = 4'096;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 bool is_segment(std::string_view text) {
   if (text.empty() || is_digit(text.front()) || text.back() == '_') return false;

@@ -8,8 +8,8 @@
 
 namespace entente::node {
 
-// Refuses (config_invalid): no JSON (with line and column), a key twice in one object, nesting deeper
-// than `depth_max`. A byte order mark is passed over.
+// Refuses (config_invalid): no JSON (with line and column), a key twice in one object, nesting
+// deeper than `depth_max`. A byte order mark is passed over.
 [[nodiscard]] Result<boost::json::value> parse_json(std::string_view text, std::string_view file,
                                                     int depth_max);
 

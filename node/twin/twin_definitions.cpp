@@ -15,7 +15,9 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text(const json::string& value) { return {value.data(), value.size()}; }
+std::string text(const json::string& value) {
+  return {value.data(), value.size()};
+}
 std::string key_of(const json::key_value_pair& member) {
   return {member.key().data(), member.key().size()};
 }
@@ -79,13 +81,16 @@ std::string misfit(const json::value& value, const Schema& schema) {
   constexpr std::int64_t kInteger = 2'147'483'647;
   const bool whole = value.is_int64();
   switch (schema.kind) {
-    case Schema::Kind::boolean: return value.is_bool() ? "" : "true or false is expected";
+    case Schema::Kind::boolean:
+      return value.is_bool() ? "" : "true or false is expected";
     case Schema::Kind::integer:
       return whole && std::abs(value.get_int64()) <= kInteger ? "" : "a whole number is expected";
-    case Schema::Kind::long_: return whole ? "" : "a whole number is expected";
+    case Schema::Kind::long_:
+      return whole ? "" : "a whole number is expected";
     case Schema::Kind::double_:
     case Schema::Kind::float_:
-      if (value.is_double() && !std::isfinite(value.get_double())) return "a finite number is expected";
+      if (value.is_double() && !std::isfinite(value.get_double()))
+        return "a finite number is expected";
       return whole || value.is_double() ? "" : "a number is expected";
     case Schema::Kind::string:
       if (!value.is_string()) return "a text is expected";
@@ -97,17 +102,22 @@ std::string misfit(const json::value& value, const Schema& schema) {
     case Schema::Kind::time: {
       static const std::regex kTime(R"(\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)");
       return value.is_string() && std::regex_match(text(value.get_string()), kTime)
-                 ? "" : "a time of day, hh:mm:ss, is expected";
+                 ? ""
+                 : "a time of day, hh:mm:ss, is expected";
     }
     case Schema::Kind::duration: {
       static const std::regex kDuration(
           R"(P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?)");
       return value.is_string() && std::regex_match(text(value.get_string()), kDuration)
-                 ? "" : "an ISO 8601 duration is expected";
+                 ? ""
+                 : "an ISO 8601 duration is expected";
     }
-    case Schema::Kind::enumeration: return misfit_enumeration(value, schema);
-    case Schema::Kind::geospatial: return value.is_object() ? "" : "a GeoJSON object is expected";
-    default: return misfit_inside(value, schema);
+    case Schema::Kind::enumeration:
+      return misfit_enumeration(value, schema);
+    case Schema::Kind::geospatial:
+      return value.is_object() ? "" : "a GeoJSON object is expected";
+    default:
+      return misfit_inside(value, schema);
   }
 }
 
@@ -138,9 +148,9 @@ class Reader {
                                                    "components"};
       const auto key = key_of(member);
       if (std::find(std::begin(kKeys), std::end(kKeys), key) == std::end(kKeys)) {
-        return broken(document_.place(path + "." + key),
-                      "unknown key \"" + key + "\"; a twin has id, type, properties, "
-                      "relationships, components");
+        return broken(document_.place(path + "." + key), "unknown key \"" + key +
+                                                             "\"; a twin has id, type, properties, "
+                                                             "relationships, components");
       }
     }
     auto& twin = made.twin;
@@ -240,9 +250,9 @@ class Reader {
       const auto found = std::find_if(type.components.begin(), type.components.end(),
                                       [&](const Content& each) { return each.name == name; });
       if (found == type.components.end()) {
-        return broken(document_.place(base + "." + name),
-                      type.id + " has no component \"" + name + "\"; " +
-                          choices(names_of(type.components)));
+        return broken(
+            document_.place(base + "." + name),
+            type.id + " has no component \"" + name + "\"; " + choices(names_of(type.components)));
       }
       const auto* inner = types_.find(found->component);
       auto done = property_table(member.value(), base + "." + name, *inner, twin.components[name]);
@@ -283,7 +293,8 @@ Result<std::vector<TwinDefinition>> read_definitions(const Document& document,
   for (const auto& member : document.root.get_object()) {
     const auto key = key_of(member);
     if (key != "twin") {
-      return broken(document.place(key), "unknown key \"" + key + "\"; only [[twin]] may stand here");
+      return broken(document.place(key),
+                    "unknown key \"" + key + "\"; only [[twin]] may stand here");
     }
     if (!member.value().is_array()) {
       return broken(document.place(key), "twins are a list: write [[twin]]");
@@ -295,8 +306,8 @@ Result<std::vector<TwinDefinition>> read_definitions(const Document& document,
       if (!made) return std::move(made).error();
       const auto [entry, fresh] = seen.emplace(made->twin.id, made->place);
       if (!fresh) {
-        return broken(made->place, "twin \"" + made->twin.id + "\" stands at " + entry->second +
-                                       " already");
+        return broken(made->place,
+                      "twin \"" + made->twin.id + "\" stands at " + entry->second + " already");
       }
       all.push_back(std::move(*made));
     }

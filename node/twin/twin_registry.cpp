@@ -43,7 +43,8 @@ Error problem_error(const std::vector<TypeProblem>& problems) {
   return make_error(ErrorCode::config_invalid, all);
 }
 
-// Twins again as definitions, so that a changed type is checked by the code that checked them first.
+// Twins again as definitions, so that a changed type is checked by the code that checked them
+// first.
 Result<Twin> fitting(const Twin& twin, const TypeRegistry& types) {
   Document document;
   document.file = "twin " + twin.id;
@@ -104,8 +105,10 @@ Result<bool> write(Database& database, const TwinChange& change) {
         .run();
   }
   const auto put = [&](const std::string& id) {
-    database.cached("INSERT INTO twin (id, definition) VALUES (?, ?) "
-                    "ON CONFLICT (id) DO UPDATE SET definition = excluded.definition")
+    database
+        .cached(
+            "INSERT INTO twin (id, definition) VALUES (?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET definition = excluded.definition")
         .bind(1, id)
         .bind(2, to_json(*change.after->graph.find(id)))
         .run();
@@ -222,8 +225,8 @@ Result<TwinChange> TwinRegistry::plan_twins(std::string_view text, std::string_v
   }
   for (const auto& twin : old.twins()) twins.emplace(twin.id, twin);
   if (twins.size() > limits::kTwins) {
-    return make_error(ErrorCode::payload_too_large, "more than " +
-                          std::to_string(limits::kTwins) + " twins");
+    return make_error(ErrorCode::payload_too_large,
+                      "more than " + std::to_string(limits::kTwins) + " twins");
   }
   std::vector<Twin> list;
   for (auto& [id, twin] : twins) list.push_back(std::move(twin));
@@ -281,8 +284,7 @@ void TwinRegistry::commit(TwinChange change, std::function<void(Outcome)> done) 
 
 Outcome TwinRegistry::commit_now(TwinChange change) {
   if (auto claimed = claim(change); !claimed) return claimed;
-  auto written =
-      store_.run<bool>([&](Database& database) { return write(database, change); });
+  auto written = store_.run<bool>([&](Database& database) { return write(database, change); });
   current_->with([&](Current& now) {
     now.busy = false;
     if (written) now.state = change.after;

@@ -1,9 +1,9 @@
 // The site's twins: loaded from the database, changed as a whole or not at all.
 //
-// A change is planned first (pure, any thread: parse, check, new snapshot), shown or refused, and then
-// committed: written by the store's thread, and only after its commit the snapshot is replaced.
-// Tables `type_file` and `twin` live in history.db, beside the readings that refer to them, so that one
-// file's snapshot is consistent and a large import never delays a ledger entry.
+// A change is planned first (pure, any thread: parse, check, new snapshot), shown or refused, and
+// then committed: written by the store's thread, and only after its commit the snapshot is
+// replaced. Tables `type_file` and `twin` live in history.db, beside the readings that refer to
+// them, so that one file's snapshot is consistent and a large import never delays a ledger entry.
 #pragma once
 
 #include <functional>
@@ -44,15 +44,16 @@ struct TwinChange {
 class TwinRegistry {
  public:
   // Blocks; at start. `store` is history.db's, opened with kHistoryMigrations (history.h), and
-  // outlives this. Refuses: store_failed, config_invalid (the database holds what no longer parses).
+  // outlives this. Refuses: store_failed, config_invalid (the database holds what no longer
+  // parses).
   static Result<std::unique_ptr<TwinRegistry>> load(Store& store);
 
   std::shared_ptr<const TwinState> state() const;
 
   enum class Missing { refuse, leave_out };
-  // Adds or replaces type documents by name. Refuses (config_invalid) with file, path and rule; also
-  // when a twin would no longer fit its type. References that nobody defines are refused, or the
-  // types that need them are left out.
+  // Adds or replaces type documents by name. Refuses (config_invalid) with file, path and rule;
+  // also when a twin would no longer fit its type. References that nobody defines are refused, or
+  // the types that need them are left out.
   Result<TwinChange> plan_types(std::vector<TypeFile> files, Missing missing) const;
   // Adds or replaces twins. Refuses (config_invalid) with file and line.
   Result<TwinChange> plan_twins(std::string_view text, std::string_view file) const;

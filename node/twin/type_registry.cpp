@@ -45,7 +45,7 @@ class Linker {
     Interface* interface = nullptr;
     bool broken = false;
     bool faulty = false;  // broken by more than a missing definition
-    bool open = false;  // being resolved: meeting it again is a cycle
+    bool open = false;    // being resolved: meeting it again is a cycle
     bool done = false;
     std::size_t depth = 0;  // of the longest extends chain below
   };
@@ -198,7 +198,8 @@ class Linker {
     auto& node = nodes_[interface.id];
     node.depth = std::max(node.depth, below.depth + 1);
     if (node.depth > limits::kExtendsDepth[interface.version - 2]) {
-      return add(interface, path, "the chain of extends is longer than " +
+      return add(interface, path,
+                 "the chain of extends is longer than " +
                      std::to_string(limits::kExtendsDepth[interface.version - 2]));
     }
     for (const auto& [name, origin] : origins_[base]) {
@@ -233,10 +234,18 @@ class Linker {
       case Content::Kind::telemetry:
         signals_of(type, content.name, content.schema, content.unit, content.range, origin);
         break;
-      case Content::Kind::property: type.properties.push_back(content); break;
-      case Content::Kind::relationship: type.relationships.push_back(content); break;
-      case Content::Kind::component: type.components.push_back(content); break;
-      case Content::Kind::command: type.commands.push_back(content); break;
+      case Content::Kind::property:
+        type.properties.push_back(content);
+        break;
+      case Content::Kind::relationship:
+        type.relationships.push_back(content);
+        break;
+      case Content::Kind::component:
+        type.components.push_back(content);
+        break;
+      case Content::Kind::command:
+        type.commands.push_back(content);
+        break;
     }
   }
 
@@ -250,9 +259,9 @@ class Linker {
       }
       return;
     }
-    const bool numeric = schema->numeric() || schema->kind == Schema::Kind::boolean ||
-                         (schema->kind == Schema::Kind::enumeration &&
-                          schema->value_kind == Schema::Kind::integer);
+    const bool numeric =
+        schema->numeric() || schema->kind == Schema::Kind::boolean ||
+        (schema->kind == Schema::Kind::enumeration && schema->value_kind == Schema::Kind::integer);
     type.signals.push_back({name, schema, unit, range, numeric, origin});
   }
 
@@ -323,7 +332,7 @@ class Linker {
 
   std::vector<Interface> interfaces_;
   std::map<std::string, Node> nodes_;
-  std::size_t faults_ = 0;    // each kind is named up to its own limit
+  std::size_t faults_ = 0;  // each kind is named up to its own limit
   std::size_t dangling_ = 0;
   std::map<std::string, std::map<std::string, std::string>> origins_;
 };

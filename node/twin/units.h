@@ -1,6 +1,7 @@
 // The standard quantities of DTDL and their units.
 //
-// Source: DTDL.v2.md "Semantic Type" and DTDL.quantitativeTypes.v1.md of Azure/opendigitaltwins-dtdl.
+// Source: DTDL.v2.md "Semantic Type" and DTDL.quantitativeTypes.v1.md of
+// Azure/opendigitaltwins-dtdl.
 #pragma once
 
 #include <optional>

@@ -30,7 +30,8 @@ inline std::optional<std::filesystem::path> real_data(const std::string& part) {
     }
   }
   if (!folder.empty() && files::exists(folder / part)) return folder / part;
-  MESSAGE("skipped: there is no real data \"" << part << "\" here; ENTENTE_DATA can name its folder");
+  MESSAGE("skipped: there is no real data \"" << part
+                                              << "\" here; ENTENTE_DATA can name its folder");
   return std::nullopt;
 }
 

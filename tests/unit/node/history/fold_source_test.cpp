@@ -150,7 +150,8 @@ TEST_SUITE("node/fold_source") {
     for (int i = 0; i < 114; ++i) {
       std::vector<Reading> year;
       for (int hour = 0; hour < 1'080; ++hour) {
-        year.push_back({{hour * kHour}, static_cast<double>(random.below(2'000)) / 10, Quality::good});
+        year.push_back(
+            {{hour * kHour}, static_cast<double>(random.below(2'000)) / 10, Quality::good});
       }
       site.put("m" + std::to_string(i), std::move(year));
     }

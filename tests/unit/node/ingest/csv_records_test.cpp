@@ -10,13 +10,13 @@ namespace {
 
 // Gives a text in pieces of a few bytes, so that every boundary falls everywhere.
 ByteSource in_pieces(std::string text, std::size_t piece) {
-  return [text = std::move(text), piece, at = std::size_t{0}](char* into,
-                                                              std::size_t size) mutable {
-    const auto count = std::min({size, piece, text.size() - at});
-    std::copy_n(text.data() + at, count, into);
-    at += count;
-    return count;
-  };
+  return
+      [text = std::move(text), piece, at = std::size_t{0}](char* into, std::size_t size) mutable {
+        const auto count = std::min({size, piece, text.size() - at});
+        std::copy_n(text.data() + at, count, into);
+        at += count;
+        return count;
+      };
 }
 
 struct Read {
@@ -49,8 +49,8 @@ std::string written(const std::vector<std::vector<std::string>>& records, Seeded
     for (std::size_t f = 0; f < records[r].size(); ++f) {
       if (f > 0) text += ',';
       const auto& field = records[r][f];
-      const bool needed = field.find_first_of(",\"\r\n") != field.npos ||
-                          (records[r].size() == 1 && field.empty());
+      const bool needed =
+          field.find_first_of(",\"\r\n") != field.npos || (records[r].size() == 1 && field.empty());
       if (!needed && random.below(3) > 0) {
         text += field;
         continue;

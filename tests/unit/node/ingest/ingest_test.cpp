@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 
 #include "node/ingest/csv_reader.h"
@@ -65,17 +66,13 @@ std::string line(const std::string& twin, const std::string& signal, const std::
 TEST_SUITE("node/ingest") {
   TEST_CASE("readings are judged and kept; unknown names are told once and counted") {
     Site site({"a", "b"});
-    const std::string text = line("a", "pm25", "2019-01-01", "5") +
-                             line("a", "pm25", "2019-01-02", "5000") +
-                             line("a", "pm25", "2020-01-01T00:05:00Z", "6") +
-                             line("a", "pm25", "2020-01-01T00:05:01Z", "7") +
-                             line("b", "pm25", "2019-01-01", "8") +
-                             line("b", "pm25", "2019-01-01", "8") +
-                             line("b", "pm25", "2019-01-01", "9") +
-                             line("zz", "pm25", "2019-01-01", "1") +
-                             line("zz", "pm25", "2019-01-02", "1") +
-                             line("a", "ph25", "2019-01-02", "1") +
-                             line("a", "note", "2019-01-02", "1") + "nonsense\n";
+    const std::string text =
+        line("a", "pm25", "2019-01-01", "5") + line("a", "pm25", "2019-01-02", "5000") +
+        line("a", "pm25", "2020-01-01T00:05:00Z", "6") +
+        line("a", "pm25", "2020-01-01T00:05:01Z", "7") + line("b", "pm25", "2019-01-01", "8") +
+        line("b", "pm25", "2019-01-01", "8") + line("b", "pm25", "2019-01-01", "9") +
+        line("zz", "pm25", "2019-01-01", "1") + line("zz", "pm25", "2019-01-02", "1") +
+        line("a", "ph25", "2019-01-02", "1") + line("a", "note", "2019-01-02", "1") + "nonsense\n";
     JsonLinesReader reader{source_of(text)};
     std::vector<Reject> told;
     IngestOptions options;
@@ -105,7 +102,8 @@ TEST_SUITE("node/ingest") {
 
   TEST_CASE("reject lines are CSV that our own reader takes") {
     const Reject reject{7, 3, "a \"quoted\", reason", "x\ny"};
-    const auto text = std::string(kRejectHeader) + reject_line(reject) + reject_line({8, 0, "b", ""});
+    const auto text =
+        std::string(kRejectHeader) + reject_line(reject) + reject_line({8, 0, "b", ""});
     std::uint64_t bytes = 0;
     CsvRecords records(source_of(text), ',', bytes);
     REQUIRE(records.next() == CsvRecords::Step::record);
@@ -118,8 +116,8 @@ TEST_SUITE("node/ingest") {
 
   TEST_CASE("a header that fails is the file's error; a stopped run keeps what is durable") {
     Site site({"a"});
-    auto mapping = read_mapping(
-        "layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n", "m.toml");
+    auto mapping =
+        read_mapping("layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n", "m.toml");
     REQUIRE(mapping.has_value());
     {
       const std::string text = "time,a\n2019-01-01,1\n";
@@ -131,7 +129,8 @@ TEST_SUITE("node/ingest") {
     }
     std::string text = "when,a\n";
     for (std::size_t i = 0; i < 3 * limits::kIngestReadings; ++i) {
-      text += to_text(Instant{1'500'000'000'000'000'000 + static_cast<std::int64_t>(i) * 1'000'000'000});
+      text += to_text(
+          Instant{1'500'000'000'000'000'000 + static_cast<std::int64_t>(i) * 1'000'000'000});
       text += ",1\n";
     }
     CsvReader reader(source_of(text), *mapping);
@@ -153,7 +152,8 @@ TEST_SUITE("node/ingest") {
     REQUIRE(limited.has_value());
     std::string text;
     for (int i = 0; i < 50'000; ++i) {
-      text += "{\"twin\":\"a\",\"signal\":\"pm25\",\"time\":" + std::to_string(i) + ",\"value\":1}\n";
+      text +=
+          "{\"twin\":\"a\",\"signal\":\"pm25\",\"time\":" + std::to_string(i) + ",\"value\":1}\n";
     }
     JsonLinesReader reader{source_of(text)};
     const auto report = site.take(reader);
@@ -199,6 +199,45 @@ TEST_SUITE("node/ingest") {
     std::uint64_t kept = 0;
     for (const auto& id : ids) kept += site.history->summary({id, "pm25"}).readings;
     CHECK(kept == readings);
+  }
+
+  TEST_CASE("the city example's types, twins, mapping and readings fit together") {
+    const auto city = std::filesystem::path(ENTENTE_SOURCE_DIR) / "examples" / "city";
+    if (!std::filesystem::exists(city / "air-monitor.json")) return;
+    TemporaryFolder folder;
+    Store::Options store_options;
+    store_options.path = folder / "h.db";
+    store_options.migrations = history_migrations();
+    auto store = std::move(*Store::open(std::move(store_options)));
+    auto history = std::move(*open_history(*store, 1'000'000));
+    auto registry = std::move(*TwinRegistry::load(*store));
+    const auto commit = [&](Result<TwinChange> change) {
+      INFO((change ? std::string() : change.error().what));
+      REQUIRE(change.has_value());
+      REQUIRE(registry->commit_now(std::move(*change)).has_value());
+    };
+    commit(registry->plan_types(
+        {{"air-monitor.json", test::text_of_file(city / "air-monitor.json")}},
+        TwinRegistry::Missing::refuse));
+    std::uint64_t readings = 0;
+    for (const char* state : {"washington", "oregon", "idaho"}) {
+      commit(registry->plan_twins(test::text_of_file(city / state / "monitors.toml"),
+                                  std::string(state) + "/monitors.toml"));
+      auto mapping = read_mapping(test::text_of_file(city / state / "readings.map.toml"), "map");
+      INFO((mapping ? std::string() : mapping.error().what));
+      REQUIRE(mapping.has_value());
+      std::ifstream stream(city / state / "pm25.csv", std::ios::binary);
+      CsvReader reader(source_of(stream), std::move(*mapping));
+      SystemClock clock;
+      const auto report = ingest(reader, registry->state()->graph, *history, clock, {});
+      REQUIRE(report.has_value());
+      CHECK(report->rejected == 0);
+      CHECK(report->durable.bad == 0);
+      readings += report->durable.added;
+    }
+    CHECK(registry->state()->graph.twins().size() == 114);
+    CHECK(readings > 100'000);
+    store.reset();
   }
 }
 

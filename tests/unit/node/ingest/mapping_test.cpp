@@ -112,9 +112,9 @@ TEST_SUITE("node/time_text") {
   }
 
   TEST_CASE("what is no time is refused") {
-    for (const std::string text : {"", "Date Not Captured", "2015-02-30 00:00", "2015-08-20 00:00 x",
-                             "2015-08-20", "0001-01-01 00:00", "9999-12-31 00:00", "2015-13-01 00:00",
-                             "2015-08-20 25:00"}) {
+    for (const std::string text :
+         {"", "Date Not Captured", "2015-02-30 00:00", "2015-08-20 00:00 x", "2015-08-20",
+          "0001-01-01 00:00", "9999-12-31 00:00", "2015-13-01 00:00", "2015-08-20 25:00"}) {
       CAPTURE(text);
       CHECK_FALSE(parsed(text.c_str(), {"%Y-%m-%d %H:%M"}).has_value());
     }

@@ -133,7 +133,8 @@ TEST_SUITE("node/csv_reader") {
   TEST_CASE("a header without a needed column, or none at all, fails by name") {
     CHECK(read_csv("a,b\n1,2\n", kWide).failure.find("datetime_utc") != std::string::npos);
     CHECK(read_csv("", kWide).failure.find("empty") != std::string::npos);
-    CHECK(read_csv("datetime_utc,x\n1,2\n", kWide).failure.find("names a twin") != std::string::npos);
+    CHECK(read_csv("datetime_utc,x\n1,2\n", kWide).failure.find("names a twin") !=
+          std::string::npos);
     const auto twice = read_csv("datetime_utc,a_1_,b_1_\n", kWide);
     CHECK(twice.failure.find("aqs-1") != std::string::npos);
     CHECK(read_csv("datetime_utc,datetime_utc,a_1_\n", kWide).failure.find("two columns") !=
@@ -158,8 +159,8 @@ TEST_SUITE("node/csv_reader") {
     CHECK(got.failure.empty());
     std::size_t whole_rows = 0;
     for (const auto& reject : got.rejects) whole_rows += reject.column != 31 && reject.column != 32;
-    MESSAGE("shipments: " << got.rows.size() << " readings, " << got.rejects.size()
-                          << " rejects, " << got.missing << " missing");
+    MESSAGE("shipments: " << got.rows.size() << " readings, " << got.rejects.size() << " rejects, "
+                          << got.missing << " missing");
     CHECK(whole_rows == 0);
     CHECK((got.rows.size() + got.rejects.size() + got.missing) % 2 == 0);
     CHECK(got.rows.size() > 8'000);
@@ -184,7 +185,8 @@ TEST_SUITE("node/jsonl_reader") {
 
   TEST_CASE("a line is a reading; time as text or nanoseconds") {
     const auto got = read_lines(
-        "\xEF\xBB\xBF{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20T00:00:00Z\",\"value\":1.5}\n"
+        "\xEF\xBB\xBF{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20T00:00:00Z\",\"value\":"
+        "1.5}\n"
         "\r\n\n{\"value\":-2,\"time\":1440028800000000001,\"signal\":\"y\",\"twin\":\"b\"}");
     CHECK(got.rejects.empty());
     REQUIRE(got.rows.size() == 2);
@@ -196,7 +198,10 @@ TEST_SUITE("node/jsonl_reader") {
 
   TEST_CASE("every other line is a reject with its number, and the rest goes on") {
     const std::vector<std::string> bad = {
-        "x", "[]", "{}", "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":\"1\"}",
+        "x",
+        "[]",
+        "{}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":\"1\"}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":null}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"yesterday\",\"value\":1}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":1.5,\"value\":1}",
@@ -216,8 +221,9 @@ TEST_SUITE("node/jsonl_reader") {
   }
 
   TEST_CASE("an endless line is refused in bounded memory") {
-    const auto got = read_lines(std::string(5 << 20, 'x') + "\n{\"twin\":\"a\",\"signal\":\"x\","
-                                                            "\"time\":\"2015-08-20\",\"value\":1}");
+    const auto got = read_lines(std::string(5 << 20, 'x') +
+                                "\n{\"twin\":\"a\",\"signal\":\"x\","
+                                "\"time\":\"2015-08-20\",\"value\":1}");
     CHECK(got.rejects.size() == 1);
     CHECK(got.rows.size() == 1);
     CHECK(read_lines(std::string(5 << 20, 'x')).rejects.size() == 1);

@@ -1,9 +1,9 @@
 // The accept and reject cases of the DTDL parser project, where the data folder is.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <algorithm>
 #include <filesystem>
 
 #include "node/twin/dtmi.h"
@@ -50,10 +50,11 @@ Verdict judge(const std::string& text, const json::object& described) {
     for (auto& each : parsed.interfaces) interfaces.push_back(std::move(each));
     for (auto& each : parsed.problems) problems.push_back(std::move(each));
   };
-  // Raw text, because a repeated key is lost in a parsed value. Arrays inside are texts of their own.
+  // Raw text, because a repeated key is lost in a parsed value. Arrays inside are texts of their
+  // own.
   const auto& input = described.at("input");
-  const bool several = input.is_array() && !input.get_array().empty() &&
-                       input.get_array().front().is_array();
+  const bool several =
+      input.is_array() && !input.get_array().empty() && input.get_array().front().is_array();
   const auto raw = raw_member(text, "input");
   if (several) {
     for (const auto& each : input.get_array()) take(json::serialize(each));
@@ -118,7 +119,8 @@ TEST_SUITE("node/dtdl_cases") {
     }
   }
 
-  TEST_CASE("documents are accepted and refused as the DTDL parser's cases say, but for what is named") {
+  TEST_CASE(
+      "documents are accepted and refused as the DTDL parser's cases say, but for what is named") {
     const auto folder = test::real_data("dtdl/cases");
     if (!folder) return;
     Tally tally;
@@ -163,7 +165,7 @@ TEST_SUITE("node/dtdl_cases") {
                              Expected{"manufacturing_isa95", 180}}) {
       const auto folder = test::real_data(std::string("dtdl/ontologies/") + each.name);
       if (!folder) return;
-      CAPTURE(each.name);
+      CAPTURE(std::string(each.name));
       std::vector<Interface> interfaces;
       std::vector<TypeProblem> problems;
       for (const auto& entry : files::recursive_directory_iterator(*folder)) {
@@ -183,7 +185,7 @@ TEST_SUITE("node/dtdl_cases") {
       }
       std::string missing;
       for (const auto& id : built.missing) missing += " " + id;
-      MESSAGE(each.name << ": " << built.registry->types().size() << " of " << total
+      MESSAGE(std::string(each.name) << ": " << built.registry->types().size() << " of " << total
                         << " interfaces, missing:" << missing);
       CHECK(total >= each.files);
       CHECK(faults == 0);
