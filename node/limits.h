@@ -35,4 +35,21 @@ inline constexpr std::size_t kTwins = 1'000'000;
 inline constexpr std::size_t kTwinFileBytes = 256 << 20;
 inline constexpr std::size_t kPropertyTextBytes = 4'096;
 
+// History.
+inline constexpr std::size_t kBatchReadings = 100'000;             // one append
+inline constexpr std::size_t kCachedReadings = 16 << 20;           // 17 bytes each in memory
+inline constexpr std::size_t kIdleReaders = 4;                     // query-only connections kept
+inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;     // a reading from later is refused
+inline constexpr std::size_t kSignalNameBytes = 256;
+
+// Ingestion.
+inline constexpr std::size_t kRecordBytes = 1 << 20;               // one CSV record
+inline constexpr std::size_t kCsvColumns = 16'384;
+inline constexpr std::size_t kJsonLineBytes = 64 << 10;
+inline constexpr std::size_t kReadBytes = 256 << 10;               // read from a stream at once
+inline constexpr std::size_t kIngestReadings = 20'000;             // one durable batch of a file
+inline constexpr std::size_t kIngestBatchesAhead = 2;              // written while reading goes on
+inline constexpr std::size_t kMappingBytes = 1 << 20;
+inline constexpr std::size_t kNameInFileBytes = 256;               // a twin's or signal's own name
+
 }  // namespace entente::node::limits

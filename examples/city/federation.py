@@ -52,8 +52,8 @@ class Node:
         return self.run(*arguments)[1]
 
     def init(self):
-        self.json("init", "--organisation", self.name, "--title", TITLES[self.name], "--http-port", "0",
-                  "--federation-port", "0", "--enrolment-port", "0")
+        self.json("init", "--org", self.name, "--title", TITLES[self.name], "--http-port", "0",
+                  "--federation-port", "0")
         provision = self.home / "provision.d"
         provision.mkdir(exist_ok=True)
         for file in ("exports.toml", "system.toml"):

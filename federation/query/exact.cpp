@@ -21,7 +21,8 @@ double quantile_of(std::vector<double> values, double rank) {
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-std::vector<double> histogram_of(const std::vector<double>& values, const std::vector<double>& edges) {
+std::vector<double> histogram_of(const std::vector<double>& values,
+                                 const std::vector<double>& edges) {
   std::vector<double> counts(edges.size() - 1, 0);
   for (const double value : values) {
     if (value < edges.front() || value > edges.back()) continue;
@@ -42,17 +43,28 @@ std::vector<double> of_values(const Item& item, const std::vector<double>& value
     return squares / n;
   };
   switch (item.aggregate) {
-    case Aggregate::sum: return {sum};
-    case Aggregate::mean: return {sum / n};
-    case Aggregate::variance: return {variance()};
-    case Aggregate::stddev: return {std::sqrt(variance())};
-    case Aggregate::min: return {*std::min_element(values.begin(), values.end())};
-    case Aggregate::max: return {*std::max_element(values.begin(), values.end())};
-    case Aggregate::median: return {quantile_of(values, 0.5)};
-    case Aggregate::quantile: return {quantile_of(values, item.rank)};
-    case Aggregate::histogram: return histogram_of(values, item.edges);
-    case Aggregate::count: return {n};
-    case Aggregate::share: return {};
+    case Aggregate::sum:
+      return {sum};
+    case Aggregate::mean:
+      return {sum / n};
+    case Aggregate::variance:
+      return {variance()};
+    case Aggregate::stddev:
+      return {std::sqrt(variance())};
+    case Aggregate::min:
+      return {*std::min_element(values.begin(), values.end())};
+    case Aggregate::max:
+      return {*std::max_element(values.begin(), values.end())};
+    case Aggregate::median:
+      return {quantile_of(values, 0.5)};
+    case Aggregate::quantile:
+      return {quantile_of(values, item.rank)};
+    case Aggregate::histogram:
+      return histogram_of(values, item.edges);
+    case Aggregate::count:
+      return {n};
+    case Aggregate::share:
+      return {};
   }
   return {};
 }

@@ -20,7 +20,8 @@ struct ExactRow {
 };
 
 // Rows as merge_rows gives them. Variance is that of the population; quantiles interpolate linearly
-// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its edge.
+// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its
+// edge.
 std::vector<ExactRow> blend_exact(const Question& question, const ExportView& view,
                                   const FoldedTable& folded);
 

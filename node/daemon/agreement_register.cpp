@@ -227,6 +227,7 @@ void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::str
 
 void AgreementRegister::delivered(const AgreementId& id, const std::string& message,
                                   Outcome outcome) {
+  delivering_.erase(id);
   AgreementEntry* entry = known(id);
   if (entry == nullptr || entry->outbox != message) return;
   if (!outcome && exit_code(outcome.error().code) == 6) {  // unreachable: try again later

@@ -60,6 +60,8 @@ class AgreementRegister final : public federation::AgreementBook {
   void on_settle(const OrgId& peer, Bytes signed_bytes, Done done) override;
   void on_terminate(const OrgId& peer, AgreementId id, std::string reason, Done done) override;
 
+  // Claims the outbox of an agreement for one attempt; false while another is under way.
+  bool begin_delivery(const AgreementId& id) { return delivering_.insert(id).second; }
   // The outcome of telling the partner what was in the outbox.
   void delivered(const AgreementId& id, const std::string& message, Outcome outcome);
 
@@ -75,6 +77,7 @@ class AgreementRegister final : public federation::AgreementBook {
 
   Parts parts_;
   std::map<AgreementId, AgreementEntry> entries_;
+  std::set<AgreementId> delivering_;
   std::set<AgreementId> saving_;  // a change is on its way to the disk; another is refused
 };
 

@@ -47,10 +47,14 @@ bool more_literal(const std::vector<std::string>& a, const std::vector<std::stri
 
 std::string_view to_text(Method method) {
   switch (method) {
-    case Method::get: return "GET";
-    case Method::post: return "POST";
-    case Method::put: return "PUT";
-    case Method::delete_: return "DELETE";
+    case Method::get:
+      return "GET";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::delete_:
+      return "DELETE";
   }
   return "GET";
 }
@@ -119,9 +123,8 @@ Result<Page> page_of(const Call& call) {
     const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), page.limit);
     if (fault != std::errc{} || end != text.data() + text.size() || page.limit == 0 ||
         page.limit > limits::kPageSizeMax) {
-      return make_error(ErrorCode::invalid_argument,
-                        "limit must be a whole number from 1 to " +
-                            std::to_string(limits::kPageSizeMax));
+      return make_error(ErrorCode::invalid_argument, "limit must be a whole number from 1 to " +
+                                                         std::to_string(limits::kPageSizeMax));
     }
   }
   const auto cursor = call.parameter("cursor");

@@ -26,6 +26,8 @@ struct TypeProblem {
   std::string file;
   std::string path;
   std::string rule;  // what the specification asks for
+  // Only a definition is missing that somebody else may publish, here or below.
+  bool dangling = false;
   std::string text() const { return file + ": " + path + ": " + rule; }
 };
 

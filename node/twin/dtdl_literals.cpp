@@ -113,7 +113,7 @@ void add_map(LocalText& texts, const json::object& object, std::size_t bytes,
 
 void Problems::add(std::string path, std::string rule) {
   if (list_.size() < limits::kTypeProblems) {
-    list_.push_back({file_, std::move(path), std::move(rule)});
+    list_.push_back({file_, std::move(path), std::move(rule), false});
   }
 }
 

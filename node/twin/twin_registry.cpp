@@ -183,10 +183,12 @@ Result<TwinChange> TwinRegistry::plan_types(std::vector<TypeFile> files, Missing
   std::sort(all.begin(), all.end(),
             [](const TypeFile& a, const TypeFile& b) { return a.name < b.name; });
   auto types = build_types(all);
-  const bool only_missing = !types.missing.empty();
-  if (!types.problems.empty() && !(missing == Missing::leave_out && only_missing)) {
-    return problem_error(types.problems);
+  if (missing == Missing::leave_out) {
+    types.problems.erase(std::remove_if(types.problems.begin(), types.problems.end(),
+                                        [](const TypeProblem& each) { return each.dangling; }),
+                         types.problems.end());
   }
+  if (!types.problems.empty()) return problem_error(types.problems);
   std::vector<Twin> twins;
   for (const auto& twin : change.before->graph.twins()) {
     auto again = fitting(twin, *types.registry);

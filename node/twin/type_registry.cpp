@@ -44,16 +44,27 @@ class Linker {
   struct Node {
     Interface* interface = nullptr;
     bool broken = false;
+    bool faulty = false;  // broken by more than a missing definition
     bool open = false;  // being resolved: meeting it again is a cycle
     bool done = false;
     std::size_t depth = 0;  // of the longest extends chain below
   };
 
-  void add(const Interface& interface, const std::string& path, std::string rule) {
-    if (problems.size() < limits::kTypeProblems) {
-      problems.push_back({interface.file, path, std::move(rule)});
+  enum class Fault { rule, dangling };
+  void add(const Interface& interface, const std::string& path, std::string rule,
+           Fault fault = Fault::rule) {
+    auto& node = nodes_[interface.id];
+    node.broken = true;
+    node.faulty = node.faulty || fault == Fault::rule;
+    const bool dangling = fault == Fault::dangling;
+    auto& count = dangling ? dangling_ : faults_;
+    if (++count <= limits::kTypeProblems) {
+      problems.push_back({interface.file, path, std::move(rule), dangling});
     }
-    nodes_[interface.id].broken = true;
+  }
+  // What stands on a broken interface is broken in the same way.
+  Fault fault_of(const std::string& id) {
+    return nodes_[id].faulty ? Fault::rule : Fault::dangling;
   }
 
   void index() {
@@ -174,7 +185,7 @@ class Linker {
     const auto found = nodes_.find(base);
     if (found == nodes_.end() || found->second.interface == nullptr) {
       missing.insert(base);
-      return add(interface, path, "nobody defines \"" + base + "\"");
+      return add(interface, path, "nobody defines \"" + base + "\"", Fault::dangling);
     }
     auto& below = found->second;
     if (below.interface->version > interface.version) {
@@ -182,7 +193,7 @@ class Linker {
     }
     const auto* inherited = resolve(base);
     if (inherited == nullptr) {
-      return add(interface, path, "\"" + base + "\" has problems of its own");
+      return add(interface, path, "\"" + base + "\" has problems of its own", fault_of(base));
     }
     auto& node = nodes_[interface.id];
     node.depth = std::max(node.depth, below.depth + 1);
@@ -253,12 +264,14 @@ class Linker {
       const auto found = nodes_.find(content.component);
       if (found == nodes_.end() || found->second.interface == nullptr) {
         missing.insert(content.component);
-        add(interface, content.path, "nobody defines \"" + content.component + "\"");
+        add(interface, content.path, "nobody defines \"" + content.component + "\"",
+            Fault::dangling);
         continue;
       }
       const auto type = resolved.find(content.component);
       if (type == resolved.end()) {
-        add(interface, content.path, "\"" + content.component + "\" has problems of its own");
+        add(interface, content.path, "\"" + content.component + "\" has problems of its own",
+            fault_of(content.component));
         continue;
       }
       if (!type->second.components.empty()) {
@@ -292,8 +305,14 @@ class Linker {
             std::any_of(type.components.begin(), type.components.end(),
                         [&](const Content& content) { return gone(content.component); });
         if (drop) {
+          auto fault = Fault::dangling;
+          const auto look = [&](const std::string& id) {
+            if (nodes_[id].faulty) fault = Fault::rule;
+          };
+          for (const auto& id : type.ancestors) look(id);
+          for (const auto& content : type.components) look(content.component);
           if (!nodes_[each.id].broken) {
-            add(each, each.path, "stands on an interface that has problems of its own");
+            add(each, each.path, "stands on an interface that has problems of its own", fault);
           }
           resolved.erase(found);
           more = true;
@@ -304,6 +323,8 @@ class Linker {
 
   std::vector<Interface> interfaces_;
   std::map<std::string, Node> nodes_;
+  std::size_t faults_ = 0;    // each kind is named up to its own limit
+  std::size_t dangling_ = 0;
   std::map<std::string, std::map<std::string, std::string>> origins_;
 };
 

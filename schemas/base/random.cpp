@@ -37,7 +37,9 @@ SeededRandom::SeededRandom(std::uint64_t seed) {
 }
 
 void SeededRandom::fill(std::span<std::uint8_t> out) {
+  if (out.empty()) return;
   static constexpr std::array<std::uint8_t, crypto_stream_chacha20_NONCEBYTES> kNonce{};
+  if (out.empty()) return;
   std::memset(out.data(), 0, out.size());
   crypto_stream_chacha20_xor_ic(out.data(), out.data(), out.size(), kNonce.data(), block_,
                                 key_.data());

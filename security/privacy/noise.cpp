@@ -27,7 +27,9 @@ std::uint64_t integer_sqrt(std::uint64_t n) {
 
 }  // namespace
 
-ExactNoise::~ExactNoise() { sodium_memzero(pool_.data(), pool_.size()); }
+ExactNoise::~ExactNoise() {
+  sodium_memzero(pool_.data(), pool_.size());
+}
 
 std::uint64_t ExactNoise::bits() {
   if (used_ + 8 > pool_.size()) {
@@ -67,7 +69,8 @@ bool ExactNoise::bernoulli_exp(Wide a, Wide b) {
   if ((b >> 64) == 0) {
     return bernoulli_exp_unit(static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b));
   }
-  // The fraction has more than 64 bits: draw Bern(a/b) by comparing uniform 128-bit numbers below b.
+  // The fraction has more than 64 bits: draw Bern(a/b) by comparing uniform 128-bit numbers below
+  // b.
   const auto wide_below = [&] {
     Wide mask = ~Wide{0};
     while ((mask >> 1) >= b) mask >>= 1;

@@ -1,0 +1,102 @@
+#include "node/history/fold_source.h"
+
+#include <map>
+
+namespace entente::node {
+namespace {
+
+struct Unit {
+  std::uint32_t cell = 0;
+  std::vector<const Twin*> twins;
+};
+
+Error unknown(const std::string& what) {
+  return make_error(ErrorCode::query_unknown_name, what);
+}
+
+std::optional<std::string> property_text(const Twin& twin, const std::string& name) {
+  const auto found = twin.properties.find(name);
+  return found == twin.properties.end() ? std::nullopt : std::optional(to_text(found->second));
+}
+
+Outcome check_names(const ResolvedType& type, const federation::FoldRequest& request) {
+  for (const auto& key : request.view->keys) {
+    if (type.property(key) == nullptr) return unknown(type.id + " has no property \"" + key + "\"");
+  }
+  const auto& unit = request.view->unit;
+  if (unit != "twin" && type.property(unit) == nullptr) {
+    return unknown(type.id + " has no property \"" + unit + "\" to make units of");
+  }
+  for (const auto& column : request.columns) {
+    const auto* signal = type.signal(column.signal);
+    if (signal == nullptr) return unknown(type.id + " has no signal \"" + column.signal + "\"");
+    if (!signal->numeric) return unknown("the signal \"" + column.signal + "\" is no number");
+  }
+  return {};
+}
+
+// Members of declared cells by unit, in id order.
+Result<std::map<std::string, Unit>> members(const TwinGraph& graph, const ExportView& view) {
+  std::map<std::vector<std::string>, std::uint32_t> cells;
+  for (std::uint32_t i = 0; i < view.cells.size(); ++i) cells.emplace(view.cells[i].values, i);
+  std::map<std::string, Unit> units;
+  std::vector<std::string> values(view.keys.size());
+  for (const auto index : graph.members(view.type)) {
+    const auto& twin = graph.twins()[index];
+    bool complete = true;
+    for (std::size_t k = 0; k < view.keys.size() && complete; ++k) {
+      auto text = property_text(twin, view.keys[k]);
+      complete = text.has_value();
+      if (complete) values[k] = std::move(*text);
+    }
+    const auto cell = complete ? cells.find(values) : cells.end();
+    if (cell == cells.end()) continue;
+    // A twin without the unit's property is a unit of its own: nothing else could bound it.
+    std::string name = "twin:" + twin.id;
+    if (view.unit != "twin") {
+      if (auto text = property_text(twin, view.unit)) name = "unit:" + *text;
+    }
+    auto& unit = units[name];
+    if (!unit.twins.empty() && unit.cell != cell->second) {
+      return make_error(ErrorCode::conflict, "the unit " + name + " lies in several cells of " +
+                                                 view.name, "give its twins the same keys");
+    }
+    unit.cell = cell->second;
+    unit.twins.push_back(&twin);
+  }
+  return units;
+}
+
+}  // namespace
+
+Result<federation::FoldedTable> FoldSource::fold(const federation::FoldRequest& request) const {
+  const auto state = state_();
+  const auto* type = state->graph.types().find(request.view->type);
+  if (type == nullptr) return unknown("no type \"" + request.view->type + "\" is known");
+  if (auto checked = check_names(*type, request); !checked) return std::move(checked).error();
+  auto units = members(state->graph, *request.view);
+  if (!units) return std::move(units).error();
+  federation::FoldedTable table;
+  table.ticks = request.ticks.size();
+  table.columns = request.columns.size();
+  table.units.reserve(units->size());
+  std::vector<double> folded(table.ticks);
+  std::vector<SeriesKey> series;
+  for (const auto& [name, unit] : *units) {
+    federation::FoldedUnit made;
+    made.cell = unit.cell;
+    made.values.resize(table.ticks * table.columns);
+    for (std::size_t c = 0; c < table.columns; ++c) {
+      series.clear();
+      for (const auto* twin : unit.twins) series.push_back({twin->id, request.columns[c].signal});
+      history_.fold(series, request.columns[c], request.ticks, folded);
+      for (std::size_t t = 0; t < table.ticks; ++t) {
+        made.values[t * table.columns + c] = folded[t];
+      }
+    }
+    table.units.push_back(std::move(made));
+  }
+  return table;
+}
+
+}  // namespace entente::node

@@ -1,0 +1,195 @@
+#include "node/ingest/ingest.h"
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+
+#include "node/history/gate.h"
+#include "node/limits.h"
+
+namespace entente::node {
+namespace {
+
+// Batches that are being written; shared with callbacks that may outlive a stopped run.
+struct Outstanding {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t count = 0;
+  AppendReport durable;
+  std::optional<Error> failure;
+};
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string all = "\"";
+  for (char c : text) {
+    if (c == '"') all += '"';
+    all += c;
+  }
+  return all + "\"";
+}
+
+class Run {
+ public:
+  Run(RowReader& reader, const TwinGraph& graph, History& history, const Clock& clock,
+      const IngestOptions& options)
+      : reader_(reader), graph_(graph), history_(history), clock_(clock), options_(options) {}
+
+  Result<IngestReport> run() {
+    while (true) {
+      auto step = reader_.next();
+      if (!step) return finish(std::move(step).error());
+      if (*step == RowReader::Step::end) break;
+      if (*step == RowReader::Step::reject) {
+        reject(reader_.reject());
+        continue;
+      }
+      take(reader_.row());
+      if (waiting_ < limits::kIngestReadings) continue;
+      if (!send()) return finish(std::nullopt);
+    }
+    if (waiting_ > 0) send();
+    return finish(std::nullopt);
+  }
+
+ private:
+  // Where readings of one twin and signal go.
+  struct Series {
+    std::optional<Range> range;
+    bool known = false;
+    std::size_t place = 0;          // in batch_, when in_batch
+    std::uint64_t batch_number = 0;  // of which batch `place` speaks
+  };
+
+  void reject(const Reject& reject) {
+    ++report_.rejected;
+    if (options_.on_reject) options_.on_reject(reject);
+  }
+
+  Series& series_of(const Row& row) {
+    key_.assign(row.twin).append(1, '\n').append(row.signal);
+    const auto found = series_.find(key_);
+    if (found != series_.end()) return found->second;
+    Series series;
+    const auto* twin = graph_.find(row.twin);
+    const auto* type = twin == nullptr ? nullptr : graph_.type_of(*twin);
+    const auto* signal = type == nullptr ? nullptr : type->signal(row.signal);
+    series.known = signal != nullptr && signal->numeric;
+    if (series.known) {
+      series.range = signal->range;
+    } else if (options_.on_reject) {
+      const auto why = twin == nullptr     ? "no twin \"" + row.twin + "\" is known"
+                       : signal == nullptr ? type->id + " has no signal \"" + row.signal + "\""
+                                           : "the signal \"" + row.signal + "\" is no number";
+      options_.on_reject({row.line, row.column, why, row.twin + " " + row.signal});
+    }
+    return series_.emplace(key_, series).first->second;
+  }
+
+  void take(const Row& row) {
+    auto& series = series_of(row);
+    if (!series.known) {
+      ++report_.rejected;
+      return;
+    }
+    if (series.batch_number != batch_number_) {
+      series.batch_number = batch_number_;
+      series.place = batch_.size();
+      batch_.push_back({{row.twin, row.signal}, {}});
+    }
+    const auto quality = judge(row.time, row.value, series.range, clock_.now());
+    batch_[series.place].readings.push_back({row.time, row.value, quality});
+    ++waiting_;
+  }
+
+  // Sends the batch when there is room; false when writing has failed or the caller wants to stop.
+  bool send() {
+    auto shared = outstanding_;
+    {
+      std::unique_lock guard(shared->mutex);
+      shared->changed.wait(guard, [&] {
+        return shared->count < limits::kIngestBatchesAhead || shared->failure;
+      });
+      if (shared->failure) return false;
+      ++shared->count;
+    }
+    history_.append(std::move(batch_), [shared](Result<AppendReport> written) {
+      std::lock_guard guard(shared->mutex);
+      --shared->count;
+      if (!written) {
+        if (!shared->failure) shared->failure = std::move(written).error();
+      } else {
+        shared->durable.added += written->added;
+        shared->durable.repeated += written->repeated;
+        shared->durable.corrected += written->corrected;
+        shared->durable.bad += written->bad;
+      }
+      shared->changed.notify_all();
+    });
+    batch_.clear();
+    waiting_ = 0;
+    ++batch_number_;
+    return tell();
+  }
+
+  bool tell() {
+    if (!options_.on_progress) return true;
+    IngestProgress progress;
+    progress.bytes = reader_.bytes();
+    progress.rejected = report_.rejected;
+    {
+      std::lock_guard guard(outstanding_->mutex);
+      const auto& durable = outstanding_->durable;
+      progress.readings = durable.added + durable.repeated + durable.corrected;
+    }
+    return options_.on_progress(progress);
+  }
+
+  Result<IngestReport> finish(std::optional<Error> failure) {
+    std::unique_lock guard(outstanding_->mutex);
+    outstanding_->changed.wait(guard, [&] { return outstanding_->count == 0; });
+    if (!failure) failure = outstanding_->failure;
+    report_.durable = outstanding_->durable;
+    guard.unlock();
+    report_.missing = reader_.missing();
+    report_.bytes = reader_.bytes();
+    if (!failure) {
+      tell();
+      return report_;
+    }
+    const auto& durable = report_.durable;
+    failure->what += "; " + std::to_string(durable.added + durable.repeated + durable.corrected) +
+                     " readings before it are durable";
+    return *failure;
+  }
+
+  RowReader& reader_;
+  const TwinGraph& graph_;
+  History& history_;
+  const Clock& clock_;
+  const IngestOptions& options_;
+  IngestReport report_;
+  std::unordered_map<std::string, Series> series_;
+  std::string key_;
+  Batch batch_;
+  std::size_t waiting_ = 0;
+  std::uint64_t batch_number_ = 1;
+  std::shared_ptr<Outstanding> outstanding_ = std::make_shared<Outstanding>();
+};
+
+}  // namespace
+
+Result<IngestReport> ingest(RowReader& reader, const TwinGraph& graph, History& history,
+                            const Clock& clock, const IngestOptions& options) {
+  return Run(reader, graph, history, clock, options).run();
+}
+
+std::string reject_line(const Reject& reject) {
+  return std::to_string(reject.line) + "," +
+         (reject.column > 0 ? std::to_string(reject.column) : "") + "," + quoted(reject.reason) +
+         "," + quoted(reject.text) + "\n";
+}
+
+}  // namespace entente::node

@@ -1,0 +1,336 @@
+#include "node/history/history.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <future>
+#include <limits>
+#include <map>
+
+#include "federation/query/fold.h"
+#include "node/history/column_cache.h"
+#include "node/history/gate.h"
+#include "node/limits.h"
+#include "schemas/base/random.h"
+#include "tests/unit/node/child_process.h"
+#include "tests/unit/node/temporary_folder.h"
+
+namespace entente::node {
+namespace {
+
+using test::TemporaryFolder;
+
+// The store goes first: its last reports still speak to the history.
+struct Opened {
+  std::unique_ptr<History> history;
+  std::unique_ptr<Store> store;
+  void close() { store.reset(), history.reset(); }
+};
+
+Opened opened(const std::string& path, std::size_t cached = 1'000'000, std::string crash = {}) {
+  Store::Options options;
+  options.path = path;
+  options.migrations = history_migrations();
+  options.crash_prefix = std::move(crash);
+  auto store = Store::open(std::move(options));
+  REQUIRE(store.has_value());
+  auto history = open_history(**store, cached);
+  REQUIRE(history.has_value());
+  return {std::move(*history), std::move(*store)};
+}
+
+TimeWindow all_time() {
+  return {{std::numeric_limits<std::int64_t>::min()}, {std::numeric_limits<std::int64_t>::max()}};
+}
+
+std::vector<Reading> readings(const History& history, const SeriesKey& key, TimeWindow window) {
+  std::vector<Reading> all;
+  history.scan(key, window, [&](const History::Block& block) {
+    REQUIRE(block.times.size() == block.values.size());
+    REQUIRE(block.times.size() == block.qualities.size());
+    for (std::size_t i = 0; i < block.times.size(); ++i) {
+      all.push_back({{block.times[i]}, block.values[i], block.qualities[i]});
+    }
+  });
+  return all;
+}
+
+bool same(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
+
+// What a history is: for each series a map from time to the last reading written.
+using Model = std::map<SeriesKey, std::map<std::int64_t, Reading>>;
+
+void check_series(const History& history, const SeriesKey& key,
+                  const std::map<std::int64_t, Reading>& expected, TimeWindow window) {
+  const auto got = readings(history, key, window);
+  std::size_t i = 0;
+  for (const auto& [time, reading] : expected) {
+    if (!window.contains({time})) continue;
+    REQUIRE(i < got.size());
+    CHECK(got[i].time.ns == time);
+    CHECK(same(got[i].value, reading.value));
+    CHECK(got[i].quality == reading.quality);
+    ++i;
+  }
+  CHECK(i == got.size());
+}
+
+Batch random_batch(SeededRandom& random, const std::vector<SeriesKey>& keys) {
+  Batch batch;
+  const auto parts = 1 + random.below(4);
+  for (std::uint64_t p = 0; p < parts; ++p) {
+    SeriesBatch part{keys[random.below(keys.size())], {}};
+    const auto count = random.below(12);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      // Few times, so that duplicates, corrections and late readings are common.
+      Reading reading{{static_cast<std::int64_t>(random.below(60)) - 20},
+                      static_cast<double>(random.below(5)), Quality::good};
+      if (random.below(6) == 0) {
+        reading = {reading.time, std::numeric_limits<double>::quiet_NaN(), Quality::not_finite};
+      }
+      if (random.below(6) == 0) reading.quality = Quality::out_of_range;
+      part.readings.push_back(reading);
+    }
+    batch.push_back(std::move(part));
+  }
+  return batch;
+}
+
+void apply(Model& model, const Batch& batch, AppendReport& report) {
+  for (const auto& part : batch) {
+    for (const auto& reading : part.readings) {
+      auto& series = model[part.key];
+      const auto [entry, fresh] = series.emplace(reading.time.ns, reading);
+      if (fresh) {
+        ++report.added;
+      } else if (same(entry->second.value, reading.value) &&
+                 entry->second.quality == reading.quality) {
+        ++report.repeated;
+      } else {
+        ++report.corrected;
+        entry->second = reading;
+      }
+      if (reading.quality != Quality::good) ++report.bad;
+    }
+  }
+}
+
+TEST_SUITE("node/history") {
+  TEST_CASE("scans and reports agree with a naive model, over restarts, late data and eviction") {
+    const std::vector<SeriesKey> keys = {{"a", "x"}, {"a", "y"}, {"b", "x"}, {"c", "long.name"}};
+    for (std::uint32_t seed = 0; seed < 12; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      TemporaryFolder folder;
+      const std::size_t cached = seed % 3 == 0 ? 10 : 1'000'000;  // a third of the runs evicts always
+      auto here = opened(folder / "h.db", cached);
+      Model model;
+      for (int step = 0; step < 25; ++step) {
+        auto batch = random_batch(random, keys);
+        AppendReport expected;
+        apply(model, batch, expected);
+        const auto report = here.history->append_now(std::move(batch));
+        REQUIRE(report.has_value());
+        CHECK(report->added == expected.added);
+        CHECK(report->repeated == expected.repeated);
+        CHECK(report->corrected == expected.corrected);
+        CHECK(report->bad == expected.bad);
+        if (random.below(8) == 0) {
+          here.close();
+          here = opened(folder / "h.db", cached);
+        }
+        if (random.below(6) == 0) {
+          const auto& key = keys[random.below(keys.size())];
+          const TimeWindow window{{static_cast<std::int64_t>(random.below(30)) - 20},
+                                  {static_cast<std::int64_t>(random.below(40))}};
+          std::promise<std::uint64_t> erased;
+          here.history->erase(key, window, [&](auto done) { erased.set_value(*done); });
+          std::uint64_t gone = 0;
+          auto& series = model[key];
+          for (auto each = series.begin(); each != series.end();) {
+            const bool inside = window.contains({each->first});
+            gone += inside;
+            each = inside ? series.erase(each) : std::next(each);
+          }
+          CHECK(erased.get_future().get() == gone);
+        }
+        for (const auto& key : keys) {
+          const TimeWindow window{{static_cast<std::int64_t>(random.below(60)) - 25},
+                                  {static_cast<std::int64_t>(random.below(60)) - 10}};
+          check_series(*here.history, key, model[key], window);
+          check_series(*here.history, key, model[key], all_time());
+        }
+      }
+    }
+  }
+
+  TEST_CASE("folds use good readings only and agree with a fold over the model") {
+    for (std::uint32_t seed = 100; seed < 110; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      TemporaryFolder folder;
+      auto here = opened(folder / "h.db");
+      const std::vector<SeriesKey> keys = {{"a", "x"}, {"b", "x"}};
+      Model model;
+      for (int step = 0; step < 10; ++step) {
+        auto batch = random_batch(random, keys);
+        AppendReport ignored;
+        apply(model, batch, ignored);
+        REQUIRE(here.history->append_now(std::move(batch)).has_value());
+      }
+      const std::vector<TimeWindow> ticks = {{{-20}, {0}}, {{0}, {10}}, {{10}, {10}}, {{5}, {40}}};
+      for (auto reducer : {Reducer::mean, Reducer::last, Reducer::max, Reducer::sum,
+                           Reducer::delta, Reducer::median}) {
+        Column column;
+        column.signal = "x";
+        column.reducer = reducer;
+        std::vector<double> got(ticks.size());
+        here.history->fold(keys, column, ticks, got);
+        for (std::size_t t = 0; t < ticks.size(); ++t) {
+          federation::Fold naive(column, ticks[t]);
+          std::size_t good = 0;
+          for (const auto& key : keys) {
+            for (const auto& [time, reading] : model[key]) {
+              if (reading.quality != Quality::good || !ticks[t].contains({time})) continue;
+              naive.add({time}, reading.value);
+              ++good;
+            }
+            naive.next_series();
+          }
+          CHECK(same(got[t], naive.value()));
+          CHECK(std::isnan(got[t]) == (good == 0));
+        }
+      }
+    }
+  }
+
+  TEST_CASE("latest, summary and the list of series follow what was written") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    CHECK_FALSE(here.history->latest({"a", "x"}).has_value());
+    REQUIRE(here.history
+                ->append_now({{{"b", "x"}, {{{5}, 1.5, Quality::good}}},
+                              {{"a", "y"}, {{{9}, 9, Quality::out_of_range}, {{3}, 3, Quality::good}}}})
+                .has_value());
+    const auto latest = here.history->latest({"a", "y"});
+    REQUIRE(latest.has_value());
+    CHECK(latest->time.ns == 9);
+    CHECK(latest->quality == Quality::out_of_range);
+    const auto summary = here.history->summary({"a", "y"});
+    CHECK(summary.readings == 2);
+    CHECK(summary.good == 1);
+    CHECK(summary.first.ns == 3);
+    CHECK(summary.last.ns == 9);
+    CHECK(here.history->series("") == std::vector<SeriesKey>{{"a", "y"}, {"b", "x"}});
+    CHECK(here.history->series("b") == std::vector<SeriesKey>{{"b", "x"}});
+    CHECK(here.history->series("bb").empty());
+  }
+
+  TEST_CASE("a batch that is too large or names nothing is refused whole") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    SeriesBatch large{{"a", "x"}, {}};
+    large.readings.resize(limits::kBatchReadings + 1);
+    auto refused = here.history->append_now({large});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::payload_too_large);
+    refused = here.history->append_now({{{"a", "x"}, {{{1}, 1, Quality::good}}}, {{"", "x"}, {}}});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::invalid_argument);
+    CHECK(here.history->series("").empty());
+  }
+
+  TEST_CASE("a cache keeps within its limit and answers the same") {
+    ColumnCache cache(100);
+    const auto column = [](std::size_t size) {
+      auto made = std::make_shared<SeriesColumn>();
+      for (std::size_t i = 0; i < size; ++i) {
+        made->merge({{{static_cast<std::int64_t>(i)}, 1.0, Quality::good}});
+      }
+      return made;
+    };
+    for (std::int64_t id = 0; id < 10; ++id) cache.get(id, [&] { return column(30); });
+    CHECK(cache.readings() <= 100);
+    int loads = 0;
+    cache.get(9, [&] { return ++loads, column(30); });
+    CHECK(loads == 0);  // the most recent is still here
+    cache.get(0, [&] { return ++loads, column(30); });
+    CHECK(loads == 1);  // the oldest is not
+    // A column that was read before a commit is not kept.
+    cache.get(77, [&] {
+      cache.patch(77, [](SeriesColumn&) {});
+      return column(1);
+    });
+    cache.get(77, [&] { return ++loads, column(2); });
+    CHECK(loads == 2);
+  }
+
+#ifdef ENTENTE_CRASH_POINTS
+  TEST_CASE("acknowledged batches survive kill -9 once each; no batch is there by half") {
+    constexpr int kReadings = 40;
+    const auto batch = [](int n) {
+      Batch made;
+      for (int s = 0; s < 4; ++s) {
+        SeriesBatch part{{"t" + std::to_string(s), "x"}, {}};
+        for (int i = 0; i < kReadings / 4; ++i) {
+          part.readings.push_back({{n * 1'000 + i}, n + s / 10.0, Quality::good});
+        }
+        made.push_back(std::move(part));
+      }
+      return made;
+    };
+    if (const auto folder = test::child_folder()) {
+      auto here = opened(*folder, 1'000'000, "history");
+      for (int n = 1; n < 1'000; ++n) {
+        REQUIRE(here.history->append_now(batch(n)).has_value());
+        test::say(n);
+      }
+      return;
+    }
+    const auto self = "acknowledged batches survive kill -9 once each; no batch is there by half";
+    for (const char* point : {"history.before_commit:", "history.after_commit:"}) {
+      for (int pass : {2, 3, 9, 30}) {
+        CAPTURE(point);
+        CAPTURE(pass);
+        TemporaryFolder folder;
+        const auto path = folder / "h.db";
+        const auto end = test::run_child(self, path, point + std::to_string(pass));
+        REQUIRE(end.killed);
+        auto here = opened(path);
+        std::map<int, int> seen;  // batch -> readings
+        for (int s = 0; s < 4; ++s) {
+          for (const auto& each : readings(*here.history, {"t" + std::to_string(s), "x"}, all_time())) {
+            ++seen[static_cast<int>(each.time.ns / 1'000)];
+          }
+        }
+        for (int n : end.said) CHECK(seen[n] == kReadings);
+        for (const auto& [n, count] : seen) CHECK(count == kReadings);
+        CHECK(seen.size() <= end.said.size() + 1);
+      }
+    }
+  }
+#endif
+}
+
+TEST_SUITE("node/gate") {
+  TEST_CASE("each fault has its verdict, and the limits belong to the good side") {
+    const Instant now{1'000'000'000'000'000'000};
+    const Range range{-5, 5};
+    CHECK(judge(now, 1, range, now) == Quality::good);
+    CHECK(judge(now, 5, range, now) == Quality::good);
+    CHECK(judge(now, -5, range, now) == Quality::good);
+    CHECK(judge(now, std::nextafter(5.0, 6.0), range, now) == Quality::out_of_range);
+    CHECK(judge(now, 1e300, std::nullopt, now) == Quality::good);
+    CHECK(judge(now, std::nan(""), range, now) == Quality::not_finite);
+    CHECK(judge(now, INFINITY, std::nullopt, now) == Quality::not_finite);
+    CHECK(judge(now + minutes(5), 1, range, now) == Quality::good);
+    CHECK(judge(now + minutes(5) + nanoseconds(1), 1, range, now) == Quality::clock_ahead);
+    CHECK(judge({0}, 1, range, now) == Quality::good);
+    CHECK(judge({std::numeric_limits<std::int64_t>::max()}, 1, range, {-1}) == Quality::clock_ahead);
+    CHECK(judge({std::numeric_limits<std::int64_t>::max()}, 1, range,
+                {std::numeric_limits<std::int64_t>::min()}) == Quality::clock_ahead);
+  }
+}
+
+}  // namespace
+}  // namespace entente::node
