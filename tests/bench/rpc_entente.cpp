@@ -6,6 +6,7 @@
 
 #include "federation/link/acceptor.h"
 #include "federation/link/governor.h"
+#include "federation/link/link_network.h"
 #include "federation/link/link_stream.h"
 #include "federation/link/message_firewall.h"
 #include "tests/bench/capnp_load.h"
@@ -50,8 +51,7 @@ struct Half {
       : stream(std::move(s)),
         firewall(loop, clock, *stream, side, echo_table(), generous(),
                  [](const MessageFirewall::End&) {}),
-        network(firewall, side == Side::caller ? capnp::rpc::twoparty::Side::CLIENT
-                                               : capnp::rpc::twoparty::Side::SERVER) {
+        network(firewall, side) {
     if (bootstrap) {
       rpc.emplace(capnp::makeRpcServer(network, *bootstrap));
       rpc->setFlowLimit(federation::limits::kFlowWords);
@@ -62,7 +62,7 @@ struct Half {
   ~Half() { firewall.close("the benchmark is over", false); }
   std::shared_ptr<LinkStream> stream;
   MessageFirewall firewall;
-  capnp::TwoPartyVatNetwork network;
+  LinkNetwork network;
   std::optional<capnp::RpcSystem<capnp::rpc::twoparty::VatId>> rpc;
 };
 

@@ -20,7 +20,7 @@ class System {
   virtual std::uint64_t run(double seconds) = 0;
 };
 
-// Ours as a link uses it: TLS stream, firewall, TwoPartyVatNetwork. `governed`: and the choke
+// Ours as a link uses it: TLS stream, firewall, LinkNetwork. `governed`: and the choke
 // point (session life, table row, rate, decide) before each call.
 enum class Choke { none, governed };
 std::unique_ptr<System> make_entente(Load load, Choke choke);
