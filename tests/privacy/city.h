@@ -145,16 +145,19 @@ struct CityQuestion {
     std::vector<std::vector<double>> rows;
     federation::FoldedTable all{1, 1, {}};
     ExportView joint = city.states[0].view;
-    for (std::size_t i = 0; i < city.states.size(); ++i) {
-      federation::FoldedTable own = city.states[i].folded;
-      for (federation::FoldedUnit& unit : own.units) {
-        double& value = unit.values[0];
-        if (limited && !std::isnan(value)) value = std::clamp(value, 0.0, 200.0);
+    const auto asked = [&](std::size_t i) {
+      Question one = question(i);
+      for (Column& column : one.columns) {
+        if (!limited) column.lower = -1e9, column.upper = 1e9;
       }
-      rows.push_back(values_of(question(i), city.states[i].view, own));
+      return one;
+    };
+    for (std::size_t i = 0; i < city.states.size(); ++i) {
+      const federation::FoldedTable& own = city.states[i].folded;
+      rows.push_back(values_of(asked(i), city.states[i].view, own));
       all.units.insert(all.units.end(), own.units.begin(), own.units.end());
     }
-    rows.push_back(values_of(question(0), joint, all));
+    rows.push_back(values_of(asked(0), joint, all));
     return rows;
   }
 
