@@ -37,8 +37,10 @@ Result<LocalReport> init(const InitOptions& options) {
   auto made = init_node(request);
   if (!made) return std::move(made).error();
   LocalReport report;
-  report.data = {{"organisation", options.organisation}, {"home", options.home},
-                 {"config", made->config_path}, {"token_file", made->token_path},
+  report.data = {{"organisation", options.organisation},
+                 {"home", options.home},
+                 {"config", made->config_path},
+                 {"token_file", made->token_path},
                  {"dry_run", options.dry_run}};
   if (options.dry_run) {
     report.words = {"Nothing was made (--dry-run)."};
@@ -75,13 +77,16 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
   auto text = read_agreement(options.text, options.path);
   if (!text) return std::move(text).error();
   LocalReport report;
-  report.data = {{"name", text->name}, {"partner", text->partner},
+  report.data = {{"name", text->name},
+                 {"partner", text->partner},
                  {"exports", json::value_from(text->exports)},
                  {"epsilon_per_block", text->epsilon_per_block},
-                 {"min_units", text->terms.min_units}, {"tests", text->terms.tests.size()},
+                 {"min_units", text->terms.min_units},
+                 {"tests", text->terms.tests.size()},
                  {"ok", true}};
-  report.words = {"The text is sound. Its tests run against this site's exports with 'entente agreement "
-                  "propose --dry-run'."};
+  report.words = {
+      "The text is sound. Its tests run against this site's exports with 'entente agreement "
+      "propose --dry-run'."};
   return report;
 }
 

@@ -46,9 +46,17 @@ auto with_canonical(ByteView bytes, ErrorCode code, std::string_view what, Read&
   }
 }
 
-inline Bytes bytes_from(capnp::Data::Reader data) { return Bytes(data.begin(), data.end()); }
-inline ByteView view_of(capnp::Data::Reader data) { return {data.begin(), data.size()}; }
-inline capnp::Data::Reader data_of(ByteView view) { return {view.data(), view.size()}; }
-inline std::string string_from(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
+inline Bytes bytes_from(capnp::Data::Reader data) {
+  return Bytes(data.begin(), data.end());
+}
+inline ByteView view_of(capnp::Data::Reader data) {
+  return {data.begin(), data.size()};
+}
+inline capnp::Data::Reader data_of(ByteView view) {
+  return {view.data(), view.size()};
+}
+inline std::string string_from(capnp::Text::Reader text) {
+  return {text.begin(), text.size()};
+}
 
 }  // namespace entente

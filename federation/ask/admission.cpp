@@ -158,8 +158,8 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.envelope_hash = envelope_hash(outer->body);
   inquiry.deadline = admitted.envelope.deadline;
   inquiry.question_hash = question_hash(admitted.envelope.question);
-  inquiry.release_key = hash_parts("entente release key v1",
-                                   {inquiry.question_hash.view(), bytes_of(view->domain)});
+  inquiry.release_key =
+      hash_parts("entente release key v1", {inquiry.question_hash.view(), bytes_of(view->domain)});
   inquiry.domain = view->domain;
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;

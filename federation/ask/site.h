@@ -17,7 +17,7 @@ namespace entente::federation {
 // The part of a partner's pinned charter that questions and answers need.
 struct KnownPartner {
   OrgId organisation;
-  std::string name;   // local alias
+  std::string name;  // local alias
   PublicKey envelope_key;
   PublicKey answer_key;
   PublicKey agreement_key;

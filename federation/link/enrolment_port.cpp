@@ -79,8 +79,9 @@ class Conversation {
     return asio::redirect_error(asio::use_awaitable, into);
   }
   Error broken() const {
-    return state_->late ? make_error(ErrorCode::deadline_exceeded, "the enrolment took too long")
-                 : make_error(ErrorCode::enrolment_refused, "the other side ended the enrolment");
+    return state_->late
+               ? make_error(ErrorCode::deadline_exceeded, "the enrolment took too long")
+               : make_error(ErrorCode::enrolment_refused, "the other side ended the enrolment");
   }
 
   struct State {
@@ -96,7 +97,8 @@ class Conversation {
 asio::awaitable<Outcome> when_stored(Loop& loop,
                                      std::function<void(std::function<void(Outcome)>)> start) {
   auto outcome = std::make_shared<Outcome>();
-  auto timer = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
+  auto timer =
+      std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
   start([outcome, timer](Outcome result) {
     *outcome = std::move(result);
     timer->expires_at(asio::steady_timer::time_point::min());
@@ -134,8 +136,8 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
 
   asio::awaitable<Outcome> run(tcp::socket socket) {
     Conversation conversation(std::move(socket));
-    auto side = security::InvitingSide::create(parts.book, parts.self(), parts.random,
-                                               parts.clock.now());
+    auto side =
+        security::InvitingSide::create(parts.book, parts.self(), parts.random, parts.clock.now());
     if (!side) co_return std::move(side).error();
     for (;;) {
       auto message = co_await conversation.receive();
@@ -165,9 +167,13 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
 };
 
 EnrolmentPort::EnrolmentPort(Parts parts) : impl_(std::make_shared<Impl>(std::move(parts))) {}
-EnrolmentPort::~EnrolmentPort() { close(); }
+EnrolmentPort::~EnrolmentPort() {
+  close();
+}
 
-bool EnrolmentPort::is_open() const { return impl_->acceptor.is_open(); }
+bool EnrolmentPort::is_open() const {
+  return impl_->acceptor.is_open();
+}
 
 void EnrolmentPort::close() {
   error_code ignored;
@@ -218,9 +224,9 @@ asio::awaitable<Result<tcp::socket>> dial(Loop& loop, const std::vector<std::str
     timer.cancel();
     if (!failed) co_return std::move(*socket);
   }
-  co_return make_error(ErrorCode::peer_unreachable,
-                       "nobody answers at the invitation's enrolment address",
-                       "ask the partner whether the invitation is still open and the port reachable");
+  co_return make_error(
+      ErrorCode::peer_unreachable, "nobody answers at the invitation's enrolment address",
+      "ask the partner whether the invitation is still open and the port reachable");
 }
 
 }  // namespace

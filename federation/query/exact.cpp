@@ -109,7 +109,8 @@ std::vector<ExactRow> blend_exact(const Question& question, const ExportView& vi
       units.push_back(unit.values.data() + tick * question.columns.size());
     }
     ExactRow made{group, static_cast<std::uint32_t>(tick), total, {}};
-    for (const Item& item : question.items) made.values.push_back(blend(item, question.columns, units));
+    for (const Item& item : question.items)
+      made.values.push_back(blend(item, question.columns, units));
     return made;
   };
   std::vector<ExactRow> rows;

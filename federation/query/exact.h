@@ -1,7 +1,7 @@
 // The exact blend, for local users: the same sentence over the same folded values without noise, so
-// that it means to them what it means to partners. Values are limited to the bounds of their column,
-// which are infinite where nothing is declared; predicates read them as they are. Its values never
-// travel to another organisation. Threads: any; pure.
+// that it means to them what it means to partners. Values are limited to the bounds of their
+// column, which are infinite where nothing is declared; predicates read them as they are. Its
+// values never travel to another organisation. Threads: any; pure.
 #pragma once
 
 #include <optional>

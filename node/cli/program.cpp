@@ -275,10 +275,11 @@ std::vector<std::string> common_last(const std::vector<std::string>& arguments) 
     noun += option != common.end() && option->form != OptionSpec::Form::flag ? 2 : 1;
   }
   if (noun == 0 || noun >= arguments.size()) return arguments;
-  std::vector<std::string> out(arguments.begin() + static_cast<std::ptrdiff_t>(noun), arguments.end());
+  const auto first = arguments.begin() + static_cast<std::ptrdiff_t>(noun);
+  std::vector<std::string> out(first, arguments.end());
   // Before a "--", behind which everything is an operand.
   const auto at = std::find(out.begin(), out.end(), "--");
-  out.insert(at, arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(noun));
+  out.insert(at, arguments.begin(), first);
   return out;
 }
 

@@ -22,7 +22,7 @@ namespace entente::node {
 struct AgreementEntry {
   AgreementId id;
   Agreement value;
-  Bytes signed_bytes;  // SignedAgreement as it stands
+  Bytes signed_bytes;     // SignedAgreement as it stands
   bool provides = false;  // this organisation is the provider
   federation::AgreementState state = federation::AgreementState::proposed;
   bool our_turn = false;
@@ -50,7 +50,8 @@ class AgreementRegister final : public federation::AgreementBook {
   // Before the loop runs. Refuses: store_failed (a row that does not read).
   [[nodiscard]] Outcome load();
 
-  // Local administrators. Refuse: conflict (the state does not allow it), not_found, agreement_invalid.
+  // Local administrators. Refuse: conflict (the state does not allow it), not_found,
+  // agreement_invalid.
   void propose(Agreement terms, Reply reply);
   void sign(const AgreementId& id, Reply reply);
   void terminate(const AgreementId& id, std::string reason, Reply reply);

@@ -74,8 +74,9 @@ json::value left_json(const MemberCoverage& member) {
   double least = 2;
   for (std::size_t i = 0; i < member.left.size(); ++i) {
     const RhoUnits cap = i < member.caps.size() ? member.caps[i].rho : RhoUnits{};
-    const double share = cap.units == 0 ? 0 : static_cast<double>(member.left[i].rho.units) /
-                                                  static_cast<double>(cap.units);
+    const double share = cap.units == 0 ? 0
+                                        : static_cast<double>(member.left[i].rho.units) /
+                                              static_cast<double>(cap.units);
     if (share >= least) continue;
     least = share;
     out["block"] = block_text(member.left[i].start);
@@ -134,7 +135,8 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
   for (const MemberCoverage& member : answer.coverage) coverage.push_back(coverage_json(member));
   out["coverage"] = std::move(coverage);
   out["unit"] = "one twin's readings of one block";
-  out["mechanism"] = "exact discrete Gaussian noise, added by each site; ranges cover the noise alone";
+  out["mechanism"] =
+      "exact discrete Gaussian noise, added by each site; ranges cover the noise alone";
   return out;
 }
 
@@ -145,14 +147,15 @@ json::value exact_json(const std::string& question, const Plan& plan,
   out["partial"] = false;
   json::array all;
   for (const ExactRow& row : rows) {
-    json::object one = row_head(plan, row.total ? std::vector<std::string>{} : plan.groups[row.group],
-                                row.total, row.tick);
+    json::object one = row_head(
+        plan, row.total ? std::vector<std::string>{} : plan.groups[row.group], row.total, row.tick);
     json::array values;
     for (const std::vector<double>& value : row.values) {
       if (value.empty()) {
         values.push_back(nullptr);
       } else if (value.size() == 1) {
-        values.push_back({{"value", number_or_null(value.front())}, {"standard_error", 0.0},
+        values.push_back({{"value", number_or_null(value.front())},
+                          {"standard_error", 0.0},
                           {"lower", number_or_null(value.front())},
                           {"upper", number_or_null(value.front())}});
       } else {
@@ -165,8 +168,9 @@ json::value exact_json(const std::string& question, const Plan& plan,
   out["rows"] = std::move(all);
   out["coverage"] = json::array{};
   out["unit"] = "";
-  out["mechanism"] = "exact: own twins, asked by a local user; values are limited to the bounds that an "
-                     "export declares, as in what partners are told";
+  out["mechanism"] =
+      "exact: own twins, asked by a local user; values are limited to the bounds that an "
+      "export declares, as in what partners are told";
   return out;
 }
 
@@ -188,8 +192,9 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
     const MemberPlan& part = plan.members[i];
     const AskTarget& target = targets[i];
     if (!part.question) {
-      notes.push_back(json::value(target.partner.name + " is not asked: none of its public cells is in "
-                                                        "the question"));
+      notes.push_back(json::value(target.partner.name +
+                                  " is not asked: none of its public cells is in "
+                                  "the question"));
       continue;
     }
     auto price = price_of(*part.question, *target.view);
@@ -204,23 +209,27 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
       epsilon = std::max(epsilon, one);
     }
     most = std::max(most, epsilon);
-    charge.push_back({{"organisation", target.partner.name}, {"epsilon", epsilon},
-                      {"quota_epsilon", security::epsilon_of(target.agreement->rho_per_block,
-                                                             target.view->delta)},
+    charge.push_back({{"organisation", target.partner.name},
+                      {"epsilon", epsilon},
+                      {"quota_epsilon",
+                       security::epsilon_of(target.agreement->rho_per_block, target.view->delta)},
                       {"blocks", std::move(blocks)}});
   }
   json::array expected;
   for (const ExpectedError& row : expected_errors(plan, members)) {
     for (std::size_t i = 0; i < plan.items.size(); ++i) {
-      expected.push_back({{"label", plan.items[i].label}, {"group", json::value_from(row.group)},
-                          {"total", row.total}, {"error95", number_or_null(row.half_width[i])}});
+      expected.push_back({{"label", plan.items[i].label},
+                          {"group", json::value_from(row.group)},
+                          {"total", row.total},
+                          {"error95", number_or_null(row.half_width[i])}});
     }
   }
   json::object out = head("", plan);
   out["charge"] = std::move(charge);
   out["expected"] = std::move(expected);
-  out["protects"] = "one twin's readings of one block: the odds about any one of them move by at most x" +
-                    fixed(std::exp(most), most < 3 ? 2 : 0);
+  out["protects"] =
+      "one twin's readings of one block: the odds about any one of them move by at most x" +
+      fixed(std::exp(most), most < 3 ? 2 : 0);
   notes.push_back("a question that was answered before is free and gives the same figures");
   out["notes"] = std::move(notes);
   return json::value(std::move(out));

@@ -17,7 +17,8 @@ using boost::asio::awaitable;
 json::value link_json(const Core& core, const LinkEntry& link) {
   const auto health = core.link_manager->health(link.organisation);
   json::object out;
-  out["organisation"] = {{"id", link.organisation.hex()}, {"name", link.name}, {"title", link.title}};
+  out["organisation"] = {
+      {"id", link.organisation.hex()}, {"name", link.name}, {"title", link.title}};
   out["state"] = to_text(link.state);
   out["turn"] = link.state == LinkState::pending ? "ours" : "nobody's";
   out["since"] = to_text(link.since);
@@ -53,10 +54,15 @@ awaitable<Result<Reply>> list_links(Core& core, const Call&) {
     if (core.invitations.state(id, core.clock.now()) != security::InvitationState::open) continue;
     const auto& record = core.invitations.records().at(id);
     items.push_back({{"organisation", {{"id", nullptr}, {"name", name}, {"title", ""}}},
-                     {"state", "invited"}, {"turn", "theirs"}, {"since", nullptr},
+                     {"state", "invited"},
+                     {"turn", "theirs"},
+                     {"since", nullptr},
                      {"last_error", "the invitation ends at " + to_text(record.expires)},
-                     {"certificate_expires", nullptr}, {"round_trip_ms", nullptr},
-                     {"protocol", nullptr}, {"dials", false}, {"words", ""}});
+                     {"certificate_expires", nullptr},
+                     {"round_trip_ms", nullptr},
+                     {"protocol", nullptr},
+                     {"dials", false},
+                     {"words", ""}});
   }
   co_return Reply::json({{"items", std::move(items)}});
 }
@@ -87,8 +93,8 @@ awaitable<Result<Reply>> invite(Core& core, const Call& call) {
   auto invitation = core.invitations.invite(terms, core.random, core.clock.now());
   if (!invitation) co_return std::move(invitation).error();
   core.invited_names[invitation->id] = *name;
-  co_return Reply::json({{"token", security::to_token(*invitation)},
-                         {"expires", to_text(invitation->expires)}});
+  co_return Reply::json(
+      {{"token", security::to_token(*invitation)}, {"expires", to_text(invitation->expires)}});
 }
 
 awaitable<Result<Reply>> accept(Core& core, const Call& call) {
@@ -100,7 +106,8 @@ awaitable<Result<Reply>> accept(Core& core, const Call& call) {
     co_return make_error(ErrorCode::token_invalid, "this invitation is this organisation's own");
   }
   if (call.dry_run) {
-    co_return Reply::json({{"organisation", {{"id", invitation->organisation.hex()}}}, {"dry_run", true}});
+    co_return Reply::json(
+        {{"organisation", {{"id", invitation->organisation.hex()}}}, {"dry_run", true}});
   }
   auto enrolled = co_await federation::accept_invitation(core.loop, core.clock, core.random,
                                                          *invitation, core.enrolment_self());
@@ -114,9 +121,8 @@ awaitable<Result<Reply>> accept(Core& core, const Call& call) {
   entry.chain = (*enrolled)->partner.chain();
   entry.dials = true;
   entry.words = security::to_text((*enrolled)->words);
-  auto added = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
-    core.links->add(entry, std::move(reply));
-  });
+  auto added = co_await await_result<LinkEntry>(
+      core.loop, [&](LinkRegister::Reply reply) { core.links->add(entry, std::move(reply)); });
   if (!added) co_return std::move(added).error();
   co_return Reply::json(link_json(core, *added));
 }
@@ -126,11 +132,13 @@ using Step = void (LinkRegister::*)(const std::string&, LinkRegister::Reply);
 awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
   const std::string name = call.path.at("name");
   if (core.links->named(name) == nullptr) {
-    co_return make_error(ErrorCode::not_found, "no link named '" + name + "'", "see 'entente link list'");
+    co_return make_error(ErrorCode::not_found, "no link named '" + name + "'",
+                         "see 'entente link list'");
   }
   if (call.dry_run) co_return Reply::json(link_json(core, *core.links->named(name)));
-  auto moved = co_await await_result<LinkEntry>(
-      core.loop, [&](LinkRegister::Reply reply) { (core.links.get()->*step)(name, std::move(reply)); });
+  auto moved = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
+    (core.links.get()->*step)(name, std::move(reply));
+  });
   if (!moved) co_return std::move(moved).error();
   co_return Reply::json(link_json(core, *moved));
 }
@@ -141,7 +149,8 @@ awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
   if (!words) co_return std::move(words).error();
   if (call.dry_run) {
     const LinkEntry* entry = core.links->named(name);
-    if (entry == nullptr) co_return make_error(ErrorCode::not_found, "no link named '" + name + "'");
+    if (entry == nullptr)
+      co_return make_error(ErrorCode::not_found, "no link named '" + name + "'");
     co_return Reply::json(link_json(core, *entry));
   }
   auto confirmed = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
@@ -158,7 +167,8 @@ std::string organisation_name(const Core& core, const OrgId& org) {
 }
 
 std::string turn_of(const AgreementEntry& entry) {
-  if (entry.state == federation::AgreementState::proposed) return entry.our_turn ? "ours" : "theirs";
+  if (entry.state == federation::AgreementState::proposed)
+    return entry.our_turn ? "ours" : "theirs";
   if (entry.state == federation::AgreementState::agreed) return "ours: being delivered";
   return entry.outbox.empty() ? "nobody's" : "ours: being delivered";
 }
@@ -186,7 +196,8 @@ json::object agreement_json(const Core& core, const AgreementEntry& entry) {
 json::object whole_agreement_json(const Core& core, const AgreementEntry& entry) {
   json::object out = agreement_json(core, entry);
   json::array aggregates, tests;
-  for (const Aggregate one : entry.value.aggregates) aggregates.push_back(json::value(to_text(one)));
+  for (const Aggregate one : entry.value.aggregates)
+    aggregates.push_back(json::value(to_text(one)));
   for (const AgreementTest& test : entry.value.tests) {
     json::object one;
     one[test.must ? "must" : "must_not"] = test.question;
@@ -203,7 +214,8 @@ json::object whole_agreement_json(const Core& core, const AgreementEntry& entry)
 
 awaitable<Result<Reply>> list_agreements(Core& core, const Call&) {
   json::array items;
-  for (const auto& [id, entry] : core.agreements->entries()) items.push_back(agreement_json(core, entry));
+  for (const auto& [id, entry] : core.agreements->entries())
+    items.push_back(agreement_json(core, entry));
   co_return Reply::json({{"items", std::move(items)}});
 }
 
@@ -235,14 +247,16 @@ Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
                         "agreement.exports: this site has no export '" + name + "'");
     }
     if (!terms.exports.empty() && terms.exports.front().delta != view->second->delta) {
-      return make_error(ErrorCode::agreement_invalid,
-                        "agreement.exports: exports of domains with different delta need an agreement each");
+      return make_error(
+          ErrorCode::agreement_invalid,
+          "agreement.exports: exports of domains with different delta need an agreement each");
     }
     terms.exports.push_back(*view->second);
   }
   auto quota = security::rho_cap_of(text.epsilon_per_block, terms.exports.front().delta);
   if (!quota) {
-    return make_error(ErrorCode::agreement_invalid, "agreement.epsilon_per_block: " + quota.error().what);
+    return make_error(ErrorCode::agreement_invalid,
+                      "agreement.epsilon_per_block: " + quota.error().what);
   }
   terms.rho_per_block = *quota;
   terms.issued = core.clock.now();
@@ -269,9 +283,10 @@ awaitable<Result<Reply>> propose(Core& core, const Call& call) {
     out["dry_run"] = true;
     co_return Reply::json(out);
   }
-  auto proposed = co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-    core.agreements->propose(std::move(*terms), std::move(reply));
-  });
+  auto proposed =
+      co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+        core.agreements->propose(std::move(*terms), std::move(reply));
+      });
   if (!proposed) co_return std::move(proposed).error();
   co_return Reply::json(agreement_json(core, *proposed));
 }
@@ -280,9 +295,9 @@ awaitable<Result<Reply>> sign(Core& core, const Call& call) {
   auto entry = core.agreements->find(call.path.at("id"));
   if (!entry) co_return std::move(entry).error();
   if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
-  auto agreed = co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-    core.agreements->sign(entry->id, std::move(reply));
-  });
+  auto agreed = co_await await_result<AgreementEntry>(
+      core.loop,
+      [&](AgreementRegister::Reply reply) { core.agreements->sign(entry->id, std::move(reply)); });
   if (!agreed) co_return std::move(agreed).error();
   co_return Reply::json(agreement_json(core, *agreed));
 }
@@ -293,9 +308,10 @@ awaitable<Result<Reply>> terminate(Core& core, const Call& call) {
   auto reason = call.optional_text_field("reason");
   if (!reason) co_return std::move(reason).error();
   if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
-  auto ended = co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-    core.agreements->terminate(entry->id, reason->value_or(""), std::move(reply));
-  });
+  auto ended =
+      co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+        core.agreements->terminate(entry->id, reason->value_or(""), std::move(reply));
+      });
   if (!ended) co_return std::move(ended).error();
   co_return Reply::json(agreement_json(core, *ended));
 }
@@ -309,16 +325,18 @@ void add_federation_routes(RouteTable& table, Core& core) {
   const auto stepping = [&core](Step step) {
     return [&core, step](const Call& call) { return move_link(core, call, step); };
   };
-  table.add({Method::get, "/api/v1/links", Verb::read_links, "listLinks", "All links with whose turn it is",
-             BodyKind::none, with(list_links)});
+  table.add({Method::get, "/api/v1/links", Verb::read_links, "listLinks",
+             "All links with whose turn it is", BodyKind::none, with(list_links)});
   table.add({Method::post, "/api/v1/links/invite", Verb::manage_links, "inviteLink",
-             "Makes a one-time invitation and opens the enrolment port", BodyKind::json, with(invite)});
+             "Makes a one-time invitation and opens the enrolment port", BodyKind::json,
+             with(invite)});
   table.add({Method::post, "/api/v1/links/accept", Verb::manage_links, "acceptLink",
              "Enrols with the organisation that made a token", BodyKind::json, with(accept)});
   table.add({Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
              "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)});
   table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::manage_links, "suspendLink",
-             "Closes a link until it is resumed", BodyKind::json, stepping(&LinkRegister::suspend)});
+             "Closes a link until it is resumed", BodyKind::json,
+             stepping(&LinkRegister::suspend)});
   table.add({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
              "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
   table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
@@ -332,7 +350,8 @@ void add_federation_routes(RouteTable& table, Core& core) {
   table.add({Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements, "signAgreement",
              "Signs a partner's proposal", BodyKind::json, with(sign)});
   table.add({Method::post, "/api/v1/agreements/{id}/terminate", Verb::manage_agreements,
-             "terminateAgreement", "Ends an agreement at both ends", BodyKind::json, with(terminate)});
+             "terminateAgreement", "Ends an agreement at both ends", BodyKind::json,
+             with(terminate)});
 }
 
 }  // namespace entente::node

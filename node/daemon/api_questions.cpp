@@ -34,11 +34,13 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
     auto parsed = parse_duration(**timeout);
     if (!parsed) co_return std::move(parsed).error();
     if (parsed->ns <= 0 || *parsed > seconds(120)) {
-      co_return make_error(ErrorCode::invalid_argument, "the timeout must be above 0s and at most 120s");
+      co_return make_error(ErrorCode::invalid_argument,
+                           "the timeout must be above 0s and at most 120s");
     }
     request.timeout = *parsed;
   }
-  const json::value* dry = call.json.is_object() ? call.json.get_object().if_contains("dryRun") : nullptr;
+  const json::value* dry =
+      call.json.is_object() ? call.json.get_object().if_contains("dryRun") : nullptr;
   request.preview = call.dry_run || (dry != nullptr && dry->is_bool() && dry->get_bool());
   using Shared = std::shared_ptr<Result<json::value>>;
   auto promise = core.ask->ask(std::move(request)).then([](Result<json::value> result) {
@@ -49,7 +51,8 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   co_return Reply::json(**got);
 }
 
-// On a worker, any job that returns JSON. Jobs are named before they are handed over (api_twins.cpp).
+// On a worker, any job that returns JSON. Jobs are named before they are handed over
+// (api_twins.cpp).
 template <class Job>
 awaitable<Result<Reply>> reply_from_worker(Core& core, Job job) {
   using Shared = std::shared_ptr<json::value>;
@@ -90,7 +93,8 @@ json::object block_json(Instant start, const std::vector<LedgerRow>& rows, const
     by_partner.push_back(
         {{"organisation", name == partners.end() ? row.scope.substr(0, 8) : name->second},
          {"spent_epsilon", security::epsilon_of(row.spent, view.delta)},
-         {"quota_epsilon", quota == quotas.end() ? 0.0 : security::epsilon_of(quota->second, view.delta)}});
+         {"quota_epsilon",
+          quota == quotas.end() ? 0.0 : security::epsilon_of(quota->second, view.delta)}});
   }
   const std::uint64_t cap = view.rho_cap.units, left = spent < cap ? cap - spent : 0;
   return {{"start", block_text(start)},
@@ -111,9 +115,11 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
     if (agreement.value.provider != core.organisation()) continue;
     const std::string org = agreement.value.consumer.hex();
     quotas[org] = std::max(quotas[org], agreement.value.rho_per_block);
-    quota_rows.push_back({{"organisation", partners[org]}, {"agreement", agreement.value.name},
-                          {"epsilon_per_block", security::epsilon_of(agreement.value.rho_per_block,
-                                                                     agreement.value.exports.front().delta)}});
+    quota_rows.push_back(
+        {{"organisation", partners[org]},
+         {"agreement", agreement.value.name},
+         {"epsilon_per_block", security::epsilon_of(agreement.value.rho_per_block,
+                                                    agreement.value.exports.front().delta)}});
   }
   auto job = [&core, domains = domains_of(core), partners, quotas, quota_rows] {
     const std::vector<LedgerRow> rows = core.ledger->rows();
@@ -126,10 +132,13 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
         last = row.block;
         blocks.push_back(block_json(row.block, rows, *view, partners, quotas));
       }
-      all.push_back({{"domain", name}, {"unit", view->unit}, {"zone", view->zone},
+      all.push_back({{"domain", name},
+                     {"unit", view->unit},
+                     {"zone", view->zone},
                      {"block", view->block.ns == 0 ? "lifetime" : to_text(view->block)},
                      {"cap_epsilon", security::epsilon_of(view->rho_cap, view->delta)},
-                     {"delta", security::to_double(view->delta)}, {"blocks", std::move(blocks)}});
+                     {"delta", security::to_double(view->delta)},
+                     {"blocks", std::move(blocks)}});
     }
     return json::value{{"domains", std::move(all)}, {"partners_quota", quota_rows}};
   };
@@ -141,10 +150,15 @@ awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
   for (const auto& [name, view] : core.declarations.exports) {
     json::array measures;
     for (const Measure& measure : view->measures) measures.push_back(json::value(measure.signal));
-    items.push_back({{"name", name}, {"domain", view->domain}, {"type", view->type},
-                     {"keys", json::value_from(view->keys)}, {"measures", std::move(measures)},
-                     {"tick", to_text(view->tick)}, {"lateness", to_text(view->lateness)},
-                     {"cells", view->cells.size()}, {"declared_units", view->declared_units()}});
+    items.push_back({{"name", name},
+                     {"domain", view->domain},
+                     {"type", view->type},
+                     {"keys", json::value_from(view->keys)},
+                     {"measures", std::move(measures)},
+                     {"tick", to_text(view->tick)},
+                     {"lateness", to_text(view->lateness)},
+                     {"cells", view->cells.size()},
+                     {"declared_units", view->declared_units()}});
   }
   co_return Reply::json({{"items", std::move(items)}});
 }
@@ -152,30 +166,36 @@ awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
 json::object system_json(const Core& core, const federation::SystemTwin& system) {
   json::array members, properties;
   for (const federation::SystemMember& member : system.members) {
-    const auto target = federation::find_target(*core.site, member.export_name, member.organisation);
+    const auto target =
+        federation::find_target(*core.site, member.export_name, member.organisation);
     json::object one{{"name", member.export_name + "@" + member.organisation},
                      {"state", target ? "ready" : "not ready"}};
     if (!target) one["reason"] = target.error().what;
     members.push_back(std::move(one));
   }
   for (const federation::SystemProperty& property : system.properties) {
-    properties.push_back({{"name", property.name}, {"item", property.item},
-                          {"over", to_text(property.over)}});
+    properties.push_back(
+        {{"name", property.name}, {"item", property.item}, {"over", to_text(property.over)}});
   }
-  return {{"name", system.name}, {"title", system.title}, {"needs", federation::to_text(system.needs)},
-          {"members", std::move(members)}, {"properties", std::move(properties)}};
+  return {{"name", system.name},
+          {"title", system.title},
+          {"needs", federation::to_text(system.needs)},
+          {"members", std::move(members)},
+          {"properties", std::move(properties)}};
 }
 
 awaitable<Result<Reply>> list_systems(Core& core, const Call&) {
   json::array items;
-  for (const auto& [name, system] : core.declarations.systems) items.push_back(system_json(core, system));
+  for (const auto& [name, system] : core.declarations.systems)
+    items.push_back(system_json(core, system));
   co_return Reply::json({{"items", std::move(items)}});
 }
 
 awaitable<Result<Reply>> show_system(Core& core, const Call& call) {
   const auto found = core.declarations.systems.find(call.path.at("name"));
   if (found == core.declarations.systems.end()) {
-    co_return make_error(ErrorCode::not_found, "there is no system twin '" + call.path.at("name") + "'",
+    co_return make_error(ErrorCode::not_found,
+                         "there is no system twin '" + call.path.at("name") + "'",
                          "see 'entente system list'");
   }
   co_return Reply::json(system_json(core, found->second));
@@ -186,7 +206,8 @@ awaitable<Result<Reply>> verify_log(Core& core, const Call&) {
     auto reader = core.store->reader();
     if (!reader) throw StoreFault(reader.error().what, 0);
     const AuditVerdict verdict = verify_audit(*reader, {});
-    json::object out{{"records", verdict.head.count}, {"head", verdict.head.link.hex()},
+    json::object out{{"records", verdict.head.count},
+                     {"head", verdict.head.link.hex()},
                      {"ok", !verdict.first_bad}};
     if (verdict.first_bad) {
       out["first_bad"] = *verdict.first_bad;
@@ -208,8 +229,10 @@ awaitable<Result<Reply>> status(Core& core, const Call&) {
   }
   const auto state = core.twins->state();
   co_return Reply::json(
-      {{"organisation", {{"id", core.organisation().hex()}, {"name", core.settings.organisation},
-                         {"title", core.settings.title}}},
+      {{"organisation",
+        {{"id", core.organisation().hex()},
+         {"name", core.settings.organisation},
+         {"title", core.settings.title}}},
        {"site", core.settings.site},
        {"version", ENTENTE_VERSION},
        {"uptime_s", (core.clock.now() - core.started).seconds()},
@@ -235,8 +258,8 @@ void add_question_routes(RouteTable& table, Core& core) {
              "What this site offers to partners", BodyKind::none, with(list_exports)});
   table.add({Method::get, "/api/v1/systems", Verb::read_twins, "listSystems",
              "System twins with their members' readiness", BodyKind::none, with(list_systems)});
-  table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem", "One system twin",
-             BodyKind::none, with(show_system)});
+  table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem",
+             "One system twin", BodyKind::none, with(show_system)});
   table.add({Method::get, "/api/v1/audit/verify", Verb::read_audit, "verifyAudit",
              "Recomputes the audit log's chain", BodyKind::none, with(verify_log)});
   table.add({Method::get, "/api/v1/status", Verb::read_status, "status",

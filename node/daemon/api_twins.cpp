@@ -39,7 +39,8 @@ awaitable<Result<T>> on_worker(Core& core, Job job) {
 }
 
 json::value value_json(const PropertyValue& value) {
-  if (const auto* structured = std::get_if<Structured>(&value)) return json::parse(structured->json);
+  if (const auto* structured = std::get_if<Structured>(&value))
+    return json::parse(structured->json);
   return std::visit(
       [](const auto& plain) -> json::value {
         if constexpr (std::is_same_v<std::decay_t<decltype(plain)>, Structured>) {
@@ -81,12 +82,12 @@ json::object twin_json(const Core& core, const TwinGraph& graph, const Twin& twi
     if (whole) readings += core.history->summary(key).readings;
     const auto latest = core.history->latest(key);
     if (!latest) continue;
-    signals[signal.name] = {{"value", std::isfinite(latest->value) ? json::value(latest->value)
-                                                                   : json::value(nullptr)},
-                            {"time", to_text(latest->time)},
-                            {"age_s", (now - latest->time).seconds()},
-                            {"quality", to_text(latest->quality)},
-                            {"unit", signal.unit}};
+    signals[signal.name] = {
+        {"value", std::isfinite(latest->value) ? json::value(latest->value) : json::value(nullptr)},
+        {"time", to_text(latest->time)},
+        {"age_s", (now - latest->time).seconds()},
+        {"quality", to_text(latest->quality)},
+        {"unit", signal.unit}};
   }
   out["signals"] = std::move(signals);
   if (!whole) return out;
@@ -102,7 +103,8 @@ json::object twin_json(const Core& core, const TwinGraph& graph, const Twin& twi
   }
   out["relationships"] = std::move(relationships);
   json::object components;
-  for (const auto& [name, properties] : twin.components) components[name] = properties_json(properties);
+  for (const auto& [name, properties] : twin.components)
+    components[name] = properties_json(properties);
   out["components"] = std::move(components);
   return out;
 }
@@ -113,7 +115,8 @@ awaitable<Result<Reply>> list_twins(Core& core, const Call& call) {
   const std::string type(call.parameter("type"));
   auto state = core.twins->state();
   if (!type.empty() && state->graph.types().find(type) == nullptr) {
-    co_return make_error(ErrorCode::not_found, "there is no type '" + type + "'", "see 'entente type list'");
+    co_return make_error(ErrorCode::not_found, "there is no type '" + type + "'",
+                         "see 'entente type list'");
   }
   auto job = [&core, state, type, page = *page]() -> Result<json::value> {
     json::array items;
@@ -138,7 +141,8 @@ awaitable<Result<Reply>> show_twin(Core& core, const Call& call) {
   auto state = core.twins->state();
   const std::string id = call.path.at("id");
   if (state->graph.find(id) == nullptr) {
-    co_return make_error(ErrorCode::not_found, "there is no twin '" + id + "'", "see 'entente twin list'");
+    co_return make_error(ErrorCode::not_found, "there is no twin '" + id + "'",
+                         "see 'entente twin list'");
   }
   auto job = [&core, state, id]() -> Result<json::value> {
     return json::value(twin_json(core, state->graph, *state->graph.find(id), true));
@@ -150,8 +154,11 @@ awaitable<Result<Reply>> show_twin(Core& core, const Call& call) {
 
 json::value change_json(const TwinChange& change, std::size_t given, std::size_t added,
                         std::size_t changed) {
-  return {{"added", added}, {"changed", changed}, {"unchanged", given - std::min(given, added + changed)},
-          {"removed", change.removed.size()}, {"missing", json::value_from(change.types_missing)}};
+  return {{"added", added},
+          {"changed", changed},
+          {"unchanged", given - std::min(given, added + changed)},
+          {"removed", change.removed.size()},
+          {"missing", json::value_from(change.types_missing)}};
 }
 
 awaitable<Outcome> commit(Core& core, TwinChange change) {
@@ -173,7 +180,8 @@ awaitable<Result<Reply>> apply_twins(Core& core, const Call& call) {
                                     planned->added.size(), planned->changed.size());
   summary.as_object()["twins"] = before + planned->added.size();
   if (!call.dry_run) {
-    if (auto done = co_await commit(core, std::move(*planned)); !done) co_return std::move(done).error();
+    if (auto done = co_await commit(core, std::move(*planned)); !done)
+      co_return std::move(done).error();
   }
   co_return Reply::json(summary);
 }
@@ -191,7 +199,8 @@ awaitable<Result<Reply>> apply_types(Core& core, const Call& call) {
   json::value summary = change_json(*planned, std::max<std::size_t>(added, 1), added, 0);
   summary.as_object()["types"] = json::value_from(planned->types_added);
   if (!call.dry_run) {
-    if (auto done = co_await commit(core, std::move(*planned)); !done) co_return std::move(done).error();
+    if (auto done = co_await commit(core, std::move(*planned)); !done)
+      co_return std::move(done).error();
   }
   co_return Reply::json(summary);
 }
@@ -200,14 +209,17 @@ awaitable<Result<Reply>> list_types(Core& core, const Call&) {
   auto state = core.twins->state();
   json::array items;
   for (const ResolvedType& type : state->graph.types().types()) {
-    items.push_back({{"id", type.id}, {"name", name_of(type.display_name, type.id)},
+    items.push_back({{"id", type.id},
+                     {"name", name_of(type.display_name, type.id)},
                      {"twins", state->graph.members(type.id).size()}});
   }
   co_return Reply::json({{"items", std::move(items)}});
 }
 
 json::object content_json(std::string_view kind, const Content& content) {
-  return {{"@type", kind}, {"name", content.name}, {"unit", content.unit},
+  return {{"@type", kind},
+          {"name", content.name},
+          {"unit", content.unit},
           {"schema", content.schema ? json::value(content.schema->word) : json::value(nullptr)}};
 }
 
@@ -216,18 +228,24 @@ awaitable<Result<Reply>> show_type(Core& core, const Call& call) {
   const std::string id = call.path.at("id");
   const ResolvedType* type = state->graph.types().find(id);
   if (type == nullptr) {
-    co_return make_error(ErrorCode::not_found, "there is no type '" + id + "'", "see 'entente type list'");
+    co_return make_error(ErrorCode::not_found, "there is no type '" + id + "'",
+                         "see 'entente type list'");
   }
   json::array contents;
   for (const Signal& signal : type->signals) {
-    contents.push_back({{"@type", "Telemetry"}, {"name", signal.name}, {"unit", signal.unit},
-                        {"schema", signal.schema ? json::value(signal.schema->word) : json::value(nullptr)}});
+    contents.push_back(
+        {{"@type", "Telemetry"},
+         {"name", signal.name},
+         {"unit", signal.unit},
+         {"schema", signal.schema ? json::value(signal.schema->word) : json::value(nullptr)}});
   }
   for (const Content& one : type->properties) contents.push_back(content_json("Property", one));
-  for (const Content& one : type->relationships) contents.push_back(content_json("Relationship", one));
+  for (const Content& one : type->relationships)
+    contents.push_back(content_json("Relationship", one));
   for (const Content& one : type->components) contents.push_back(content_json("Component", one));
   for (const Content& one : type->commands) contents.push_back(content_json("Command", one));
-  co_return Reply::json({{"id", type->id}, {"name", name_of(type->display_name, type->id)},
+  co_return Reply::json({{"id", type->id},
+                         {"name", name_of(type->display_name, type->id)},
                          {"description", name_of(type->description, "")},
                          {"twins", state->graph.members(type->id).size()},
                          {"extends", json::value_from(type->ancestors)},
@@ -299,8 +317,10 @@ awaitable<Result<Reply>> take_readings(Core& core, const Call& call) {
       if (total.rejected.size() < kRejectsTold) total.rejected.push_back(std::move(reject));
     }
   }
-  co_return Reply::json({{"accepted", total.accepted}, {"duplicates", total.duplicates},
-                         {"bad", total.bad}, {"rejected", std::move(total.rejected)}});
+  co_return Reply::json({{"accepted", total.accepted},
+                         {"duplicates", total.duplicates},
+                         {"bad", total.bad},
+                         {"rejected", std::move(total.rejected)}});
 }
 
 }  // namespace
@@ -309,18 +329,25 @@ void add_twin_routes(RouteTable& table, Core& core) {
   const auto with = [&core](auto handler) {
     return [&core, handler](const Call& call) { return handler(core, call); };
   };
-  table.add({Method::get, "/api/v1/types", Verb::read_twins, "listTypes", "All types with their twins' number",
-             BodyKind::none, with(list_types)});
+  table.add({Method::get, "/api/v1/types", Verb::read_twins, "listTypes",
+             "All types with their twins' number", BodyKind::none, with(list_types)});
   table.add({Method::get, "/api/v1/types/{id}", Verb::read_twins, "showType",
              "One type with what it has, inherited included", BodyKind::none, with(show_type)});
   table.add({Method::post, "/api/v1/types", Verb::write_twins, "applyTypes",
              "Adds or replaces DTDL interfaces", BodyKind::json_or_text, with(apply_types)});
-  table.add({Method::get, "/api/v1/twins", Verb::read_twins, "listTwins", "Twins with their latest readings",
-             BodyKind::none, with(list_twins), Access::token,
-             {{"type", "only twins of this type or a subtype"}, {"limit", "rows a page"},
+  table.add({Method::get,
+             "/api/v1/twins",
+             Verb::read_twins,
+             "listTwins",
+             "Twins with their latest readings",
+             BodyKind::none,
+             with(list_twins),
+             Access::token,
+             {{"type", "only twins of this type or a subtype"},
+              {"limit", "rows a page"},
               {"cursor", "where the last page ended"}}});
-  table.add({Method::get, "/api/v1/twins/{id}", Verb::read_twins, "showTwin", "One twin with its relationships",
-             BodyKind::none, with(show_twin)});
+  table.add({Method::get, "/api/v1/twins/{id}", Verb::read_twins, "showTwin",
+             "One twin with its relationships", BodyKind::none, with(show_twin)});
   table.add({Method::post, "/api/v1/twins", Verb::write_twins, "applyTwins",
              "Adds or replaces twins, all or none", BodyKind::json_or_text, with(apply_twins)});
   table.add({Method::post, "/api/v1/readings", Verb::write_readings, "writeReadings",

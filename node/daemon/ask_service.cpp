@@ -20,8 +20,8 @@ using namespace federation;
 struct AskService::Prepared {
   std::string text;
   Plan plan;
-  std::vector<AskTarget> targets;                  // released lane
-  std::shared_ptr<const ExportView> own;           // exact lane
+  std::vector<AskTarget> targets;         // released lane
+  std::shared_ptr<const ExportView> own;  // exact lane
   Needs needs;
   Duration timeout;
   bool preview = false;
@@ -71,7 +71,8 @@ Result<std::shared_ptr<const ExportView>> view_of_type(const Sentence& sentence,
   }
   for (const auto& [values, units] : cells) view->cells.push_back({values, units});
   if (view->cells.empty()) {
-    return make_error(ErrorCode::not_found, "no twin of the type '" + dtmi + "' has these properties");
+    return make_error(ErrorCode::not_found,
+                      "no twin of the type '" + dtmi + "' has these properties");
   }
   for (const Signal& signal : type->signals) {
     if (signal.numeric) view->measures.push_back({signal.name, signal.unit, Reducer::mean, {}});
@@ -97,9 +98,9 @@ std::vector<BoundsOverride> overrides_of(const SystemTwin& system) {
 // " (epsilon 2.36 left in the block of 2015-08-23T00:00:00Z)": the tightest block of a refusal.
 std::string left_text(const MemberCoverage& member) {
   if (member.code != ErrorCode::budget_exhausted || member.left.empty()) return {};
-  const BlockAmount& least = *std::min_element(
-      member.left.begin(), member.left.end(),
-      [](const BlockAmount& a, const BlockAmount& b) { return a.rho < b.rho; });
+  const BlockAmount& least =
+      *std::min_element(member.left.begin(), member.left.end(),
+                        [](const BlockAmount& a, const BlockAmount& b) { return a.rho < b.rho; });
   char epsilon[64];
   std::snprintf(epsilon, sizeof epsilon, "%.2f", security::epsilon_of(least.rho, member.delta));
   return std::string(" (epsilon ") + epsilon + " left in the block of " +

@@ -1,5 +1,6 @@
-// Answers a question of a local user, whatever it is about: own twins and exports exactly, partners'
-// exports and system twins through their disclosure gates; and previews what it would cost.
+// Answers a question of a local user, whatever it is about: own twins and exports exactly,
+// partners' exports and system twins through their disclosure gates; and previews what it would
+// cost.
 //
 // Planning runs on a worker, since a question may be long and conversions of epsilon take a while.
 // Threads: loop.
@@ -48,8 +49,8 @@ class AskService {
   explicit AskService(Parts parts) : parts_(std::move(parts)) {}
 
   // The JSON of POST /api/v1/ask. Refuses: what parse_question, plan and find_target refuse;
-  // budget_exhausted or denied when every member refused for that reason; peer_unreachable when nobody
-  // could be asked, or fewer answered than the system needs.
+  // budget_exhausted or denied when every member refused for that reason; peer_unreachable when
+  // nobody could be asked, or fewer answered than the system needs.
   kj::Promise<Result<boost::json::value>> ask(AskRequest request);
 
  private:

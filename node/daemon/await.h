@@ -19,17 +19,17 @@ namespace entente::node {
 template <class T, class Start>
 boost::asio::awaitable<Result<T>> await_result(federation::Loop& loop, Start start) {
   using Shared = std::shared_ptr<Result<T>>;
-  Shared outcome = co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
-                                                        void(Shared)>(
-      [&loop, &start](auto&& handler) {
-        using Waiter = std::decay_t<decltype(handler)>;
-        auto kept = std::make_shared<Waiter>(std::move(handler));
-        start([&loop, kept](Result<T> result) {
-          auto shared = std::make_shared<Result<T>>(std::move(result));
-          loop.post([kept, shared] { std::move (*kept)(shared); });
-        });
-      },
-      boost::asio::use_awaitable);
+  Shared outcome =
+      co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Shared)>(
+          [&loop, &start](auto&& handler) {
+            using Waiter = std::decay_t<decltype(handler)>;
+            auto kept = std::make_shared<Waiter>(std::move(handler));
+            start([&loop, kept](Result<T> result) {
+              auto shared = std::make_shared<Result<T>>(std::move(result));
+              loop.post([kept, shared] { std::move (*kept)(shared); });
+            });
+          },
+          boost::asio::use_awaitable);
   co_return std::move(*outcome);
 }
 

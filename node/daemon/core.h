@@ -42,15 +42,15 @@ namespace entente::node {
 struct Core {
   Settings settings;
   SystemClock clock;
-  SystemRandom random;        // libsodium's, safe from any thread
+  SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
   Declarations declarations;
   Keyring keyring;
   security::Policy policy;
 
   federation::Loop loop;
-  std::unique_ptr<Store> store;           // entente.db
-  std::unique_ptr<Store> history_store;   // history.db
+  std::unique_ptr<Store> store;          // entente.db
+  std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
   std::unique_ptr<FoldSource> folds;
@@ -67,7 +67,7 @@ struct Core {
   std::map<security::InvitationId, std::string> invited_names;
 
   NodeMetrics metrics;
-  security::ExactNoise noise{random};     // the store's thread alone draws from it
+  security::ExactNoise noise{random};  // the store's thread alone draws from it
   std::unique_ptr<federation::DisclosureGate> gate;
   std::unique_ptr<federation::LinkManager> link_manager;
   std::unique_ptr<federation::EnrolmentPort> enrolment;
@@ -78,7 +78,9 @@ struct Core {
   std::uint16_t enrolment_port = 0;
 
   Core(Settings given, Keyring keys)
-      : settings(std::move(given)), started(clock.now()), keyring(std::move(keys)),
+      : settings(std::move(given)),
+        started(clock.now()),
+        keyring(std::move(keys)),
         policy(security::Policy::initial("admin")) {}
 
   const OrgId& organisation() const { return keyring.self.id(); }

@@ -87,9 +87,11 @@ Outcome open_data(Core& core) {
 
 Outcome open_registers(Core& core) {
   const auto changed = [&core] { refresh_site(core); };
-  core.links = std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
-  core.agreements = std::make_unique<AgreementRegister>(AgreementRegister::Parts{
-      *core.store, core.clock, core.keyring.keys.agreement, [&core] { return core.site; }, changed});
+  core.links =
+      std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
+  core.agreements = std::make_unique<AgreementRegister>(
+      AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
+                               [&core] { return core.site; }, changed});
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
   security::IssuerTerms terms;
@@ -99,7 +101,8 @@ Outcome open_registers(Core& core) {
   terms.charter_validity = {charter.issued, charter.expires};
   auto ca = security::SigningKey::from_seed(core.keyring.keys.ca.seed().view());
   if (!ca) return std::move(ca).error();
-  auto issuer = security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
+  auto issuer =
+      security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
   return {};
@@ -113,13 +116,14 @@ void open_asking(Core& core) {
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
-      core.loop, core.clock, core.random, core.invitations, [&core] { return core.enrolment_self(); },
+      core.loop, core.clock, core.random, core.invitations,
+      [&core] { return core.enrolment_self(); },
       [&core](security::Enrolled enrolled, std::function<void(Outcome)> stored) {
         store_enrolment(core, std::move(enrolled), std::move(stored));
       }});
-  core.asker = std::make_unique<federation::Asker>(federation::Asker::Parts{
-      core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
-      federation::send_over(*core.link_manager)});
+  core.asker = std::make_unique<federation::Asker>(
+      federation::Asker::Parts{core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+                               federation::send_over(*core.link_manager)});
   core.ask = std::make_unique<AskService>(AskService::Parts{
       core.loop, *core.workers, core.clock, *core.asker, *core.folds,
       [&core] {
@@ -130,7 +134,8 @@ void open_asking(Core& core) {
 }
 
 Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
-  return write_private(core.settings.path(std::string("run/") + name), bytes_of(std::to_string(port)));
+  return write_private(core.settings.path(std::string("run/") + name),
+                       bytes_of(std::to_string(port)));
 }
 
 // Everything that listens, and what it needs; destroyed in the order of design section 3.
@@ -160,7 +165,8 @@ Outcome serve(Core& core, std::ostream& out) {
                                 {routes, authenticator, http_metrics, core.clock, core.random});
   if (!http) return std::move(http).error();
   if (auto written = write_port(core, "http.port", (*http)->port()); !written) return written;
-  if (auto written = write_port(core, "federation.port", *federation_port); !written) return written;
+  if (auto written = write_port(core, "federation.port", *federation_port); !written)
+    return written;
 
   auto stop = kj::newPromiseAndFulfiller<void>();
   boost::asio::signal_set signals(core.loop.io(), SIGINT, SIGTERM);
@@ -170,8 +176,9 @@ Outcome serve(Core& core, std::ostream& out) {
   core.loop.keep(upkeep(core));
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
-  log::info("node", "serving", {{"organisation", core.settings.organisation},
-                                {"id", core.organisation().short_hex()}});
+  log::info(
+      "node", "serving",
+      {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
 
   log::info("node", "stopping");
@@ -244,13 +251,16 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   std::error_code failure;
   fs::create_directories(settings.home, failure);
   if (failure) {
-    return make_error(ErrorCode::store_failed, "cannot make " + settings.home + ": " + failure.message());
+    return make_error(ErrorCode::store_failed,
+                      "cannot make " + settings.home + ": " + failure.message());
   }
-  auto made = create_keyring(settings.home, {settings.organisation, settings.title, clock.now()}, random);
+  auto made =
+      create_keyring(settings.home, {settings.organisation, settings.title, clock.now()}, random);
   if (!made) return undo(std::move(made).error());
   auto keyring = load_keyring(settings.home);
   if (!keyring) return undo(std::move(keyring).error());
-  if (auto written = write_private(outcome.config_path, bytes_of(settings_text(settings))); !written) {
+  if (auto written = write_private(outcome.config_path, bytes_of(settings_text(settings)));
+      !written) {
     return undo(std::move(written).error());
   }
   fs::create_directories(settings.path("provision.d"), failure);

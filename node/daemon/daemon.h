@@ -1,7 +1,7 @@
 // The daemon: builds the node in order, runs its loop until it is told to stop, takes it down.
 //
-// Stop order: edges (HTTP, enrolment), links, jobs, stores. Every reason not to start is an error with
-// a remedy, before anything listens.
+// Stop order: edges (HTTP, enrolment), links, jobs, stores. Every reason not to start is an error
+// with a remedy, before anything listens.
 #pragma once
 
 #include <cstdint>

@@ -11,24 +11,38 @@ using prometheus::BuildGauge;
 
 struct NodeMetrics::Families {
   prometheus::Registry registry;
-  prometheus::Family<prometheus::Counter>& questions =
-      BuildCounter().Name("entente_questions_total").Help("Partners' questions by outcome").Register(registry);
-  prometheus::Family<prometheus::Counter>& readings =
-      BuildCounter().Name("entente_readings_total").Help("Readings by verdict at the edge").Register(registry);
+  prometheus::Family<prometheus::Counter>& questions = BuildCounter()
+                                                           .Name("entente_questions_total")
+                                                           .Help("Partners' questions by outcome")
+                                                           .Register(registry);
+  prometheus::Family<prometheus::Counter>& readings = BuildCounter()
+                                                          .Name("entente_readings_total")
+                                                          .Help("Readings by verdict at the edge")
+                                                          .Register(registry);
   prometheus::Family<prometheus::Counter>& link_events =
-      BuildCounter().Name("entente_link_events_total").Help("Connections of partners by what became of them").Register(registry);
+      BuildCounter()
+          .Name("entente_link_events_total")
+          .Help("Connections of partners by what became of them")
+          .Register(registry);
   prometheus::Family<prometheus::Gauge>& links =
       BuildGauge().Name("entente_links").Help("Links by state").Register(registry);
-  prometheus::Gauge& certificate =
-      BuildGauge().Name("entente_certificate_expiry_seconds").Help("Life left of this site's certificate").Register(registry).Add({});
+  prometheus::Gauge& certificate = BuildGauge()
+                                       .Name("entente_certificate_expiry_seconds")
+                                       .Help("Life left of this site's certificate")
+                                       .Register(registry)
+                                       .Add({});
   prometheus::Gauge& twins =
       BuildGauge().Name("entente_twins").Help("Twins of this site").Register(registry).Add({});
 };
 
 NodeMetrics::NodeMetrics() : families_(std::make_unique<Families>()) {}
 NodeMetrics::~NodeMetrics() = default;
-const prometheus::Registry& NodeMetrics::registry() const { return families_->registry; }
-prometheus::Registry& NodeMetrics::registry() { return families_->registry; }
+const prometheus::Registry& NodeMetrics::registry() const {
+  return families_->registry;
+}
+prometheus::Registry& NodeMetrics::registry() {
+  return families_->registry;
+}
 
 void NodeMetrics::answered(bool reused) {
   families_->questions.Add({{"outcome", reused ? "reused" : "released"}}).Increment();

@@ -27,7 +27,8 @@ std::optional<federation::DialAddress> dial_address(const std::string& address) 
   if (colon == std::string::npos) return {};
   std::string host = address.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return federation::DialAddress{host, static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1)))};
+  return federation::DialAddress{host,
+                                 static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1)))};
 }
 
 void give_links(Core& core) {
@@ -37,7 +38,8 @@ void give_links(Core& core) {
       federation::Partner partner;
       partner.organisation = org;
       partner.name = link.name;
-      if (link.dials && !link.addresses.empty()) partner.dial = dial_address(link.addresses.front());
+      if (link.dials && !link.addresses.empty())
+        partner.dial = dial_address(link.addresses.front());
       core.link_manager->set_partner(std::move(partner));
     } else if (link.state == LinkState::suspended) {
       core.link_manager->suspend(org, "suspended by an administrator");
@@ -70,12 +72,14 @@ void on_link_event(Core& core, const LinkEvent& event) {
   const char* words[] = {"connected", "closed", "violation", "refused"};
   const std::string word = words[static_cast<std::size_t>(event.kind)];
   core.metrics.link_event(word);
-  log::write(event.kind == LinkEvent::Kind::violation ? log::Level::warn : log::Level::info, "link", word,
-             {{"partner", event.organisation.short_hex()}, {"reason", event.reason},
+  log::write(event.kind == LinkEvent::Kind::violation ? log::Level::warn : log::Level::info, "link",
+             word,
+             {{"partner", event.organisation.short_hex()},
+              {"reason", event.reason},
               {"address", event.address}});
   if (event.kind == LinkEvent::Kind::violation) {
-    note(core, "link.violation", "link:" + event.organisation.hex(), security::AuditOutcome::refused,
-         event.reason);
+    note(core, "link.violation", "link:" + event.organisation.hex(),
+         security::AuditOutcome::refused, event.reason);
   }
 }
 
@@ -150,7 +154,8 @@ void refresh_site(Core& core) {
     site->partners.emplace(org, std::move(partner));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.state == AgreementState::active) site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
+    if (entry.state == AgreementState::active)
+      site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
   }
   core.verifier.replace(std::move(pinned));
   core.site = std::move(site);
@@ -174,7 +179,8 @@ federation::LinkHooks link_hooks(Core& core) {
     return allowed(peer.organisation, security::Verb::partner_session);
   };
   // A question's own decision, with agreement and export, is the gate's.
-  hooks.decide = [&core, allowed](const federation::Caller& caller, const federation::MethodRow& row) -> Outcome {
+  hooks.decide = [&core, allowed](const federation::Caller& caller,
+                                  const federation::MethodRow& row) -> Outcome {
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
     const bool agreements = row.verb.starts_with("agreement.");
     return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
@@ -182,7 +188,8 @@ federation::LinkHooks link_hooks(Core& core) {
   };
   // The intent of a question and of an agreement's message is written in the very transaction that
   // has the effect; what is left is the opening of sessions and desks, which has none.
-  hooks.audit_intent = [](const federation::Caller&, const federation::MethodRow&) -> kj::Promise<void> {
+  hooks.audit_intent = [](const federation::Caller&,
+                          const federation::MethodRow&) -> kj::Promise<void> {
     return kj::READY_NOW;
   };
   hooks.questions = [&core](const federation::Caller& caller) {
@@ -210,11 +217,13 @@ void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void
   });
 }
 
-kj::Promise<void> upkeep(Core& core) { return tend_for_ever(core, 1); }
+kj::Promise<void> upkeep(Core& core) {
+  return tend_for_ever(core, 1);
+}
 
 std::string Core::public_address(std::uint16_t port) const {
-  std::string host = settings.federation_public.empty() ? settings.federation_address
-                                                        : settings.federation_public;
+  std::string host =
+      settings.federation_public.empty() ? settings.federation_address : settings.federation_public;
   const auto colon = host.rfind(':');
   const bool has_port = colon != std::string::npos && host.find(']') != host.size() - 1 &&
                         (host.front() == '[' || host.find(':') == colon);
@@ -225,22 +234,29 @@ std::string Core::public_address(std::uint16_t port) const {
 }
 
 security::EnrolmentSelf Core::enrolment_self() const {
-  return {keyring.self, settings.site, certificates->current()->chain_der,
-          {public_address(federation_port)}, &keyring.keys.agreement};
+  return {keyring.self,
+          settings.site,
+          certificates->current()->chain_der,
+          {public_address(federation_port)},
+          &keyring.keys.agreement};
 }
 
 std::vector<HealthCheck> Core::checks() const {
   const auto certificate = [this]() -> CheckResult {
     const Duration left = certificates->current()->not_after - clock.now();
     const std::string text = "valid until " + to_text(certificates->current()->not_after);
-    if (left.ns <= 0) return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
-    if (left < kCertificateWarning) return {CheckState::warn, text, "see the log for why it was not renewed"};
+    if (left.ns <= 0)
+      return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
+    if (left < kCertificateWarning)
+      return {CheckState::warn, text, "see the log for why it was not renewed"};
     return {CheckState::ok, text, ""};
   };
   const auto charter = [this]() -> CheckResult {
     const Instant end = keyring.self.current().expires;
-    if (end <= clock.now()) return {CheckState::fail, "the charter expired at " + to_text(end), "sign a new charter"};
-    if (end - clock.now() < days(90)) return {CheckState::warn, "the charter expires at " + to_text(end), "sign a new charter"};
+    if (end <= clock.now())
+      return {CheckState::fail, "the charter expired at " + to_text(end), "sign a new charter"};
+    if (end - clock.now() < days(90))
+      return {CheckState::warn, "the charter expires at " + to_text(end), "sign a new charter"};
     return {CheckState::ok, "in force until " + to_text(end), ""};
   };
   const auto link_state = [this]() -> CheckResult {
@@ -256,7 +272,8 @@ std::vector<HealthCheck> Core::checks() const {
       }
     }
     if (!down.empty()) return {CheckState::warn, "not connected: " + down, "entente link list"};
-    if (!pending.empty()) return {CheckState::warn, "to be confirmed: " + pending, "entente link confirm NAME"};
+    if (!pending.empty())
+      return {CheckState::warn, "to be confirmed: " + pending, "entente link confirm NAME"};
     return {CheckState::ok, std::to_string(active) + " active", ""};
   };
   const auto agreement_state = [this]() -> CheckResult {
@@ -264,27 +281,34 @@ std::vector<HealthCheck> Core::checks() const {
     for (const auto& [id, entry] : agreements->entries()) {
       if (entry.our_turn) ours += (ours.empty() ? "" : ", ") + entry.value.name;
     }
-    if (!ours.empty()) return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
+    if (!ours.empty())
+      return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
     return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
   };
   const auto listening = [this]() -> CheckResult {
-    return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port), ""};
+    return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
+            ""};
   };
-  return {{"certificate", certificate}, {"charter", charter}, {"federation port", listening},
-          {"links", link_state}, {"agreements", agreement_state}};
+  return {{"certificate", certificate},
+          {"charter", charter},
+          {"federation port", listening},
+          {"links", link_state},
+          {"agreements", agreement_state}};
 }
 
 std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
   const Hash256 hash = token_hash(token);
   const Entry* owner = nullptr;
   for (const Entry& entry : entries_) {
-    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0) owner = &entry;
+    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0)
+      owner = &entry;
   }
   return owner == nullptr ? std::nullopt : policy_.user(owner->user);
 }
 
 Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
-  const auto decision = security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
+  const auto decision =
+      security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
   if (decision.allowed) return {};
   return make_error(decision.code, decision.reason);
 }

@@ -7,7 +7,8 @@
 
 namespace entente::node {
 
-// Rebuilds the snapshot from links, agreements and exports, and gives links and verifier what changed.
+// Rebuilds the snapshot from links, agreements and exports, and gives links and verifier what
+// changed.
 void refresh_site(Core& core);
 
 // What links ask of the rest of the node.

@@ -28,8 +28,12 @@ std::uint64_t Random::below(std::uint64_t bound) {
   return draw % bound;
 }
 
-SystemRandom::SystemRandom() { ensure_sodium(); }
-void SystemRandom::fill(std::span<std::uint8_t> out) { randombytes_buf(out.data(), out.size()); }
+SystemRandom::SystemRandom() {
+  ensure_sodium();
+}
+void SystemRandom::fill(std::span<std::uint8_t> out) {
+  randombytes_buf(out.data(), out.size());
+}
 
 SeededRandom::SeededRandom(std::uint64_t seed) {
   ensure_sodium();

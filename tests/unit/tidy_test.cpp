@@ -47,7 +47,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 };
 
 std::vector<std::string> wrong_arrows(const SourceFile& file) {
-  static const std::regex include("^#include \"((schemas|security|federation|node|tests|examples)/.*)\"");
+  static const std::regex include(
+      "^#include \"((schemas|security|federation|node|tests|examples)/.*)\"");
   std::vector<std::string> wrong;
   const auto allowed = kMayInclude.find(file.path.substr(0, file.path.find('/')));
   if (allowed == kMayInclude.end()) return wrong;
@@ -109,8 +110,8 @@ TEST_SUITE("tidy") {
     for (const SourceFile& file : sources(kAll)) {
       CAPTURE(file.path);
       const bool header = file.path.ends_with(".h");
-      const bool guarded = std::find(file.lines.begin(), file.lines.end(), "#pragma once") !=
-                           file.lines.end();
+      const bool guarded =
+          std::find(file.lines.begin(), file.lines.end(), "#pragma once") != file.lines.end();
       CHECK((!header || guarded));
       for (const std::string& line : file.lines) CHECK_FALSE(std::regex_search(line, marks));
     }
@@ -134,8 +135,8 @@ TEST_SUITE("tidy") {
         CHECK_MESSAGE(name.ends_with("_test.cpp"), entry.path().string());
       }
     }
-    for (const char* folder : {"schemas", "security", "federation", "node", "examples", "tests",
-                               "deploy"}) {
+    for (const char* folder :
+         {"schemas", "security", "federation", "node", "examples", "tests", "deploy"}) {
       CHECK_MESSAGE(fs::exists(kRoot / folder / "README.md"), folder);
     }
     for (const char* folder : {"security", "federation", "node"}) {
