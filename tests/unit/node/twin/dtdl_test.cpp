@@ -19,7 +19,8 @@ std::string interface(const std::string& contents, const std::string& id = "dtmi
 }
 
 const std::string kVersion3 =
-    R"(["dtmi:dtdl:context;3", "dtmi:dtdl:extension:quantitativeTypes;1", "dtmi:entente:context;1"])";
+    R"(["dtmi:dtdl:context;3", "dtmi:dtdl:extension:quantitativeTypes;1",
+        "dtmi:entente:context;1"])";
 
 TypeRegistry::Built built(const std::vector<std::string>& documents) {
   std::vector<Interface> all;
