@@ -1,5 +1,5 @@
-// A provider with one export and a consumer with an agreement, as values: what admission, asking and
-// agreeing are judged against in tests.
+// A provider with one export and a consumer with an agreement, as values: what admission, asking
+// and agreeing are judged against in tests.
 #pragma once
 
 #include <memory>

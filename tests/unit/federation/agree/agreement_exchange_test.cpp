@@ -66,9 +66,11 @@ TEST_SUITE("agree/agreement_exchange") {
   TEST_CASE("must and must_not are run against the terms") {
     TwoOrganisations both;
     const std::string by_state =
-        "SELECT mean(pm25) FROM air GROUP BY state OVER 1d WITH (epsilon = 1, purpose = 'planning')";
+        "SELECT mean(pm25) FROM air GROUP BY state OVER 1d WITH (epsilon = 1, purpose = "
+        "'planning')";
     const std::string by_county =
-        "SELECT mean(pm25) FROM air GROUP BY county OVER 1d WITH (epsilon = 1, purpose = 'planning')";
+        "SELECT mean(pm25) FROM air GROUP BY county OVER 1d WITH (epsilon = 1, purpose = "
+        "'planning')";
     both.agreement.tests = {{true, by_state}, {false, by_county}};
     CHECK(run_agreement_tests(both.agreement, both.now));
     both.agreement.tests = {{true, by_county}};
@@ -80,9 +82,9 @@ TEST_SUITE("agree/agreement_exchange") {
   }
 
   TEST_CASE("every state has a word that reads back") {
-    for (const auto state : {AgreementState::proposed, AgreementState::agreed,
-                             AgreementState::active, AgreementState::terminated,
-                             AgreementState::expired}) {
+    for (const auto state :
+         {AgreementState::proposed, AgreementState::agreed, AgreementState::active,
+          AgreementState::terminated, AgreementState::expired}) {
       CHECK(agreement_state_from_text(to_text(state)) == state);
     }
     CHECK_FALSE(agreement_state_from_text("signed"));

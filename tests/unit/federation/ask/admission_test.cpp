@@ -19,8 +19,7 @@ ErrorCode refused_with(const Change& change, const std::string& text = kMeanBySt
   TwoOrganisations both;
   Envelope envelope = both.envelope(both.question(text));
   change(both, envelope);
-  const auto admitted =
-      admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
+  const auto admitted = admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
   return admitted ? ErrorCode::internal : admitted.error().code;
 }
 
@@ -31,8 +30,7 @@ TEST_SUITE("ask/admission") {
     TwoOrganisations both;
     const Question question = both.question(kMeanByState);
     const Envelope envelope = both.envelope(question);
-    const auto admitted =
-        admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
+    const auto admitted = admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
     REQUIRE(admitted);
     CHECK(admitted->question == question);
     REQUIRE(admitted->inquiry.charges.size() == 1);
@@ -48,10 +46,12 @@ TEST_SUITE("ask/admission") {
       Change change;
     } rows[] = {
         {"issued in the future", ErrorCode::stale,
-         [](auto&, auto& e) { e.issued = e.issued + minutes(5), e.deadline = e.issued + seconds(1); }},
+         [](auto&, auto& e) {
+           e.issued = e.issued + minutes(5), e.deadline = e.issued + seconds(1);
+         }},
         {"deadline over", ErrorCode::deadline_exceeded,
          [](auto& b, auto& e) { e.issued = b.now - minutes(1), e.deadline = b.now; }},
-        {"deadline too far", ErrorCode::stale,
+        {"deadline too far", ErrorCode::invalid_argument,
          [](auto& b, auto& e) { e.deadline = b.now + minutes(3); }},
         {"another audience", ErrorCode::verification_failed,
          [](auto& b, auto& e) { e.audience = b.consumer; }},
@@ -60,7 +60,7 @@ TEST_SUITE("ask/admission") {
         {"another origin", ErrorCode::verification_failed,
          [](auto& b, auto& e) { e.origin = b.provider; }},
         {"unknown agreement", ErrorCode::agreement_missing,
-         [](auto&, auto& e) { e.agreement = AgreementId{}; }},
+         [](auto& b, auto& e) { e.agreement = b.random.template id<AgreementId>(); }},
         {"expired agreement", ErrorCode::agreement_missing,
          [](auto& b, auto& e) {
            b.agreement.expires = b.now;
@@ -113,14 +113,14 @@ TEST_SUITE("ask/admission") {
     TwoOrganisations both;
     Question question = both.question(kMeanByState);
     question.columns[0].upper = 1'000;  // wider than the export
-    const auto wide = admit(*both.site(), both.peer(),
-                            both.signed_bytes(both.envelope(question)), both.now);
+    const auto wide =
+        admit(*both.site(), both.peer(), both.signed_bytes(both.envelope(question)), both.now);
     REQUIRE_FALSE(wide);
     CHECK(wide.error().code == ErrorCode::shape_refused);
     question = both.question(kMeanByState);
     question.rho_per_block = 0;
-    CHECK_FALSE(admit(*both.site(), both.peer(), both.signed_bytes(both.envelope(question)),
-                      both.now));
+    CHECK_FALSE(
+        admit(*both.site(), both.peer(), both.signed_bytes(both.envelope(question)), both.now));
   }
 
   TEST_CASE("any flipped byte of a signed envelope is refused") {
@@ -138,9 +138,9 @@ TEST_SUITE("ask/admission") {
     TwoOrganisations both;
     auto site = both.site();
     site->partners.clear();
-    const auto refused = admit(*site, both.peer(),
-                               both.signed_bytes(both.envelope(both.question(kMeanByState))),
-                               both.now);
+    const auto refused =
+        admit(*site, both.peer(), both.signed_bytes(both.envelope(both.question(kMeanByState))),
+              both.now);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::link_not_active);
   }

@@ -19,7 +19,8 @@ SystemTwin smoke() {
 
 TEST_SUITE("compose/system_twin") {
   TEST_CASE("needs reads back, and says when it is met") {
-    for (const char* text : {"any", "all", "quorum(2)"}) CHECK(to_text(*needs_from_text(text)) == text);
+    for (const char* text : {"any", "all", "quorum(2)"})
+      CHECK(to_text(*needs_from_text(text)) == text);
     for (const char* bad : {"", "some", "quorum()", "quorum(0)", "quorum(2) ", "quorum(-1)"}) {
       CAPTURE(bad);
       CHECK_FALSE(needs_from_text(bad));

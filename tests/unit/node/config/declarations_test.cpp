@@ -117,7 +117,8 @@ TEST_SUITE("node/config/declarations") {
     settings.organisation = "washington";
     settings.title = "Department \"of\" Ecology";
     settings.http_port = 0;
-    const auto parsed = parse_toml(settings_text(settings), "entente.toml", ErrorCode::config_invalid);
+    const auto parsed =
+        parse_toml(settings_text(settings), "entente.toml", ErrorCode::config_invalid);
     REQUIRE(parsed);
     CHECK((*parsed)["node"]["title"].value<std::string>() == settings.title);
     CHECK((*parsed)["http"]["port"].value<int>() == 0);

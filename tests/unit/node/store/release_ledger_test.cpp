@@ -53,8 +53,9 @@ struct Bench {
   std::future<Result<CommittedRelease>> start(const ReleaseInquiry& inquiry, Bytes bytes) {
     auto promise = std::make_shared<std::promise<Result<CommittedRelease>>>();
     auto result = promise->get_future();
-    ledger->commit(inquiry, [bytes] { return bytes; },
-                   [promise](Result<CommittedRelease> done) { promise->set_value(std::move(done)); });
+    ledger->commit(
+        inquiry, [bytes] { return bytes; },
+        [promise](Result<CommittedRelease> done) { promise->set_value(std::move(done)); });
     return result;
   }
   Result<CommittedRelease> commit(const ReleaseInquiry& inquiry, Bytes bytes = {1}) {
@@ -134,7 +135,8 @@ TEST_SUITE("node/release_ledger") {
     REQUIRE(bench.commit(inquiry_of(1, 1, 60)));
     std::vector<std::future<Result<CommittedRelease>>> racing;
     for (std::uint64_t i = 0; i < 64; ++i) {
-      racing.push_back(bench.start(inquiry_of(100 + i, 100 + i, 40), {static_cast<std::uint8_t>(i)}));
+      racing.push_back(
+          bench.start(inquiry_of(100 + i, 100 + i, 40), {static_cast<std::uint8_t>(i)}));
     }
     int won = 0;
     for (auto& one : racing) won += one.get().has_value() ? 1 : 0;
@@ -199,8 +201,8 @@ TEST_SUITE("node/release_ledger") {
         const std::uint64_t rho = 10 + 3 * question;
         const bool has = paid[{question, partner}], known = released.contains(question);
         const bool room = (has || by_partner[partner] + rho <= 80) && (known || site + rho <= 100);
-        const auto done = bench.commit(inquiry_of(question, partner, rho),
-                                       {static_cast<std::uint8_t>(question)});
+        const auto done =
+            bench.commit(inquiry_of(question, partner, rho), {static_cast<std::uint8_t>(question)});
         REQUIRE(done.has_value() == room);
         if (!room) continue;
         if (!has) by_partner[partner] += rho;
