@@ -39,7 +39,7 @@ inline constexpr std::size_t kPropertyTextBytes = 4'096;
 inline constexpr std::size_t kBatchReadings = 100'000;             // one append
 inline constexpr std::size_t kCachedReadings = 16 << 20;           // 17 bytes each in memory
 inline constexpr std::size_t kIdleReaders = 4;                     // query-only connections kept
-inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;     // a reading from later is refused
+inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;    // a reading from later is refused
 inline constexpr std::size_t kSignalNameBytes = 256;
 
 // Ingestion.

@@ -44,7 +44,7 @@ Outcome read_aggregates(wire::Agreement::Reader in, Agreement& out) {
   std::vector<std::string> names;
   if (auto done = read_names(in.getAggregates(), "aggregates", names); !done) return done;
   for (const std::string& name : names) {
-    const auto aggregate = aggregate_from_wire(name);
+    const auto aggregate = aggregate_from_text(name);
     if (!aggregate) return kRefuse("aggregates", "holds one that this version does not know");
     out.aggregates.push_back(*aggregate);
   }
@@ -117,7 +117,7 @@ Bytes canonical_bytes(const Agreement& agreement) {
               out.initPurposes(static_cast<unsigned>(agreement.purposes.size())));
   auto aggregates = out.initAggregates(static_cast<unsigned>(agreement.aggregates.size()));
   for (unsigned i = 0; i < aggregates.size(); ++i) {
-    aggregates.set(i, std::string(wire_name(agreement.aggregates[i])));
+    aggregates.set(i, std::string(to_text(agreement.aggregates[i])));
   }
   out.setMinUnits(agreement.min_units);
   out.setMinSites(agreement.min_sites);

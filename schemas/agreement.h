@@ -80,8 +80,8 @@ struct Agreement {
   OrgId consumer;
   std::string name;
   std::vector<ExportView> exports;
-  std::vector<std::string> purposes;    // empty = any
-  std::vector<Aggregate> aggregates;    // empty = all
+  std::vector<std::string> purposes;  // empty = any
+  std::vector<Aggregate> aggregates;  // empty = all
   std::uint32_t min_units = 1;
   std::uint32_t min_sites = 1;
   RhoUnits rho_per_block;  // the consumer's quota

@@ -21,9 +21,9 @@ Bytes canonicalize(Reader reader) {
   return Bytes(raw.begin(), raw.end());
 }
 
-// Calls `read(typename Type::Reader)` on canonical `bytes` and returns what it returns. Refuses with
-// `code` when the bytes are not canonical for Type (so that one value has one signature) or break
-// the reader's limits. `read` must not keep the reader.
+// Calls `read(typename Type::Reader)` on canonical `bytes` and returns what it returns. Refuses
+// with `code` when the bytes are not canonical for Type (so that one value has one signature) or
+// break the reader's limits. `read` must not keep the reader.
 template <class Type, class Read>
 auto with_canonical(ByteView bytes, ErrorCode code, std::string_view what, Read&& read)
     -> decltype(read(std::declval<typename Type::Reader>())) {
@@ -46,9 +46,17 @@ auto with_canonical(ByteView bytes, ErrorCode code, std::string_view what, Read&
   }
 }
 
-inline Bytes bytes_from(capnp::Data::Reader data) { return Bytes(data.begin(), data.end()); }
-inline ByteView view_of(capnp::Data::Reader data) { return {data.begin(), data.size()}; }
-inline capnp::Data::Reader data_of(ByteView view) { return {view.data(), view.size()}; }
-inline std::string string_from(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
+inline Bytes bytes_from(capnp::Data::Reader data) {
+  return Bytes(data.begin(), data.end());
+}
+inline ByteView view_of(capnp::Data::Reader data) {
+  return {data.begin(), data.size()};
+}
+inline capnp::Data::Reader data_of(ByteView view) {
+  return {view.data(), view.size()};
+}
+inline std::string string_from(capnp::Text::Reader text) {
+  return {text.begin(), text.size()};
+}
 
 }  // namespace entente

@@ -1,10 +1,10 @@
 // An organisation's charter as a value, and its wire form.
 //
-// The signed bytes are the canonical Cap'n Proto form of wire::Charter (schemas/wire/identity.capnp);
-// whoever verifies does so over the bytes as received. Conversions are total: bytes that are not a
-// well-formed charter, or that hold anything this version does not know, are refused
-// (charter_invalid) with what is wrong; a key with an unknown purpose is carried along. Whether a
-// charter is *valid* (signatures, chain, expiry) is security/identity's business.
+// The signed bytes are the canonical Cap'n Proto form of wire::Charter
+// (schemas/wire/identity.capnp); whoever verifies does so over the bytes as received. Conversions
+// are total: bytes that are not a well-formed charter, or that hold anything this version does not
+// know, are refused (charter_invalid) with what is wrong; a key with an unknown purpose is carried
+// along. Whether a charter is *valid* (signatures, chain, expiry) is security/identity's business.
 #pragma once
 
 #include <optional>

@@ -1,35 +1,15 @@
-#include <capnp/schema.h>
-
 #include <cmath>
 #include <set>
 
 #include "schemas/base/hash.h"
 #include "schemas/export_view_wire.h"
 #include "schemas/rules.h"
-#include "schemas/wire/question.capnp.h"
 
 namespace entente {
 namespace {
 
 constexpr rules::Refuse kRefuse{ErrorCode::agreement_invalid, "export"};
 constexpr std::uint64_t kDeltaOne = std::uint64_t{1} << 60;
-
-template <class Wire>
-std::string_view name_of(std::size_t index) {
-  const auto names = capnp::Schema::from<Wire>().getEnumerants();
-  ENTENTE_CHECK(index < names.size());
-  const auto name = names[static_cast<unsigned>(index)].getProto().getName();
-  return {name.begin(), name.size()};
-}
-
-template <class Wire, class Enum>
-std::optional<Enum> from_name(std::string_view name) {
-  const auto count = capnp::Schema::from<Wire>().getEnumerants().size();
-  for (std::size_t i = 0; i < count; ++i) {
-    if (name_of<Wire>(i) == name) return static_cast<Enum>(i);
-  }
-  return std::nullopt;
-}
 
 Result<std::vector<ReducerBounds>> read_bounds(wire::Measure::Reader in) {
   std::vector<ReducerBounds> out;
@@ -39,7 +19,7 @@ Result<std::vector<ReducerBounds>> read_bounds(wire::Measure::Reader in) {
     return kRefuse("bounds", "must name 1 to 8 reducers");
   }
   for (const auto item : bounds) {
-    const auto reducer = reducer_from_wire(string_from(item.getReducer()));
+    const auto reducer = reducer_from_text(string_from(item.getReducer()));
     if (!reducer) return kRefuse("reducer", "is not one this version knows");
     if (!seen.insert(*reducer).second) return kRefuse("bounds", "names one reducer twice");
     const double lower = item.getLower(), upper = item.getUpper();
@@ -66,7 +46,7 @@ Outcome read_measures(wire::ExportView::Reader in, ExportView& out) {
     if (!rules::is_clean_text(measure.unit, limits::kLabelBytes)) {
       return kRefuse("unit", "must be clean UTF-8 of at most 255 bytes");
     }
-    const auto reducer = reducer_from_wire(string_from(item.getDefaultReducer()));
+    const auto reducer = reducer_from_text(string_from(item.getDefaultReducer()));
     if (!reducer) return kRefuse("defaultReducer", "is not one this version knows");
     measure.default_reducer = *reducer;
     auto bounds = read_bounds(item);
@@ -133,19 +113,6 @@ Outcome read_times(wire::ExportView::Reader in, ExportView& out) {
 
 }  // namespace
 
-std::string_view wire_name(Reducer reducer) {
-  return name_of<wire::Reducer>(static_cast<std::size_t>(reducer));
-}
-std::string_view wire_name(Aggregate aggregate) {
-  return name_of<wire::Aggregate>(static_cast<std::size_t>(aggregate));
-}
-std::optional<Reducer> reducer_from_wire(std::string_view name) {
-  return from_name<wire::Reducer, Reducer>(name);
-}
-std::optional<Aggregate> aggregate_from_wire(std::string_view name) {
-  return from_name<wire::Aggregate, Aggregate>(name);
-}
-
 void write_texts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder out) {
   for (unsigned i = 0; i < out.size(); ++i) out.set(i, texts[i]);
 }
@@ -189,10 +156,10 @@ void write_export(const ExportView& view, wire::ExportView::Builder out) {
     const Measure& measure = view.measures[i];
     measures[i].setSignal(measure.signal);
     measures[i].setUnit(measure.unit);
-    measures[i].setDefaultReducer(std::string(wire_name(measure.default_reducer)));
+    measures[i].setDefaultReducer(std::string(to_text(measure.default_reducer)));
     auto bounds = measures[i].initBounds(static_cast<unsigned>(measure.bounds.size()));
     for (unsigned j = 0; j < bounds.size(); ++j) {
-      bounds[j].setReducer(std::string(wire_name(measure.bounds[j].reducer)));
+      bounds[j].setReducer(std::string(to_text(measure.bounds[j].reducer)));
       bounds[j].setLower(measure.bounds[j].lower);
       bounds[j].setUpper(measure.bounds[j].upper);
     }

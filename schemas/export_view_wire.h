@@ -1,4 +1,5 @@
-// One ExportView to and from its place in a message. Included by the .cpp files of this folder only.
+// One ExportView to and from its place in a message. Included by the .cpp files of this folder
+// only.
 #pragma once
 
 #include "schemas/agreement.h"
@@ -12,12 +13,5 @@ void write_export(const ExportView& view, wire::ExportView::Builder out);
 [[nodiscard]] Result<ExportView> read_export(wire::ExportView::Reader in);
 
 void write_texts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder out);
-
-// The wire's name of an enumerant, as question.capnp spells it; the domain enums of question.h have
-// the same order.
-std::string_view wire_name(Reducer reducer);
-std::string_view wire_name(Aggregate aggregate);
-std::optional<Reducer> reducer_from_wire(std::string_view name);
-std::optional<Aggregate> aggregate_from_wire(std::string_view name);
 
 }  // namespace entente

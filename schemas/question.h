@@ -18,7 +18,17 @@
 namespace entente {
 
 enum class Aggregate {
-  count, share, sum, mean, variance, stddev, min, max, median, quantile, histogram
+  count,
+  share,
+  sum,
+  mean,
+  variance,
+  stddev,
+  min,
+  max,
+  median,
+  quantile,
+  histogram
 };
 enum class Reducer { mean, delta, last, min, max, sum, median, duration };
 enum class Comparison { less, less_equal, greater, greater_equal, equal, not_equal };

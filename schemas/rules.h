@@ -31,8 +31,8 @@ struct Refuse {
   }
 };
 
-// Passes `value` on when encoding it again gives exactly `bytes`. So a value has one encoding and one
-// signature, and a field that this version does not know is refused rather than ignored.
+// Passes `value` on when encoding it again gives exactly `bytes`. So a value has one encoding and
+// one signature, and a field that this version does not know is refused rather than ignored.
 template <class Value, class Encode>
 Result<Value> only_encoding(Result<Value> value, ByteView bytes, const Refuse& refuse,
                             Encode encode) {

@@ -52,8 +52,8 @@ class Node:
         return self.run(*arguments)[1]
 
     def init(self):
-        self.json("init", "--organisation", self.name, "--title", TITLES[self.name], "--http-port", "0",
-                  "--federation-port", "0", "--enrolment-port", "0")
+        self.json("init", "--org", self.name, "--title", TITLES[self.name], "--http-port", "0",
+                  "--federation-port", "0")
         provision = self.home / "provision.d"
         provision.mkdir(exist_ok=True)
         for file in ("exports.toml", "system.toml"):
@@ -67,6 +67,9 @@ class Node:
         line = self.process.stdout.readline()
         if not line.startswith("ready"):
             raise Failed(f"{self.name} did not start; its log:\n{self.log.read_text()[-2000:]}")
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
 
     def stop(self):
         if self.process is None or self.process.poll() is not None:
@@ -139,49 +142,50 @@ def show(value, digits=1):
 
 
 def exact_rows(states, question):
-    """What only the demonstration can know: each state's own exact answer."""
+    """What only the demonstration can know: the exact answer of each state whose node is up."""
     rows = {}
     for state in states.values():
-        answer = state.json("ask", question.replace("FROM smoke", "FROM air"))
-        for row in answer["rows"]:
-            if not row.get("total"):
+        if state.running():
+            answer = state.json("ask", question.replace("FROM smoke", "FROM air"))
+            for row in answer["rows"]:
                 rows[tuple(row["group"])] = row["values"][0]["value"]
     return rows
 
 
 def exact_total(states, question, label):
-    """The exact figure over all three states, by counting or by weighting with the counts."""
+    """The exact figure over all of them, by adding up or by weighting with the monitors' number."""
     rows = exact_rows(states, question)
-    if not label.startswith("mean"):
+    if label.startswith(("count", "sum")):
         return sum(rows.values())
-    counted = exact_rows(states, question.replace("mean(pm25)", "count(pm25 >= 0)"))
+    counted = exact_rows(states, question.replace(label, "count(pm25 >= 0)"))
     return sum(rows[key] * counted[key] for key in rows) / sum(counted.values())
 
 
 def ask(authority, states, title, question):
     say(f"\n{title}\n  {question}")
-    code, answer, words = authority.run("ask", question, check=False)
-    if code not in (0, 6) or answer is None or not answer.get("rows"):
-        say("  refused:", " ".join(words.split()))
+    code, answer, _ = authority.run("ask", question, check=False)
+    if "error" in answer:
+        say(f"    refused, exit code {code}: {answer['error']['code']} {answer['error']['what']}")
         return code, answer
     exact = exact_rows(states, question)
     label = answer["items"][0]["label"]
+    digits = 2 if label.startswith("share") else 1
     say(f"    {'state':<7}{label:>22}{'95 % range':>20}{'exact (demo only)':>20}")
     for row in answer["rows"]:
         value = row["values"][0]
         total = row.get("total", False)
         name = "all" if total else row["group"][0]
-        known = exact_total(states, question, label) if total and code == 0 else exact.get(tuple(row["group"]))
+        known = exact_total(states, question, label) if total else exact.get(tuple(row["group"]))
         if value is None:
             say(f"    {name:<7}{'nobody answered':>22}")
             continue
-        span = f"{show(value['lower'])} to {show(value['upper'])}"
-        say(f"    {name:<7}{show(value['value']):>22}{span:>20}{show(known):>20}")
+        span = f"{show(value['lower'], digits)} to {show(value['upper'], digits)}"
+        say(f"    {name:<7}{show(value['value'], digits):>22}{span:>20}{show(known, digits):>20}")
     for member in answer["coverage"]:
         if member["state"] == "answered":
             cost = "free, an earlier release" if member["reused"] and not member["charged"]["epsilon"] \
                 else f"epsilon {member['charged']['epsilon']:.2f}"
-            say(f"    {member['organisation']:<11} answered; charged {cost}; left that day: "
+            say(f"    {member['organisation']:<11} answered; charged {cost}; left of that day: "
                 f"{member['left']['percent']:.0f} % (epsilon {member['left']['epsilon']:.2f})")
         else:
             say(f"    {member['organisation']:<11} {member['state']}: {member.get('reason', '')}")

@@ -33,11 +33,16 @@ Outcome passes(const Agreement& agreement, const std::string& text, Instant now)
 
 std::string_view to_text(AgreementState state) {
   switch (state) {
-    case AgreementState::proposed: return "proposed";
-    case AgreementState::agreed: return "agreed";
-    case AgreementState::active: return "active";
-    case AgreementState::terminated: return "terminated";
-    case AgreementState::expired: return "expired";
+    case AgreementState::proposed:
+      return "proposed";
+    case AgreementState::agreed:
+      return "agreed";
+    case AgreementState::active:
+      return "active";
+    case AgreementState::terminated:
+      return "terminated";
+    case AgreementState::expired:
+      return "expired";
   }
   return "terminated";
 }
@@ -91,17 +96,18 @@ Outcome run_agreement_tests(const Agreement& agreement, Instant now) {
   for (const AgreementTest& test : agreement.tests) {
     const Outcome outcome = passes(agreement, test.question, now);
     if (test.must && !outcome) {
-      return make_error(ErrorCode::agreement_invalid, "the test must \"" + test.question +
-                                                          "\" does not hold: " + outcome.error().what);
+      return make_error(
+          ErrorCode::agreement_invalid,
+          "the test must \"" + test.question + "\" does not hold: " + outcome.error().what);
     }
     if (!test.must && outcome) {
       return make_error(ErrorCode::agreement_invalid,
                         "the test must_not \"" + test.question + "\" does not hold: it is allowed");
     }
     if (!test.must && outcome.error().code == ErrorCode::query_syntax) {
-      return make_error(ErrorCode::agreement_invalid,
-                        "the test must_not \"" + test.question + "\" is no question: " +
-                            outcome.error().what);
+      return make_error(
+          ErrorCode::agreement_invalid,
+          "the test must_not \"" + test.question + "\" is no question: " + outcome.error().what);
     }
   }
   return {};

@@ -1,6 +1,6 @@
-// How two organisations come to an agreement: the provider proposes a signed text, the consumer signs
-// it too and settles, either may terminate. Here are the rules and the desk that the partner calls;
-// the node keeps the states (AgreementBook).
+// How two organisations come to an agreement: the provider proposes a signed text, the consumer
+// signs it too and settles, either may terminate. Here are the rules and the desk that the partner
+// calls; the node keeps the states (AgreementBook).
 //
 //   provider:  proposed (their turn) -> active -> terminated | expired
 //   consumer:  proposed (our turn) -> agreed (delivering) -> active -> terminated | expired
@@ -39,8 +39,8 @@ struct VerifiedAgreement {
                                                          Instant now);
 
 // Runs the agreement's own tests against its terms: every `must` question plans and passes the
-// shape check, every `must_not` does not. Public facts alone. Refuses: agreement_invalid, naming the
-// first test that does not hold.
+// shape check, every `must_not` does not. Public facts alone. Refuses: agreement_invalid, naming
+// the first test that does not hold.
 [[nodiscard]] Outcome run_agreement_tests(const Agreement& agreement, Instant now);
 
 // Where a desk's messages go. Loop thread; each answers once, on the loop, with the state reached.

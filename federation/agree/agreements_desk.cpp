@@ -21,8 +21,7 @@ class AgreementsDesk final : public Governed<wire::Agreements> {
   template <class Context, class Act>
   kj::Promise<void> settle_with(Context context, Act act) {
     auto pair = kj::newPromiseAndFulfiller<void>();
-    auto fulfiller =
-        std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
+    auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
     auto shared = std::make_shared<Context>(context);
     act([fulfiller, shared](Result<AgreementState> state) {
       if (!(*fulfiller)->isWaiting()) return;

@@ -12,8 +12,8 @@ class LinkManager;
 // A desk for one session; `book` outlives it. Threads: loop.
 wire::Agreements::Client make_agreements_desk(const Caller& caller, AgreementBook& book);
 
-// Tells the partner one thing: "propose" or "settle" with the signed agreement, "terminate" with its
-// id and reason. Fulfils with the outcome; peer_unreachable when there is no link.
+// Tells the partner one thing: "propose" or "settle" with the signed agreement, "terminate" with
+// its id and reason. Fulfils with the outcome; peer_unreachable when there is no link.
 kj::Promise<Outcome> tell_partner(LinkManager& links, OrgId partner, std::string message,
                                   Bytes body, std::string reason);
 

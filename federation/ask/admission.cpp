@@ -33,6 +33,22 @@ Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
                                            "' does not cover the purpose '" + purpose + "'");
 }
 
+Outcome check_allowed(const SiteSnapshot& site, const ActiveAgreement& agreement,
+                      const std::string& export_name, Instant now) {
+  security::Partner partner;
+  partner.organisation = agreement.value.consumer;
+  partner.agreements = {security::grant_of(agreement.value, agreement.id)};
+  security::DecisionContext context;
+  context.now = now;
+  context.link_active = true;  // admit() has found the partner among the active links
+  context.agreement = agreement.id;
+  const security::Decision decision =
+      security::decide(*site.policy, partner, security::Verb::partner_ask,
+                       {security::ResourceKind::export_, export_name}, context);
+  if (decision.allowed) return {};
+  return make_error(decision.code, decision.reason);
+}
+
 std::string group_label(const Group& group) {
   std::string label;
   for (const std::string& value : group.values) label += (label.empty() ? "" : "/") + value;
@@ -127,6 +143,9 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   if (auto purpose = check_purpose(terms, envelope->purpose); !purpose) {
     return std::move(purpose).error();
   }
+  if (auto allowed = check_allowed(site, **agreement, view->name, now); !allowed) {
+    return std::move(allowed).error();
+  }
   if (auto shape = check_question(*question, *view, now); !shape) return std::move(shape).error();
   if (auto shape = check_shape(*question, *view, terms); !shape) return std::move(shape).error();
   auto price = price_of(*question, *view);
@@ -139,8 +158,8 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.envelope_hash = envelope_hash(outer->body);
   inquiry.deadline = admitted.envelope.deadline;
   inquiry.question_hash = question_hash(admitted.envelope.question);
-  inquiry.release_key = hash_parts("entente release key v1",
-                                   {inquiry.question_hash.view(), bytes_of(view->domain)});
+  inquiry.release_key =
+      hash_parts("entente release key v1", {inquiry.question_hash.view(), bytes_of(view->domain)});
   inquiry.domain = view->domain;
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;

@@ -73,8 +73,9 @@ Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& targ
   return answer;
 }
 
-Result<Release> open_release(const Answer& answer, const AskTarget& target, const Question& question,
-                             const Bytes& question_bytes, const Price& price) {
+Result<Release> open_release(const Answer& answer, const AskTarget& target,
+                             const Question& question, const Bytes& question_bytes,
+                             const Price& price) {
   auto release = release_from_bytes(answer.release);
   if (!release) return std::move(release).error();
   const bool fits = release->organisation == target.partner.organisation &&
@@ -98,21 +99,26 @@ Result<Release> open_release(const Answer& answer, const AskTarget& target, cons
 
 std::string_view to_text(MemberState state) {
   switch (state) {
-    case MemberState::answered: return "answered";
-    case MemberState::refused: return "refused";
-    case MemberState::late: return "late";
-    case MemberState::unreachable: return "unreachable";
-    case MemberState::unverified: return "unverified";
-    case MemberState::skipped: return "skipped";
+    case MemberState::answered:
+      return "answered";
+    case MemberState::refused:
+      return "refused";
+    case MemberState::late:
+      return "late";
+    case MemberState::unreachable:
+      return "unreachable";
+    case MemberState::unverified:
+      return "unverified";
+    case MemberState::skipped:
+      return "skipped";
   }
   return "skipped";
 }
 
 std::size_t FederatedAnswer::answered() const {
-  return static_cast<std::size_t>(
-      std::count_if(coverage.begin(), coverage.end(), [](const MemberCoverage& member) {
-        return member.state == MemberState::answered;
-      }));
+  return static_cast<std::size_t>(std::count_if(
+      coverage.begin(), coverage.end(),
+      [](const MemberCoverage& member) { return member.state == MemberState::answered; }));
 }
 
 bool FederatedAnswer::partial() const {
@@ -140,9 +146,9 @@ Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_
     if (ours && (best == nullptr || agreement.value.issued > best->value.issued)) best = &agreement;
   }
   if (best == nullptr) {
-    return make_error(ErrorCode::agreement_missing,
-                      "no active agreement with '" + partner->name + "' covers the export '" +
-                          std::string(export_name) + "'");
+    return make_error(ErrorCode::agreement_missing, "no active agreement with '" + partner->name +
+                                                        "' covers the export '" +
+                                                        std::string(export_name) + "'");
   }
   AskTarget target;
   target.partner = *partner;
@@ -153,16 +159,16 @@ Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_
 }
 
 kj::Promise<void> Asker::ask_member(std::shared_ptr<Member> member, Duration timeout) {
-  auto reply = parts_.send(member->target.partner.organisation, member->envelope)
-                   .then([this, member](MemberReply outcome) {
-                     if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
-                       mark(member->coverage, MemberState::refused, refusal->code,
-                            words_of(refusal->code));
-                       member->coverage.left = refusal->left;
-                       return;
-                     }
-                     accept(*member, std::get<Bytes>(outcome));
-                   });
+  auto reply =
+      parts_.send(member->target.partner.organisation, member->envelope)
+          .then([this, member](MemberReply outcome) {
+            if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
+              mark(member->coverage, MemberState::refused, refusal->code, words_of(refusal->code));
+              member->coverage.left = refusal->left;
+              return;
+            }
+            accept(*member, std::get<Bytes>(outcome));
+          });
   auto late = parts_.loop.after(timeout).then([member] {
     mark(member->coverage, MemberState::late, ErrorCode::deadline_exceeded,
          "no answer within the deadline");

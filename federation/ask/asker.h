@@ -1,9 +1,9 @@
 // The asking side: sends one planned question to every member at once, waits no longer than the
 // deadline, verifies and opens each answer, and merges what came.
 //
-// One dead partner never blocks the others: it is named in the coverage with the reason. Each member
-// is sent the same query id under its own signed envelope with a fresh key to seal the answer to.
-// Threads: loop.
+// One dead partner never blocks the others: it is named in the coverage with the reason. Each
+// member is sent the same query id under its own signed envelope with a fresh key to seal the
+// answer to. Threads: loop.
 #pragma once
 
 #include <kj/async.h>

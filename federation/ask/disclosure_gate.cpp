@@ -73,8 +73,8 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
-  return aggregate_and_commit(pending)
-      .then([this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
+  return aggregate_and_commit(pending).then(
+      [this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
 }
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
@@ -105,8 +105,7 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pending> pending) {
   auto pair = kj::newPromiseAndFulfiller<Outcome>();
-  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(
-      kj::mv(pair.fulfiller));
+  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(kj::mv(pair.fulfiller));
   const Instant now = parts_.clock.now();
   auto draw = [this, pending, now] {
     const Admitted& admitted = pending->admitted;
@@ -144,13 +143,13 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   answer.charged = committed.charged;
   answer.left = committed.left;
   for (const BlockAmount& charge : admitted.inquiry.charges) {
-    answer.caps.push_back({charge.start, std::min(admitted.inquiry.site_cap,
-                                                  admitted.inquiry.partner_quota)});
+    answer.caps.push_back(
+        {charge.start, std::min(admitted.inquiry.site_cap, admitted.inquiry.partner_quota)});
   }
   answer.audit_head = committed.audit_head;
   answer.issued = parts_.clock.now();
-  const Signed body = security::sign_body(parts_.answer_key, security::contexts::kAnswer,
-                                          canonical_bytes(answer));
+  const Signed body =
+      security::sign_body(parts_.answer_key, security::contexts::kAnswer, canonical_bytes(answer));
   crash_point("release.signed");
   auto sealed = security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
   if (!sealed) return refuse(sealed.error(), &pending);
@@ -159,8 +158,7 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
 }
 
 DisclosureGate::Outcome DisclosureGate::refuse(const Error& error, const Pending* pending) {
-  log::info("gate", "question refused",
-            {{"code", code_text(error.code)}, {"reason", error.what}});
+  log::info("gate", "question refused", {{"code", code_text(error.code)}, {"reason", error.what}});
   if (pending != nullptr) parts_.releases.note(pending->admitted.inquiry, code_name(error.code));
   parts_.observer.refused(error.code);
   Refusal refusal;
@@ -173,8 +171,9 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::on_grid(Outcome outcome, Du
   if (parts_.grid.ns <= 0) return kj::mv(outcome);
   const std::int64_t elapsed = (parts_.clock.steady() - started).ns;
   const std::int64_t slot = (elapsed / parts_.grid.ns + 1) * parts_.grid.ns;
-  return parts_.loop.after(Duration{slot - elapsed})
-      .then([outcome = std::move(outcome)]() mutable { return kj::mv(outcome); });
+  return parts_.loop.after(Duration{slot - elapsed}).then([outcome = std::move(outcome)]() mutable {
+    return kj::mv(outcome);
+  });
 }
 
 }  // namespace entente::federation

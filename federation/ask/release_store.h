@@ -21,27 +21,27 @@ struct ReleaseInquiry {
   OrgId partner;
   QueryId query_id;
   Hash256 envelope_hash;
-  Instant deadline;       // the seen-set keeps the id until it has passed, and the allowed skew
+  Instant deadline;  // the seen-set keeps the id until it has passed, and the allowed skew
   Hash256 question_hash;
   Hash256 release_key;
   std::string domain;
   std::vector<BlockAmount> charges;
-  RhoUnits site_cap;      // of each block, for all partners together
-  RhoUnits partner_quota; // of each block, for this partner
+  RhoUnits site_cap;       // of each block, for all partners together
+  RhoUnits partner_quota;  // of each block, for this partner
 };
 
 // Where the inquiry stands before anything private is read.
 struct ReleaseStanding {
-  std::optional<Bytes> release;     // already released: these are the bytes
-  bool paid = false;                // by this partner; a repeat is then free
-  std::vector<BlockAmount> left;    // for this partner now: the least of quota and cap, per block
+  std::optional<Bytes> release;   // already released: these are the bytes
+  bool paid = false;              // by this partner; a repeat is then free
+  std::vector<BlockAmount> left;  // for this partner now: the least of quota and cap, per block
 };
 
 struct CommittedRelease {
   Bytes release;
-  bool reused = false;              // the site ledger was not charged
-  std::vector<BlockAmount> charged; // to this partner's quota now
-  std::vector<BlockAmount> left;    // after the charge
+  bool reused = false;               // the site ledger was not charged
+  std::vector<BlockAmount> charged;  // to this partner's quota now
+  std::vector<BlockAmount> left;     // after the charge
   Hash256 audit_head;
 };
 
@@ -56,8 +56,8 @@ class ReleaseStore {
   // What budget_exhausted is told besides: the amounts left per block.
   virtual std::vector<BlockAmount> left(const ReleaseInquiry& inquiry) const = 0;
 
-  // Loop thread; `done` is called on it. `draw` adds the noise and returns the canonical release; it
-  // runs once, on the store's thread, inside the transaction and after the debit, and only if
+  // Loop thread; `done` is called on it. `draw` adds the noise and returns the canonical release;
+  // it runs once, on the store's thread, inside the transaction and after the debit, and only if
   // nobody released this key meanwhile. Refuses as inquire does, changing nothing.
   virtual void commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                       std::function<void(Result<CommittedRelease>)> done) = 0;

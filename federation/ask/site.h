@@ -10,13 +10,14 @@
 
 #include "schemas/agreement.h"
 #include "schemas/base/ids.h"
+#include "security/policy/policy.h"
 
 namespace entente::federation {
 
 // The part of a partner's pinned charter that questions and answers need.
 struct KnownPartner {
   OrgId organisation;
-  std::string name;   // local alias
+  std::string name;  // local alias
   PublicKey envelope_key;
   PublicKey answer_key;
   PublicKey agreement_key;
@@ -35,6 +36,7 @@ struct SiteSnapshot {
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
   std::map<OrgId, KnownPartner> partners;             // of active links
+  std::shared_ptr<const security::Policy> policy;
 
   const KnownPartner* partner_named(std::string_view name) const;
 };

@@ -9,15 +9,20 @@
 namespace entente::federation {
 namespace {
 
-Error invalid(std::string what) { return make_error(ErrorCode::config_invalid, std::move(what)); }
+Error invalid(std::string what) {
+  return make_error(ErrorCode::config_invalid, std::move(what));
+}
 
 }  // namespace
 
 bool Needs::met(std::size_t answered, std::size_t members) const {
   switch (rule) {
-    case Rule::any: return answered >= 1;
-    case Rule::quorum: return answered >= quorum;
-    case Rule::all: return answered == members;
+    case Rule::any:
+      return answered >= 1;
+    case Rule::quorum:
+      return answered >= quorum;
+    case Rule::all:
+      return answered == members;
   }
   return false;
 }
@@ -40,9 +45,12 @@ Result<Needs> needs_from_text(std::string_view text) {
 
 std::string to_text(const Needs& needs) {
   switch (needs.rule) {
-    case Needs::Rule::any: return "any";
-    case Needs::Rule::all: return "all";
-    case Needs::Rule::quorum: return "quorum(" + std::to_string(needs.quorum) + ")";
+    case Needs::Rule::any:
+      return "any";
+    case Needs::Rule::all:
+      return "all";
+    case Needs::Rule::quorum:
+      return "quorum(" + std::to_string(needs.quorum) + ")";
   }
   return "any";
 }
@@ -63,7 +71,7 @@ Outcome check_system(const SystemTwin& system) {
   }
   for (const SystemProperty& property : system.properties) {
     auto parsed = parse_question("SELECT " + property.item + " FROM " + system.name + " OVER " +
-                        to_text(property.over));
+                                 to_text(property.over));
     if (!parsed || parsed->items.size() != 1) {
       return invalid("the item \"" + property.item + "\" of the property '" + property.name +
                      "' is not one item of the question language" +

@@ -46,8 +46,9 @@ struct SystemTwin {
   std::vector<SystemProperty> properties;
 };
 
-// What can be known wrong without asking anybody: repeated members, no members, a quorum larger than
-// the membership, items that do not parse, lower >= upper. Refuses: config_invalid, naming the place.
+// What can be known wrong without asking anybody: repeated members, no members, a quorum larger
+// than the membership, items that do not parse, lower >= upper. Refuses: config_invalid, naming the
+// place.
 [[nodiscard]] Outcome check_system(const SystemTwin& system);
 
 }  // namespace entente::federation

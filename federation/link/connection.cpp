@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "federation/link/link_network.h"
+
 namespace entente::federation {
 
 struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
@@ -16,9 +18,7 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
         side(stream->handshake().direction == Direction::we_call ? Side::caller : Side::callee),
         firewall(options.loop, options.clock, *stream, side, options.methods, options.limits,
                  [this](const MessageFirewall::End& end) { tell(end); }),
-        network(firewall,
-                side == Side::caller ? capnp::rpc::twoparty::Side::CLIENT
-                                     : capnp::rpc::twoparty::Side::SERVER) {}
+        network(firewall, side) {}
 
   // KJ destroys objects on the way; whatever they still want to say goes nowhere.
   ~Impl() {
@@ -60,7 +60,7 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   const Side side;
   std::shared_ptr<Governor> governor;
   MessageFirewall firewall;
-  capnp::TwoPartyVatNetwork network;
+  LinkNetwork network;
   std::optional<capnp::RpcSystem<capnp::rpc::twoparty::VatId>> rpc;
   std::optional<wire::Gate::Client> gate;
 };

@@ -32,23 +32,24 @@ constexpr std::size_t kMessageMost = security::limits::kEnrolmentMessage;
 // A connection that closes itself when its time is over.
 class Conversation {
  public:
-  explicit Conversation(tcp::socket socket) : socket_(std::move(socket)), timer_(socket_.get_executor()) {
+  explicit Conversation(tcp::socket socket)
+      : state_(std::make_shared<State>(std::move(socket))), timer_(state_->socket.get_executor()) {
     timer_.expires_after(std::chrono::nanoseconds(limits::kEnrolmentTime.ns));
-    timer_.async_wait([this](error_code failed) {
-      if (failed) return;
-      late_ = true;
+    // The state is shared: an expiry already queued may come after the end of the conversation.
+    timer_.async_wait([state = state_](error_code cancelled) {
+      if (cancelled) return;
+      state->late = true;
       error_code ignored;
-      socket_.close(ignored);
+      state->socket.close(ignored);
     });
   }
-  ~Conversation() { timer_.cancel(); }
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
   asio::awaitable<Result<Bytes>> receive() {
     std::array<std::uint8_t, 4> head{};
     error_code failed;
-    co_await asio::async_read(socket_, asio::buffer(head), redirect(failed));
+    co_await asio::async_read(state_->socket, asio::buffer(head), redirect(failed));
     if (failed) co_return broken();
     std::size_t size = 0;
     for (const std::uint8_t byte : head) size = size << 8 | byte;
@@ -56,7 +57,7 @@ class Conversation {
       co_return make_error(ErrorCode::enrolment_refused, "a message of the wrong size");
     }
     Bytes message(size);
-    co_await asio::async_read(socket_, asio::buffer(message), redirect(failed));
+    co_await asio::async_read(state_->socket, asio::buffer(message), redirect(failed));
     if (failed) co_return broken();
     co_return message;
   }
@@ -68,7 +69,7 @@ class Conversation {
     }
     const std::array<asio::const_buffer, 2> whole = {asio::buffer(head), asio::buffer(message)};
     error_code failed;
-    co_await asio::async_write(socket_, whole, redirect(failed));
+    co_await asio::async_write(state_->socket, whole, redirect(failed));
     if (failed) co_return broken();
     co_return Outcome{};
   }
@@ -78,20 +79,26 @@ class Conversation {
     return asio::redirect_error(asio::use_awaitable, into);
   }
   Error broken() const {
-    return late_ ? make_error(ErrorCode::deadline_exceeded, "the enrolment took too long")
-                 : make_error(ErrorCode::enrolment_refused, "the other side ended the enrolment");
+    return state_->late
+               ? make_error(ErrorCode::deadline_exceeded, "the enrolment took too long")
+               : make_error(ErrorCode::enrolment_refused, "the other side ended the enrolment");
   }
 
-  tcp::socket socket_;
+  struct State {
+    explicit State(tcp::socket given) : socket(std::move(given)) {}
+    tcp::socket socket;
+    bool late = false;
+  };
+  std::shared_ptr<State> state_;
   asio::steady_timer timer_;
-  bool late_ = false;
 };
 
 // Suspends until `start(done)` has called done.
 asio::awaitable<Outcome> when_stored(Loop& loop,
                                      std::function<void(std::function<void(Outcome)>)> start) {
   auto outcome = std::make_shared<Outcome>();
-  auto timer = std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
+  auto timer =
+      std::make_shared<asio::steady_timer>(loop.io(), asio::steady_timer::time_point::max());
   start([outcome, timer](Outcome result) {
     *outcome = std::move(result);
     timer->expires_at(asio::steady_timer::time_point::min());
@@ -129,8 +136,8 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
 
   asio::awaitable<Outcome> run(tcp::socket socket) {
     Conversation conversation(std::move(socket));
-    auto side = security::InvitingSide::create(parts.book, parts.self(), parts.random,
-                                               parts.clock.now());
+    auto side =
+        security::InvitingSide::create(parts.book, parts.self(), parts.random, parts.clock.now());
     if (!side) co_return std::move(side).error();
     for (;;) {
       auto message = co_await conversation.receive();
@@ -139,10 +146,12 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
       if (!step) co_return std::move(step).error();
       if (step->enrolled) {
         auto enrolled = std::make_shared<security::Enrolled>(std::move(*step->enrolled));
-        const Outcome stored = co_await when_stored(
-            parts.loop, [this, enrolled](std::function<void(Outcome)> done) {
+        // Named first: GCC 12 destroys a closure twice that is made inside a co_await expression.
+        std::function<void(std::function<void(Outcome)>)> start =
+            [this, enrolled](std::function<void(Outcome)> done) {
               parts.enrolled(std::move(*enrolled), std::move(done));
-            });
+            };
+        const Outcome stored = co_await when_stored(parts.loop, std::move(start));
         if (!stored) co_return stored;
       }
       if (step->send) {
@@ -158,9 +167,13 @@ struct EnrolmentPort::Impl : std::enable_shared_from_this<EnrolmentPort::Impl> {
 };
 
 EnrolmentPort::EnrolmentPort(Parts parts) : impl_(std::make_shared<Impl>(std::move(parts))) {}
-EnrolmentPort::~EnrolmentPort() { close(); }
+EnrolmentPort::~EnrolmentPort() {
+  close();
+}
 
-bool EnrolmentPort::is_open() const { return impl_->acceptor.is_open(); }
+bool EnrolmentPort::is_open() const {
+  return impl_->acceptor.is_open();
+}
 
 void EnrolmentPort::close() {
   error_code ignored;
@@ -201,19 +214,19 @@ asio::awaitable<Result<tcp::socket>> dial(Loop& loop, const std::vector<std::str
     const auto found = co_await resolver.async_resolve(
         host, address.substr(colon + 1), asio::redirect_error(asio::use_awaitable, failed));
     if (failed) continue;
-    tcp::socket socket(loop.io());
+    auto socket = std::make_shared<tcp::socket>(loop.io());
     asio::steady_timer timer(loop.io(), std::chrono::nanoseconds(limits::kEnrolmentTime.ns));
-    timer.async_wait([&socket](error_code cancelled) {
+    timer.async_wait([socket](error_code cancelled) {
       error_code ignored;
-      if (!cancelled) socket.close(ignored);
+      if (!cancelled) socket->close(ignored);
     });
-    co_await asio::async_connect(socket, found, asio::redirect_error(asio::use_awaitable, failed));
+    co_await asio::async_connect(*socket, found, asio::redirect_error(asio::use_awaitable, failed));
     timer.cancel();
-    if (!failed) co_return std::move(socket);
+    if (!failed) co_return std::move(*socket);
   }
-  co_return make_error(ErrorCode::peer_unreachable,
-                       "nobody answers at the invitation's enrolment address",
-                       "ask the partner whether the invitation is still open and the port reachable");
+  co_return make_error(
+      ErrorCode::peer_unreachable, "nobody answers at the invitation's enrolment address",
+      "ask the partner whether the invitation is still open and the port reachable");
 }
 
 }  // namespace

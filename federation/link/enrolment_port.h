@@ -1,9 +1,10 @@
 // The sockets of enrolment: a port that is open only while an invitation is, and the call that a
 // partner with a token makes to it.
 //
-// Frames are four bytes of length, big-endian, and a message of security/identity/enrolment.h, at most
-// 64 KiB; at most four connections at a time, ten seconds each. Messages are sealed by the token's
-// secret, so the plain TCP below tells a listener nothing but that somebody enrols. Threads: loop.
+// Frames are four bytes of length, big-endian, and a message of security/identity/enrolment.h, at
+// most 64 KiB; at most four connections at a time, ten seconds each. Messages are sealed by the
+// token's secret, so the plain TCP below tells a listener nothing but that somebody enrols.
+// Threads: loop.
 #pragma once
 
 #include <functional>
@@ -28,7 +29,8 @@ class EnrolmentPort {
     Random& random;
     security::InvitationBook& book;
     std::function<security::EnrolmentSelf()> self;
-    // Stores the partner and the used-up invitation; the last message is sent once `stored` says so.
+    // Stores the partner and the used-up invitation; the last message is sent once `stored` says
+    // so.
     std::function<void(security::Enrolled, std::function<void(Outcome)> stored)> enrolled;
   };
   explicit EnrolmentPort(Parts parts);

@@ -103,8 +103,8 @@ class Governed : public Interface::Server {
     Governor& governor = *caller_.governor;
     // Without this, work goes on after the caller has gone.
     context.allowCancellation();
-    const MethodRow* row =
-        interface_id == capnp::typeId<Interface>() ? governor.row(interface_id, method_id) : nullptr;
+    const bool ours = interface_id == capnp::typeId<Interface>();
+    const MethodRow* row = ours ? governor.row(interface_id, method_id) : nullptr;
     if (row == nullptr) {
       return detail::fixed_fault(
           kj::Exception(kj::Exception::Type::UNIMPLEMENTED, "link", 0, nullptr), nullptr);

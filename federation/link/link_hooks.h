@@ -25,7 +25,9 @@ struct LinkEvent {
 
 // All are called on the loop thread and must not block.
 struct LinkHooks {
-  // May this peer have a session? Asked at every opening and renewal, so that revocation bites.
+  // May this peer have a session? Asked at every opening and renewal, and at every look of the
+  // watchdog over standing connections of either direction, so that revocation bites within a
+  // second. Cheap: it runs twice a second for each connection.
   std::function<Outcome(const security::PeerIdentity&)> admit;
   // The policy's word on one call.
   std::function<Outcome(const Caller&, const MethodRow&)> decide;

@@ -43,6 +43,7 @@ struct Lane {
   bool pinging = false;
   bool dial_under_way = false;
   std::uint64_t dial_number = 0;  // of the attempt that counts; a stale one is dropped
+  Duration renew_not_before{};
   int attempts = 0;  // in a row without a session
   Instant since{};
   std::string last_error;
@@ -170,10 +171,11 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
       return kj::Promise<Desks>(KJ_EXCEPTION(DISCONNECTED, "no session in time"));
     }));
     std::weak_ptr<Connection> weak = connection;
-    tasks.add(opening.then([this, id, weak](Desks&& desks) { session_open(id, weak, kj::mv(desks)); },
-                           [this, id, weak](kj::Exception&& fault) {
-                             session_failed(id, weak, tame(fault.getDescription().cStr()));
-                           }));
+    tasks.add(opening.then(
+        [this, id, weak](Desks&& desks) { session_open(id, weak, kj::mv(desks)); },
+        [this, id, weak](kj::Exception&& fault) {
+          session_failed(id, weak, tame(fault.getDescription().cStr()));
+        }));
   }
 
   // The lane that waits for this connection's session, if it still does.
@@ -359,6 +361,12 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
     if (!connection || connection->closed()) return;
     connection->watch();
     if (connection->closed()) return;
+    const auto& peer = connection->handshake().peer;
+    if (clock.now() >= peer.certificate_expires) {
+      return connection->close("the peer's certificate has expired");
+    }
+    // Revocation reaches connections that stand already.
+    if (hooks->admit && !hooks->admit(peer)) return connection->close("no longer admitted");
     if (entry.partner.dial) renew_connection(entry, lane, *connection);
     if (lane.direction != Direction::we_call || !lane.session) return;
     if (!lane.pinging && connection->firewall().silent_for() > limits.ping) ping(entry, lane);
@@ -373,8 +381,12 @@ struct LinkManager::Impl : std::enable_shared_from_this<LinkManager::Impl> {
     const auto leaf = credentials.current();
     const Instant soon = clock.now() + limits.renew_margin;
     const bool rotated = leaf && leaf != hello.shown;
-    const bool peer_ends = hello.peer.certificate_expires <= soon && lane.attempts == 0;
-    if (rotated || peer_ends) schedule(entry, lane);
+    // The peer's next leaf may not be there yet: ask again, but not at every look.
+    const bool peer_ends =
+        hello.peer.certificate_expires <= soon && clock.steady() >= lane.renew_not_before;
+    if (!rotated && !peer_ends) return;
+    lane.renew_not_before = clock.steady() + Duration{limits.renew_margin.ns / 5};
+    schedule(entry, lane);
   }
 
   void ping(Entry& entry, Lane& lane) {

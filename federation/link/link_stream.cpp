@@ -26,7 +26,7 @@ namespace entente::federation {
 struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
   Impl(Loop& owner, TlsContext& tls, tcp::socket socket)
       : loop(owner), stream(std::move(socket), tls.native()), timer(owner.io()) {
-    tls.attach(stream.native_handle(), state);
+    context = tls.attach(stream.native_handle(), state);
   }
 
   using Done = kj::Own<kj::PromiseFulfiller<std::shared_ptr<LinkStream>>>;
@@ -35,7 +35,9 @@ struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
     error_code ignored;
     stream.next_layer().set_option(tcp::no_delay(true), ignored);
     const auto remote = stream.next_layer().remote_endpoint(ignored);
-    if (!ignored) result.address = remote.address().to_string() + ":" + std::to_string(remote.port());
+    if (!ignored) {
+      result.address = remote.address().to_string() + ":" + std::to_string(remote.port());
+    }
     arm(limit, "the TLS handshake took too long");
     stream.async_handshake(type, [self = shared_from_this()](const error_code& e) {
       self->timer.cancel();
@@ -104,7 +106,8 @@ struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
   }
 
   Loop& loop;
-  HandshakeState state;  // before the stream, which points to it
+  HandshakeState state;           // before the stream, which points to it
+  std::shared_ptr<void> context;  // what the handshake's callbacks use
   asio::ssl::stream<tcp::socket> stream;
   asio::steady_timer timer;
   Done done;

@@ -131,6 +131,16 @@ kj::Own<FramedMessage> MessageFirewall::next_message() {
   return kj::mv(step.message);
 }
 
+kj::Own<FramedMessage> MessageFirewall::take() {
+  if (closed_) return {};
+  auto message = next_message();
+  if (message.get() == nullptr) return {};
+  delivered_ = heard_;
+  ticks_unread_ = 0;
+  rpc_reads_ = false;
+  return message;
+}
+
 kj::Promise<MessageFirewall::Incoming> MessageFirewall::tryReadMessage(
     kj::ArrayPtr<kj::AutoCloseFd>, capnp::ReaderOptions, kj::ArrayPtr<capnp::word>) {
   if (closed_) {
@@ -177,11 +187,15 @@ void MessageFirewall::on_closed(const std::string& why) {
 
 kj::Promise<void> MessageFirewall::writeMessage(
     kj::ArrayPtr<const int>, kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
-  if (closed_) return kj::READY_NOW;
+  send(segments);
+  return kj::READY_NOW;
+}
+
+void MessageFirewall::send(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
+  if (closed_) return;
   capnp::SegmentArrayMessageReader reader(segments);
   if (const char* fault = rules_.outbound(reader)) {
-    close(fault, true);
-    return kj::READY_NOW;
+    return close(fault, true);
   }
   std::size_t words = 0;
   for (const auto& segment : segments) words += segment.size();
@@ -191,17 +205,15 @@ kj::Promise<void> MessageFirewall::writeMessage(
     const auto root = reader.getRoot<capnp::rpc::Message>();
     Replacement instead(root.isReturn() ? root.getReturn().getAnswerId() : 0);
     log::error("link", "an answer of ours was too large and was withheld");
-    append(instead.message.getSegmentsForOutput());
-    return kj::READY_NOW;
+    return append(instead.message.getSegmentsForOutput());
   }
   append(segments);
-  return kj::READY_NOW;
 }
 
 kj::Promise<void> MessageFirewall::writeMessages(
     kj::ArrayPtr<kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>>> messages) {
   for (auto& segments : messages) {
-    auto written = writeMessage(nullptr, segments);
+    send(segments);
   }
   return kj::READY_NOW;
 }

@@ -1,6 +1,6 @@
 // What stands between a peer and Cap'n Proto: own framing, an allowlist, counters and watchdogs.
 //
-// It is the MessageStream under TwoPartyVatNetwork. Inbound, a message is framed (FrameReader),
+// It is a MessageStream, used through LinkNetwork. Inbound, a message is framed (FrameReader),
 // judged (TrafficRules) and only then handed on, one at a time and only when the RPC system asks.
 // Outbound, all messages of one loop turn are gathered into one write, so into one TLS record as
 // long as they fit. A violation ends the connection at once with a reason; nothing of the peer's
@@ -57,6 +57,11 @@ class MessageFirewall final : public capnp::MessageStream,
   const TrafficRules& rules() const { return rules_; }
   // Steady time since anything came or went.
   Duration silent_for() const;
+
+  // Puts one message of ours behind those gathered so far; after the end it goes nowhere.
+  void send(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments);
+  // The next message if it has come already; null otherwise, and after the end.
+  kj::Own<FramedMessage> take();
 
   // capnp::MessageStream
   kj::Promise<kj::Maybe<capnp::MessageReaderAndFds>> tryReadMessage(

@@ -60,6 +60,7 @@ struct TlsContext::Impl {
   const security::CredentialSource& credentials;
   const security::PeerVerifier& verifier;
   const Clock& clock;
+  bool alive = true;  // the three above may be gone once the TlsContext is
   std::optional<boost::asio::ssl::context> context;
   // The parsed form of the leaf in force; OpenSSL counts references to both.
   std::shared_ptr<const security::LeafCredential> parsed_from;
@@ -84,7 +85,7 @@ struct TlsContext::Impl {
 
   int show_leaf(SSL* ssl) {
     const ErrorHygiene hygiene;
-    if (!load(credentials.current())) {
+    if (!alive || !load(credentials.current())) {
       log::error("link", "no usable leaf certificate: the handshake is refused");
       return 0;
     }
@@ -103,7 +104,7 @@ struct TlsContext::Impl {
     auto* ssl = static_cast<SSL*>(
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     HandshakeState* state = ssl == nullptr ? nullptr : state_of(ssl);
-    if (state == nullptr) return 0;
+    if (state == nullptr || !alive) return 0;
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     const STACK_OF(X509)* presented = X509_STORE_CTX_get0_untrusted(store);
     const int count = presented == nullptr ? 0 : sk_X509_num(presented);
@@ -151,7 +152,7 @@ void require(bool ok, const char* what) {
 
 TlsContext::TlsContext(Role role, const security::CredentialSource& credentials,
                        const security::PeerVerifier& verifier, const Clock& clock)
-    : impl_(new Impl{credentials, verifier, clock, std::nullopt, nullptr, {}, nullptr}) {
+    : impl_(new Impl{credentials, verifier, clock, true, std::nullopt, nullptr, {}, nullptr}) {
   const ErrorHygiene hygiene;
   SSL_CTX* ctx = SSL_CTX_new(role == Role::dialler ? TLS_client_method() : TLS_server_method());
   require(ctx != nullptr, "a context");
@@ -181,13 +182,14 @@ TlsContext::TlsContext(Role role, const security::CredentialSource& credentials,
   if (role == Role::acceptor) SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
 }
 
-TlsContext::~TlsContext() = default;
+TlsContext::~TlsContext() { impl_->alive = false; }
 
 boost::asio::ssl::context& TlsContext::native() { return *impl_->context; }
 
-void TlsContext::attach(ssl_st* ssl, HandshakeState& state) const {
+std::shared_ptr<void> TlsContext::attach(ssl_st* ssl, HandshakeState& state) const {
   const ErrorHygiene hygiene;
   SSL_set_ex_data(ssl, state_index(), &state);
+  return impl_;
 }
 
 }  // namespace entente::federation

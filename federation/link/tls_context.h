@@ -45,12 +45,13 @@ class TlsContext {
   TlsContext& operator=(const TlsContext&) = delete;
 
   boost::asio::ssl::context& native();
-  // Ties `state` to one handshake, which `state` must outlive.
-  void attach(ssl_st* ssl, HandshakeState& state) const;
+  // Ties `state` to one handshake, which `state` must outlive. Whoever holds the returned token may
+  // go on with the handshake after this context died; it is refused then.
+  [[nodiscard]] std::shared_ptr<void> attach(ssl_st* ssl, HandshakeState& state) const;
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace entente::federation

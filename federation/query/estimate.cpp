@@ -33,7 +33,8 @@ Estimate of_sum(const Noisy& sum, double least) {
 }
 
 // numerator / denominator, shifted by `centre`, within [lower, upper].
-Estimate of_ratio(const Noisy& top, const Noisy& bottom, double centre, double lower, double upper) {
+Estimate of_ratio(const Noisy& top, const Noisy& bottom, double centre, double lower,
+                  double upper) {
   Estimate estimate;
   const double ratio = top.value / std::max(bottom.value, 1.0);
   estimate.value = std::clamp(centre + ratio, lower, upper);
@@ -57,12 +58,16 @@ Estimate of_ratio(const Noisy& top, const Noisy& bottom, double centre, double l
 std::optional<Estimate> estimate_of(Aggregate aggregate, const ItemSums& sums) {
   if (!sums.any) return {};
   switch (aggregate) {
-    case Aggregate::count: return of_sum(sums.first, 0);
-    case Aggregate::sum: return of_sum(sums.first, -INFINITY);
-    case Aggregate::share: return of_ratio(sums.first, sums.second, 0, 0, 1);
+    case Aggregate::count:
+      return of_sum(sums.first, 0);
+    case Aggregate::sum:
+      return of_sum(sums.first, -INFINITY);
+    case Aggregate::share:
+      return of_ratio(sums.first, sums.second, 0, 0, 1);
     case Aggregate::mean:
       return of_ratio(sums.first, sums.second, sums.centre, sums.lower, sums.upper);
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -167,11 +172,11 @@ std::vector<ExpectedError> expected_errors(const Plan& plan,
     for (std::size_t g = 0; g < member.plan->groups.size(); ++g) {
       const double units = declared(member, g);
       for (const StatisticLayout& layout : member.price->layout) {
-        const double variance = std::ldexp(static_cast<double>(layout.variance),
-                                           2 * layout.lattice.exponent());
+        const double variance =
+            std::ldexp(static_cast<double>(layout.variance), 2 * layout.lattice.exponent());
         const bool half = layout.kind == StatisticKind::satisfying;
-        const bool counts = layout.kind != StatisticKind::sum &&
-                            layout.kind != StatisticKind::centred_sum;
+        const bool counts =
+            layout.kind != StatisticKind::sum && layout.kind != StatisticKind::centred_sum;
         add_statistic(table[member.plan->groups[g]][layout.item], layout, *member.plan->question,
                       counts ? units * (half ? 0.5 : 1.0) : 0.0, variance);
       }

@@ -3,10 +3,9 @@
 // Post-processing only: nothing here costs budget, and doubles are welcome. Counts and sums add;
 // means and shares are ratios of sums, with the error of both propagated; their 95 % range is
 // Fieller's (1954): all ratios r with (A - r C)^2 <= z^2 (Var A + r^2 Var C), which is exact for
-// Gaussian noise however uncertain the denominator is, and falls back to the declared bounds when it
-// may be zero. The range covers the noise alone, as its name in every output says.
-// Totals over groups are sums of the same released cells, so they are free.
-// Threads: any; pure.
+// Gaussian noise however uncertain the denominator is, and falls back to the declared bounds when
+// it may be zero. The range covers the noise alone, as its name in every output says. Totals over
+// groups are sums of the same released cells, so they are free. Threads: any; pure.
 #pragma once
 
 #include <optional>
@@ -38,7 +37,7 @@ struct MemberRelease {
 struct AnswerRow {
   std::vector<std::string> group;  // empty in a total
   std::uint32_t tick = 0;
-  bool total = false;              // over all groups of the plan
+  bool total = false;                           // over all groups of the plan
   std::vector<std::optional<Estimate>> values;  // one per item; absent when nobody answered for it
 };
 

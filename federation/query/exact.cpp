@@ -21,7 +21,8 @@ double quantile_of(std::vector<double> values, double rank) {
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-std::vector<double> histogram_of(const std::vector<double>& values, const std::vector<double>& edges) {
+std::vector<double> histogram_of(const std::vector<double>& values,
+                                 const std::vector<double>& edges) {
   std::vector<double> counts(edges.size() - 1, 0);
   for (const double value : values) {
     if (value < edges.front() || value > edges.back()) continue;
@@ -42,22 +43,34 @@ std::vector<double> of_values(const Item& item, const std::vector<double>& value
     return squares / n;
   };
   switch (item.aggregate) {
-    case Aggregate::sum: return {sum};
-    case Aggregate::mean: return {sum / n};
-    case Aggregate::variance: return {variance()};
-    case Aggregate::stddev: return {std::sqrt(variance())};
-    case Aggregate::min: return {*std::min_element(values.begin(), values.end())};
-    case Aggregate::max: return {*std::max_element(values.begin(), values.end())};
-    case Aggregate::median: return {quantile_of(values, 0.5)};
-    case Aggregate::quantile: return {quantile_of(values, item.rank)};
-    case Aggregate::histogram: return histogram_of(values, item.edges);
-    case Aggregate::count: return {n};
-    case Aggregate::share: return {};
+    case Aggregate::sum:
+      return {sum};
+    case Aggregate::mean:
+      return {sum / n};
+    case Aggregate::variance:
+      return {variance()};
+    case Aggregate::stddev:
+      return {std::sqrt(variance())};
+    case Aggregate::min:
+      return {*std::min_element(values.begin(), values.end())};
+    case Aggregate::max:
+      return {*std::max_element(values.begin(), values.end())};
+    case Aggregate::median:
+      return {quantile_of(values, 0.5)};
+    case Aggregate::quantile:
+      return {quantile_of(values, item.rank)};
+    case Aggregate::histogram:
+      return histogram_of(values, item.edges);
+    case Aggregate::count:
+      return {n};
+    case Aggregate::share:
+      return {};
   }
   return {};
 }
 
-std::vector<double> blend(const Item& item, const Units& units) {
+std::vector<double> blend(const Item& item, const std::vector<Column>& columns,
+                          const Units& units) {
   if (!item.predicate.empty()) {
     double satisfying = 0, decided = 0;
     for (const double* values : units) {
@@ -71,7 +84,9 @@ std::vector<double> blend(const Item& item, const Units& units) {
   if (!item.column) return {static_cast<double>(units.size())};
   std::vector<double> present;
   for (const double* values : units) {
-    if (!std::isnan(values[*item.column])) present.push_back(values[*item.column]);
+    const Column& column = columns[*item.column];
+    const double value = values[*item.column];
+    if (!std::isnan(value)) present.push_back(std::clamp(value, column.lower, column.upper));
   }
   return of_values(item, present);
 }
@@ -94,7 +109,8 @@ std::vector<ExactRow> blend_exact(const Question& question, const ExportView& vi
       units.push_back(unit.values.data() + tick * question.columns.size());
     }
     ExactRow made{group, static_cast<std::uint32_t>(tick), total, {}};
-    for (const Item& item : question.items) made.values.push_back(blend(item, units));
+    for (const Item& item : question.items)
+      made.values.push_back(blend(item, question.columns, units));
     return made;
   };
   std::vector<ExactRow> rows;

@@ -1,5 +1,7 @@
-// The exact blend, for local users: the same sentence over the same folded values, without clamping
-// or noise. Its values never travel to another organisation. Threads: any; pure.
+// The exact blend, for local users: the same sentence over the same folded values without noise, so
+// that it means to them what it means to partners. Values are limited to the bounds of their
+// column, which are infinite where nothing is declared; predicates read them as they are. Its
+// values never travel to another organisation. Threads: any; pure.
 #pragma once
 
 #include <optional>
@@ -20,7 +22,8 @@ struct ExactRow {
 };
 
 // Rows as merge_rows gives them. Variance is that of the population; quantiles interpolate linearly
-// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its edge.
+// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its
+// edge.
 std::vector<ExactRow> blend_exact(const Question& question, const ExportView& view,
                                   const FoldedTable& folded);
 

@@ -1,6 +1,7 @@
 #include "federation/query/plan.h"
 
 #include <cmath>
+#include <map>
 
 #include "federation/query/canonical_text.h"
 #include "federation/query/plan_parts.h"
@@ -113,14 +114,19 @@ Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
     const Instant from = window->window.from + cell_length * static_cast<std::int64_t>(i);
     plan.ticks.push_back({from, from + cell_length});
   }
+  std::map<DeltaUnits, std::uint64_t> rho_by_delta;  // the conversion is a search, and slow
   for (std::size_t m = 0; m < members.size(); ++m) {
     auto& groups = grouping->members[m];
     MemberPlan& made = plan.members.emplace_back();
     if (groups.groups.empty()) continue;
     auto fits = check_size(sentence, members[m], groups.groups.size(), tick_count);
     if (!fits) return std::move(fits).error();
-    const auto rho = rho_of(sentence, *epsilon, members[m]);
-    if (!rho) return rho.error();
+    const auto [rho, is_new] = rho_by_delta.emplace(members[m].view->delta, 0);
+    if (is_new) {
+      const auto cost = rho_of(sentence, *epsilon, members[m]);
+      if (!cost) return cost.error();
+      rho->second = *cost;
+    }
     made.groups = std::move(groups.global);
     made.question = {members[m].view->name,
                      export_hash(*members[m].view),
@@ -130,7 +136,7 @@ Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
                      std::move(groups.groups),
                      window->window,
                      window->every,
-                     *rho};
+                     rho->second};
   }
   return plan;
 }

@@ -9,9 +9,9 @@
 namespace entente::federation {
 
 struct Price {
-  std::vector<BlockAmount> charges;      // every block the window touches, ascending
-  std::vector<Statistic> statistics;     // what the release will state
-  std::vector<StatisticLayout> layout;   // the same coordinates with how they are computed
+  std::vector<BlockAmount> charges;     // every block the window touches, ascending
+  std::vector<Statistic> statistics;    // what the release will state
+  std::vector<StatisticLayout> layout;  // the same coordinates with how they are computed
 };
 
 // The block touched most is charged exactly rho_per_block, the others their share, rounded up.

@@ -8,6 +8,8 @@
 namespace entente::federation {
 namespace {
 
+// What a sum may reach; noise, at most 2^37, fits above it (noise.h).
+constexpr unsigned __int128 kSumMost = static_cast<unsigned __int128>(1) << 62;
 constexpr std::uint32_t kNoGroup = std::numeric_limits<std::uint32_t>::max();
 
 // The group of each public cell; a cell is in one group at most.
@@ -23,10 +25,14 @@ std::vector<std::uint32_t> group_of_cell(const Question& question, const ExportV
 std::int64_t contribution(const StatisticLayout& layout, const Item& item, const double* values) {
   const std::int64_t one = layout.lattice.bound();
   switch (layout.kind) {
-    case StatisticKind::members: return one;
-    case StatisticKind::present: return std::isnan(values[layout.column]) ? 0 : one;
-    case StatisticKind::satisfying: return holds(item.predicate, values).value_or(false) ? one : 0;
-    case StatisticKind::decided: return holds(item.predicate, values).has_value() ? one : 0;
+    case StatisticKind::members:
+      return one;
+    case StatisticKind::present:
+      return std::isnan(values[layout.column]) ? 0 : one;
+    case StatisticKind::satisfying:
+      return holds(item.predicate, values).value_or(false) ? one : 0;
+    case StatisticKind::decided:
+      return holds(item.predicate, values).has_value() ? one : 0;
     case StatisticKind::sum:
     case StatisticKind::centred_sum:
       return std::isnan(values[layout.column]) ? 0 : layout.lattice.quantise(values[layout.column]);
@@ -47,6 +53,12 @@ std::optional<bool> holds(const Predicate& predicate, const double* values) {
 Result<ExactVectors> aggregate(const Question& question, const ExportView& view, const Price& price,
                                const FoldedTable& folded) {
   const std::size_t ticks = question.tick_count(), columns = question.columns.size();
+  for (const StatisticLayout& layout : price.layout) {
+    const auto bound = static_cast<unsigned __int128>(layout.lattice.bound());
+    if (bound * folded.units.size() >= kSumMost) {
+      return make_error(ErrorCode::shape_refused, "the sums of this question could overflow");
+    }
+  }
   ExactVectors exact;
   exact.cells.assign(question.groups.size() * ticks,
                      std::vector<std::int64_t>(price.layout.size(), 0));
@@ -59,10 +71,7 @@ Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
       const double* values = unit.values.data() + tick * columns;
       for (std::size_t s = 0; s < price.layout.size(); ++s) {
         const StatisticLayout& layout = price.layout[s];
-        const std::int64_t added = contribution(layout, question.items[layout.item], values);
-        if (__builtin_add_overflow(sums[s], added, &sums[s])) {
-          return make_error(ErrorCode::shape_refused, "a sum overflowed");
-        }
+        sums[s] += contribution(layout, question.items[layout.item], values);
       }
     }
   }
@@ -74,7 +83,8 @@ std::vector<ReleasedCell> add_noise(const Question& question, const Price& price
   const std::size_t ticks = question.tick_count();
   std::vector<ReleasedCell> cells;
   for (std::size_t i = 0; i < exact.cells.size(); ++i) {
-    ReleasedCell cell{static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
+    ReleasedCell cell{
+        static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
     for (std::size_t s = 0; s < price.layout.size(); ++s) {
       cell.mantissas.push_back(exact.cells[i][s] + noise.gaussian(price.layout[s].variance));
     }

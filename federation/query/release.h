@@ -17,7 +17,8 @@ struct ExactVectors {
 
 // Each unit adds one rounded value to one cell per tick. A unit whose column has no value is absent
 // from that statistic; members are counted with or without readings.
-// Refuses: shape_refused when there are more units than declared so widely that sums could overflow.
+// Refuses: shape_refused when there are more units than declared so widely that sums could
+// overflow.
 [[nodiscard]] Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
                                              const Price& price, const FoldedTable& folded);
 

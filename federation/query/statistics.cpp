@@ -28,8 +28,9 @@ Result<std::vector<Shape>> shapes_of(const Question& question) {
     const std::uint16_t column = item.column.value_or(0);
     switch (item.aggregate) {
       case Aggregate::count:
-        shapes.push_back({i, item.predicate.empty() ? StatisticKind::members
-                                                    : StatisticKind::satisfying, column});
+        shapes.push_back(
+            {i, item.predicate.empty() ? StatisticKind::members : StatisticKind::satisfying,
+             column});
         break;
       case Aggregate::share:
         shapes.push_back({i, StatisticKind::satisfying, column});
@@ -122,8 +123,8 @@ Result<std::vector<StatisticLayout>> lay_out(const Question& question, const Exp
   auto blocks = weigh(question, view);
   if (!blocks) return std::move(blocks).error();
   const std::uint64_t weight = heaviest(*blocks), parts = shapes->size();
-  // sigma of a coordinate that one unit moves by 1. Square roots are exactly rounded, and ilogb reads
-  // an exponent: every machine chooses the same lattice.
+  // sigma of a coordinate that one unit moves by 1. Square roots are exactly rounded, and ilogb
+  // reads an exponent: every machine chooses the same lattice.
   const double deviation = std::sqrt(static_cast<double>(parts) * static_cast<double>(weight) *
                                      0x1p39 / static_cast<double>(question.rho_per_block));
   std::vector<StatisticLayout> layout;
@@ -132,7 +133,8 @@ Result<std::vector<StatisticLayout>> lay_out(const Question& question, const Exp
     if (!(reach > 0) || !std::isfinite(reach)) {
       return make_error(ErrorCode::shape_refused, "bounds must be finite, lower below upper");
     }
-    const bool counts = shape.kind != StatisticKind::sum && shape.kind != StatisticKind::centred_sum;
+    const bool counts =
+        shape.kind != StatisticKind::sum && shape.kind != StatisticKind::centred_sum;
     const int coarsest = counts ? 0 : std::ilogb(reach) - kFineness;
     const int exponent = std::min(std::ilogb(reach * deviation) - kFineness, coarsest);
     auto lattice = lattice_of(shape, question, exponent);

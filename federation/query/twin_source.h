@@ -15,7 +15,8 @@
 namespace entente::federation {
 
 struct FoldRequest {
-  std::shared_ptr<const ExportView> view;  // type, keys and public cells say who is a member of what
+  std::shared_ptr<const ExportView>
+      view;  // type, keys and public cells say who is a member of what
   std::vector<Column> columns;
   std::vector<TimeWindow> ticks;
 };

@@ -1,9 +1,8 @@
 // `ask` and `ask preview`: a question, what it costs, its answer with the range it lies in, and who
 // answered.
 #include <algorithm>
-#include <cmath>
-
 #include <boost/json.hpp>
+#include <cmath>
 
 #include "node/cli/command.h"
 #include "node/cli/connection.h"
@@ -95,12 +94,12 @@ std::string group_text(const json::value& group) {
 }
 
 Table expected_table(const json::value& preview) {
-  Table table{{{"label", "item"}, {"group", "group"},
-               {"error95", "within, 95 times in 100", Kind::number}},
-              {}};
+  Table table{
+      {{"label", "item"}, {"group", "group"}, {"error95", "within, 95 times in 100", Kind::number}},
+      {}};
   for (const json::value& row : array_of_field(preview, "expected")) {
-    table.rows.push_back({field(row, "label"), json::value(group_text(field(row, "group"))),
-                          field(row, "error95")});
+    table.rows.push_back(
+        {field(row, "label"), json::value(group_text(field(row, "group"))), field(row, "error95")});
   }
   return table;
 }
@@ -133,12 +132,14 @@ int item_decimals(const json::value& answer, std::size_t item) {
   return narrowest == 0 ? -1 : decimals_for(narrowest);
 }
 
-void add_item_columns(Session& session, const json::value& answer, std::size_t index, Table& table) {
+void add_item_columns(Session& session, const json::value& answer, std::size_t index,
+                      Table& table) {
   const json::value& item = array_of_field(answer, "items")[index];
   const std::string label = text_of_field(item, "label");
   const std::string unit = text_of_field(item, "unit");
   const int decimals = item_decimals(answer, index);
-  table.columns.push_back({label, unit.empty() ? label : label + ", " + unit, Kind::number, decimals});
+  table.columns.push_back(
+      {label, unit.empty() ? label : label + ", " + unit, Kind::number, decimals});
   if (is_true(answer, "exact")) return;
   if (session.for_people()) {
     table.columns.push_back({label + "_range", "95 % range"});
@@ -233,13 +234,15 @@ std::string left_text(const json::value& site) {
   // Rounded down: what is left is never more than is said.
   std::string out = fixed(std::floor(*percent), 0) + " %";
   if (epsilon && cap) {
-    out += " (epsilon " + shortest(std::floor(*epsilon * 1'000) / 1'000) + " of " +
-           shortest(*cap) + ")";
+    out += " (epsilon " + shortest(std::floor(*epsilon * 1'000) / 1'000) + " of " + shortest(*cap) +
+           ")";
   }
   return out;
 }
 
-bool answered(const json::value& site) { return text_of_field(site, "state") == "answered"; }
+bool answered(const json::value& site) {
+  return text_of_field(site, "state") == "answered";
+}
 
 void say_coverage(Session& session, const json::value& answer) {
   const auto& sites = array_of_field(answer, "coverage");
@@ -249,8 +252,10 @@ void say_coverage(Session& session, const json::value& answer) {
     session.say(std::to_string(good) + " of " + std::to_string(sites.size()) +
                 (sites.size() == 1 ? " site" : " sites") + " answered.");
   }
-  Table table{{{"organisation", "organisation"}, {"site", "site"},
-               {"state", "answer", Kind::state}, {"reason", "why not"}},
+  Table table{{{"organisation", "organisation"},
+               {"site", "site"},
+               {"state", "answer", Kind::state},
+               {"reason", "why not"}},
               {}};
   if (!exact) {
     table.columns.push_back({"charged", "charged"});
@@ -291,8 +296,9 @@ void say_answer(Session& session, const json::value& answer) {
     session.say("Receipt " + receipt);
   }
   if (!session.flag("verbose") || is_true(answer, "exact")) return;
-  session.say("The range covers the noise that protects people, and nothing else: neither errors of "
-              "sensors nor who is not measured.");
+  session.say(
+      "The range covers the noise that protects people, and nothing else: neither errors of "
+      "sensors nor who is not measured.");
   session.say("Noise: " + text_of_field(answer, "mechanism") + "; protected: one " +
               text_of_field(answer, "unit") + " in each block; question id " +
               text_of_field(answer, "query_id"));
@@ -319,7 +325,7 @@ int exit_code_of(const json::value& answer) {
 
 // Shows what it will cost and asks, when there is a cost and a person. False: the person said no.
 Result<bool> agreed_to_pay(Session& session, const std::string& question) {
-  if (session.flag("yes") || !session.can_ask() || !session.for_people()) return true;
+  if (session.flag("yes") || !session.can_ask()) return true;
   auto got = preview_of(session, question);
   if (!got) return std::move(got).error();
   if (charge_of(*got) <= 0) return true;
@@ -357,12 +363,19 @@ void add_ask_commands(CommandTable& table) {
       {"file", Form::value, "FILE", "read the question from a file", 'f'},
       {"purpose", Form::value, "TEXT", "what the answer is for, as the agreement names it"},
       {"verbose", Form::flag, "", "say also what the range covers and how it is protected", 'v'}};
-  table.push_back({"ask", Effect::rw, "Ask a question; a person is shown its cost first", options,
+  table.push_back({"ask",
+                   Effect::rw,
+                   "Ask a question; a person is shown its cost first",
+                   options,
                    {"entente ask \"SELECT mean(pm25) FROM smoke GROUP BY state OVER 24h\"",
                     "entente ask -f weekly.ent -o json --yes"},
                    ask});
-  table.push_back({"ask preview", Effect::ro, "What a question would cost and how exact it would be",
-                   options, {"entente ask preview \"SELECT count(*) FROM smoke OVER 24h\""}, preview});
+  table.push_back({"ask preview",
+                   Effect::ro,
+                   "What a question would cost and how exact it would be",
+                   options,
+                   {"entente ask preview \"SELECT count(*) FROM smoke OVER 24h\""},
+                   preview});
 }
 
 }  // namespace entente::node

@@ -23,6 +23,8 @@ std::string bash_completion(const CommandTable& table) {
     if (!verbs.empty()) cases += "    '" + noun + " ') words='" + verbs + "' ;;\n";
   }
   std::string options;
+  std::string
+      alone;  // patterns of words that stand alone come last: 'ask '* also fits 'ask preview'
   for (const CommandSpec& spec : table) {
     std::string names = "--help";
     for (const OptionSpec& option : spec.options) {
@@ -31,26 +33,27 @@ std::string bash_completion(const CommandTable& table) {
     for (const OptionSpec& option : common_options(spec.effect)) {
       append_words(names, "--" + option.name);
     }
-    // 'link invite') for a verb, 'status '*) for a word that stands alone.
-    const std::size_t space = spec.path.find(' ');
-    const std::string pattern =
-        space == std::string::npos ? "'" + spec.path + " '*" : "'" + spec.path + "'";
-    options += "      " + pattern + ") words='" + names + "' ;;\n";
+    const bool verb = spec.path.find(' ') != std::string::npos;
+    (verb ? options : alone) +=
+        "      '" + spec.path + (verb ? "'" : " '*") + ") words='" + names + "' ;;\n";
   }
   return "# bash completion for entente; use it with: source <(entente completion bash)\n"
          "_entente() {\n"
          "  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=''\n"
          "  case $before in\n"
-         "    -o|--output) COMPREPLY=($(compgen -W 'table json jsonl csv' -- \"$current\")); return ;;\n"
+         "    -o|--output) COMPREPLY=($(compgen -W 'table json jsonl csv' -- \"$current\")); "
+         "return ;;\n"
          "    --home) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
          "    --map|-f|--file) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
          "  esac\n"
          "  if [[ $current == -* ]]; then\n"
          "    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n" +
-         options +
+         options + alone +
          "    esac\n"
          "  elif ((COMP_CWORD == 1)); then\n"
-         "    words='" + first + "'\n"
+         "    words='" +
+         first +
+         "'\n"
          "  elif ((COMP_CWORD == 2)); then\n"
          "    case \"${COMP_WORDS[1]} \" in\n" +
          cases +

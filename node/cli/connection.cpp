@@ -1,14 +1,13 @@
 #include "node/cli/connection.h"
 
 #include <sys/stat.h>
+#include <toml++/toml.h>
 
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <istream>
 #include <iterator>
-
-#include <toml++/toml.h>
 
 #include "node/cli/limits.h"
 
@@ -71,8 +70,9 @@ Result<HttpEndpoint> endpoint_of(const std::string& home) {
                       "make one with 'entente init', or name its folder with --home");
   }
   if ((about.st_mode & 077) != 0) {
-    return make_error(ErrorCode::config_invalid, token_path + " can be read by other users",
-                      "run 'chmod 600 " + token_path + "'; if others may have seen it, make a new one");
+    return make_error(
+        ErrorCode::config_invalid, token_path + " can be read by other users",
+        "run 'chmod 600 " + token_path + "'; if others may have seen it, make a new one");
   }
   endpoint.token = trimmed(file_text(token_path));
   if (endpoint.token.empty()) return config_error(token_path, "it is empty or unreadable");

@@ -1,16 +1,16 @@
 // `ingest`: a file's readings to the node, batch by batch, with progress, keeping bad rows aside.
 #include <algorithm>
+#include <boost/json.hpp>
 #include <chrono>
 #include <fstream>
 #include <istream>
 #include <ostream>
 #include <thread>
 
-#include <boost/json.hpp>
-
 #include "node/cli/command.h"
 #include "node/cli/json_fields.h"
 #include "node/cli/limits.h"
+#include "node/cli/table_source.h"
 #include "node/cli/terminal_text.h"
 
 namespace entente::node {
@@ -144,15 +144,18 @@ void show_totals(Session& session, const Totals& totals, double took) {
                        {"rejected_rows", totals.rejected},
                        {"rejected", std::move(rejects)},
                        {"seconds", took}};
-  Table table{{{"accepted", "accepted", Kind::integer}, {"duplicates", "already there", Kind::integer},
-               {"rejected_rows", "kept aside", Kind::integer}, {"seconds", "seconds", Kind::number}},
+  Table table{{{"accepted", "accepted", Kind::integer},
+               {"duplicates", "already there", Kind::integer},
+               {"rejected_rows", "kept aside", Kind::integer},
+               {"seconds", "seconds", Kind::number}},
               {{json::value(totals.accepted), json::value(totals.duplicates),
                 json::value(totals.rejected), json::value(took)}}};
   session.show({std::move(payload), std::move(table), "", false});
   if (!session.for_people()) return;
   const std::size_t shown = std::min(totals.rejects.size(), limits::kIngestRejectsShown);
   for (std::size_t i = 0; i < shown; ++i) {
-    session.say("  line " + std::to_string(totals.rejects[i].line) + ": " + totals.rejects[i].reason);
+    session.say("  line " + std::to_string(totals.rejects[i].line) + ": " +
+                totals.rejects[i].reason);
   }
   if (totals.rejected > shown) {
     session.say("  and " + std::to_string(totals.rejected - shown) + " more: -o json lists them");
@@ -182,10 +185,9 @@ Result<int> ingest(Session& session) {
   const std::string path = session.value("FILE");
   const std::string map = session.value("map");
   if (!map.empty()) {
-    if (!session.local().open_readings) {
-      return make_error(ErrorCode::unsupported, "this program was built without a reader for tables");
-    }
-    auto source = session.local().open_readings({path, map});
+    const ReadingFiles files{path, map};
+    auto source = session.local().open_readings ? session.local().open_readings(files)
+                                                : open_table(files, session.streams().in);
     if (!source) return std::move(source).error();
     return run(session, **source);
   }
@@ -211,11 +213,14 @@ Result<int> ingest(Session& session) {
 }  // namespace
 
 void add_ingest_command(CommandTable& table) {
-  table.push_back({"ingest", Effect::rw, "Bring a file's readings into the node",
-                   {{"FILE", Form::positional, "", "a table (CSV), or JSON Lines; - for standard input"},
-                    {"map", Form::value, "FILE", "what the table's columns mean (TOML)"}},
-                   {"entente ingest readings.csv --map readings.toml", "entente ingest day.jsonl"},
-                   ingest});
+  table.push_back(
+      {"ingest",
+       Effect::rw,
+       "Bring a file's readings into the node",
+       {{"FILE", Form::positional, "", "a table (CSV), or JSON Lines; - for standard input"},
+        {"map", Form::value, "FILE", "what the table's columns mean (TOML)"}},
+       {"entente ingest readings.csv --map readings.toml", "entente ingest day.jsonl"},
+       ingest});
 }
 
 }  // namespace entente::node

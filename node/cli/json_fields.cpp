@@ -40,6 +40,12 @@ const json::array& array_of_field(const json::value& object, std::string_view na
   return array == nullptr ? none : *array;
 }
 
+const json::array& array_of_field(const json::object& object, std::string_view name) {
+  static const json::array none;
+  const auto* array = field(object, name).if_array();
+  return array == nullptr ? none : *array;
+}
+
 json::object object_of(json::value value) {
   if (auto* object = value.if_object()) return std::move(*object);
   json::object out;

@@ -7,16 +7,17 @@
 
 namespace entente::node::limits {
 
-inline constexpr std::size_t kCliFileBytes = 1'048'576;      // a file sent as one body
+inline constexpr std::size_t kCliFileBytes = 16'777'216;     // a file sent as one body
 inline constexpr std::size_t kCliPages = 10'000;             // pages of `--all`
 inline constexpr std::size_t kIngestBatchRows = 5'000;       // readings of one request
 inline constexpr std::size_t kIngestBatchBytes = 4'194'304;  // and their bytes
 inline constexpr std::size_t kIngestRejectsShown = 10;       // in words; all of them in JSON
 inline constexpr std::size_t kIngestRejectsKept = 10'000;
-inline constexpr int kIngestRetries = 8;                     // of a batch that was refused for load
+inline constexpr int kIngestRetries = 8;  // of a batch that was refused for load
 inline constexpr Duration kIngestRetryFirst = milliseconds(250);
 inline constexpr Duration kIngestRetryMost = seconds(10);
 inline constexpr Duration kCliTimeout = seconds(30);
-inline constexpr Duration kCliTimeoutSlack = seconds(5);     // the node answers late, we hear it say so
+inline constexpr Duration kCliTimeoutSlack =
+    seconds(5);  // the node answers late, we hear it say so
 
 }  // namespace entente::node::limits

@@ -1,7 +1,6 @@
 // Links to other organisations.
-#include <ostream>
-
 #include <boost/json.hpp>
+#include <ostream>
 
 #include "federation/query/suggest.h"
 #include "node/cli/command.h"
@@ -66,8 +65,10 @@ Result<int> accept(Session& session) {
                                   {"words", json::value(words)}}),
                 "", true});
   if (session.for_people()) {
-    session.say("Read the words to each other. If they are the same on both sides, both run:\n"
-                "  entente link confirm " + name);
+    session.say(
+        "Read the words to each other. If they are the same on both sides, both run:\n"
+        "  entente link confirm " +
+        name);
   }
   return 0;
 }
@@ -78,7 +79,8 @@ Result<json::value> find_link(Session& session, const std::string& name) {
   if (!got) return std::move(got).error();
   std::vector<std::string> names;
   for (const json::value& link : array_of_field(*got, "items")) {
-    if (name_of(link) == name || text_of_field(field(link, "organisation"), "id") == name) return link;
+    if (name_of(link) == name || text_of_field(field(link, "organisation"), "id") == name)
+      return link;
     names.push_back(name_of(link));
   }
   const auto near = federation::nearest(name, names);
@@ -90,7 +92,8 @@ Result<int> show_state(Session& session, json::value got, const std::string& nam
   const json::value state = field(got, "state");
   json::object payload = object_of(std::move(got));
   session.show({std::move(payload),
-                properties_table({{"organisation", json::value(name)}, {"state", state}}), "", true});
+                properties_table({{"organisation", json::value(name)}, {"state", state}}), "",
+                true});
   if (session.dry_run()) session.say("Nothing was changed (--dry-run).");
   return 0;
 }
@@ -170,7 +173,8 @@ Result<int> revoke(Session& session) {
   auto sure = session.confirm_by_name(
       "Revoking ends the link and its agreements for ever; spent budget stays spent.", name);
   if (!sure) return std::move(sure).error();
-  if (!*sure) return make_error(ErrorCode::invalid_argument, "the name typed was another; nothing was done");
+  if (!*sure)
+    return make_error(ErrorCode::invalid_argument, "the name typed was another; nothing was done");
   return change(session, "revoke");
 }
 
@@ -178,26 +182,50 @@ Result<int> revoke(Session& session) {
 
 void add_link_commands(CommandTable& table) {
   const OptionSpec name{"NAME", Form::positional, "", "the partner's short name"};
-  table.push_back({"link invite", Effect::rw, "Make a one-time invitation for a partner",
+  table.push_back({"link invite",
+                   Effect::rw,
+                   "Make a one-time invitation for a partner",
                    {name, {"expires", Form::value, "TIME", "like 2h (24h)"}},
-                   {"entente link invite oregon --expires 24h"}, invite});
-  table.push_back({"link accept", Effect::rw, "Answer a partner's invitation",
+                   {"entente link invite oregon --expires 24h"},
+                   invite});
+  table.push_back({"link accept",
+                   Effect::rw,
+                   "Answer a partner's invitation",
                    {{"TOKEN", Form::positional, "", "what the partner gave you"}},
-                   {"entente link accept ENTL1..."}, accept});
-  table.push_back({"link confirm", Effect::rw, "Say that both sides read the same words",
+                   {"entente link accept ENTL1..."},
+                   accept});
+  table.push_back({"link confirm",
+                   Effect::rw,
+                   "Say that both sides read the same words",
                    {name, {"words", Form::value, "WORDS", "what the partner read to you"}},
-                   {"entente link confirm oregon"}, confirm});
-  table.push_back({"link list", Effect::ro, "Links: state, whose turn, last error", {},
-                   {"entente link list"}, list_links});
-  table.push_back({"link show", Effect::ro, "One link", {name}, {"entente link show oregon"}, show_link});
-  table.push_back({"link suspend", Effect::rw, "Stop a link until it is resumed", {name},
+                   {"entente link confirm oregon"},
+                   confirm});
+  table.push_back({"link list",
+                   Effect::ro,
+                   "Links: state, whose turn, last error",
+                   {},
+                   {"entente link list"},
+                   list_links});
+  table.push_back(
+      {"link show", Effect::ro, "One link", {name}, {"entente link show oregon"}, show_link});
+  table.push_back({"link suspend",
+                   Effect::rw,
+                   "Stop a link until it is resumed",
+                   {name},
                    {"entente link suspend oregon"},
                    [](Session& session) { return change(session, "suspend"); }});
-  table.push_back({"link resume", Effect::rw, "Go on with a suspended link", {name},
+  table.push_back({"link resume",
+                   Effect::rw,
+                   "Go on with a suspended link",
+                   {name},
                    {"entente link resume oregon"},
                    [](Session& session) { return change(session, "resume"); }});
-  table.push_back({"link revoke", Effect::rw, "End a link for ever", {name},
-                   {"entente link revoke oregon"}, revoke});
+  table.push_back({"link revoke",
+                   Effect::rw,
+                   "End a link for ever",
+                   {name},
+                   {"entente link revoke oregon"},
+                   revoke});
 }
 
 }  // namespace entente::node

@@ -1,9 +1,8 @@
 // Commands that need no running node: init, serve, agreement check, explain, version, completion.
 #include <algorithm>
+#include <boost/json.hpp>
 #include <optional>
 #include <ostream>
-
-#include <boost/json.hpp>
 
 #include "federation/query/suggest.h"
 #include "node/cli/command.h"
@@ -81,7 +80,8 @@ Result<int> serve(Session& session) {
                                                        "' is none of debug, info, warn, error");
   }
   options.log_format = session.value("log-format");
-  if (!options.log_format.empty() && options.log_format != "json" && options.log_format != "plain") {
+  if (!options.log_format.empty() && options.log_format != "json" &&
+      options.log_format != "plain") {
     return make_error(ErrorCode::invalid_argument, "--log-format is json or plain");
   }
   auto outcome = session.local().serve(options);
@@ -139,7 +139,9 @@ Result<int> explain(Session& session) {
 
 Result<int> version(Session& session) {
   session.show({{{"version", ENTENTE_VERSION}},
-                properties_table({{"entente", json::value(ENTENTE_VERSION)}}), "", true});
+                properties_table({{"entente", json::value(ENTENTE_VERSION)}}),
+                "",
+                true});
   return 0;
 }
 
@@ -149,7 +151,9 @@ Result<int> completion(Session& session) {
     session.streams().out << script;
   } else {
     session.show({{{"shell", "bash"}, {"script", script}},
-                  properties_table({{"script", json::value(script)}}), "", true});
+                  properties_table({{"script", json::value(script)}}),
+                  "",
+                  true});
   }
   return 0;
 }
@@ -157,7 +161,9 @@ Result<int> completion(Session& session) {
 }  // namespace
 
 void add_local_commands(CommandTable& table) {
-  table.push_back({"init", Effect::rw, "Make this site's node: keys, charter, configuration, token",
+  table.push_back({"init",
+                   Effect::rw,
+                   "Make this site's node: keys, charter, configuration, token",
                    {{"org", Form::value, "NAME", "the organisation's short name: a-z 0-9 . _ -"},
                     {"title", Form::value, "TEXT", "its name for people"},
                     {"site", Form::value, "NAME", "this location's short name (main)"},
@@ -166,24 +172,34 @@ void add_local_commands(CommandTable& table) {
                     {"federation-port", Form::value, "PORT", "of links (8471; 0 likewise)"}},
                    {"entente init --org washington --title 'Department of Ecology'"},
                    init});
-  table.push_back({"serve", Effect::daemon, "Run the node until it is told to stop",
+  table.push_back({"serve",
+                   Effect::daemon,
+                   "Run the node until it is told to stop",
                    {{"http-port", Form::value, "PORT", "instead of the configured one"},
                     {"federation-port", Form::value, "PORT", "instead of the configured one"},
                     {"log-level", Form::value, "LEVEL", "debug, info, warn or error (info)"},
                     {"log-format", Form::value, "FORM", "json or plain"}},
                    {"entente serve", "entente serve --home /var/lib/entente --log-format json"},
                    serve});
-  table.push_back({"agreement check", Effect::ro, "Check an agreement's text and run its tests",
+  table.push_back({"agreement check",
+                   Effect::ro,
+                   "Check an agreement's text and run its tests",
                    {{"FILE", Form::positional, "", "the agreement (TOML), - for standard input"}},
                    {"entente agreement check washington.toml"},
                    check_agreement});
-  table.push_back({"explain", Effect::ro, "Say what an error code means and what to do",
+  table.push_back({"explain",
+                   Effect::ro,
+                   "Say what an error code means and what to do",
                    {{"CODE", Form::positional, "", "like ENT-5001 or budget_exhausted"}},
                    {"entente explain ENT-5001"},
                    explain});
   table.push_back({"version", Effect::ro, "Say which version this is", {}, {}, version});
-  table.push_back({"completion bash", Effect::ro, "Print the completion script for bash", {},
-                   {"source <(entente completion bash)"}, completion});
+  table.push_back({"completion bash",
+                   Effect::ro,
+                   "Print the completion script for bash",
+                   {},
+                   {"source <(entente completion bash)"},
+                   completion});
 }
 
 }  // namespace entente::node

@@ -3,14 +3,13 @@
 // them in; a command whose function is missing is refused (unsupported).
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <boost/json/object.hpp>
 
 #include "schemas/base/result.h"
 #include "schemas/base/time.h"
@@ -69,7 +68,7 @@ class ReadingSource {
                                                                  std::size_t bytes) = 0;
 };
 
-struct IngestOptions {
+struct ReadingFiles {
   std::string path;
   std::string map_path;
 };
@@ -79,8 +78,9 @@ struct LocalCommands {
   // Runs until it is told to stop.
   std::function<Outcome(const ServeOptions&)> serve;
   std::function<Result<LocalReport>(const AgreementCheckOptions&)> agreement_check;
+  // Instead of the reader of CSV files (table_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
-  std::function<Result<std::unique_ptr<ReadingSource>>(const IngestOptions&)> open_readings;
+  std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;
   // Waits; tests need not.
   std::function<void(Duration)> sleep;
 };

@@ -1,14 +1,13 @@
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <map>
 #include <memory>
-
-#include <CLI/CLI.hpp>
-#include <boost/json.hpp>
 
 #include "federation/query/suggest.h"
 #include "node/cli/cli.h"
@@ -30,7 +29,7 @@ class Parser {
   const CommandSpec* command() const { return find(deepest()); }
   const CLI::App* deepest() const;
   Arguments& arguments(const CommandSpec* command) { return *found_.at(command); }
-  std::string help() const { return deepest()->help(); }
+  std::string help() const { return app_.help(); }
   const CLI::App& app() const { return app_; }
 
  private:
@@ -98,8 +97,9 @@ Parser::Parser(const CommandTable& table) {
     for (const std::string& example : spec.examples) footer += "\n  " + example;
     app->footer(footer);
   }
-  app_.footer("[ro] changes nothing, [rw] does and takes --dry-run.\n"
-              "Help on anything: entente NOUN --help, entente explain ENT-nnnn");
+  app_.footer(
+      "[ro] changes nothing, [rw] does and takes --dry-run.\n"
+      "Help on anything: entente NOUN --help, entente explain ENT-nnnn");
 }
 
 const CLI::App* Parser::deepest() const {
@@ -131,7 +131,10 @@ std::vector<std::string> option_names(const CLI::App& app) {
 Error unknown_word(const CLI::App& app, const std::string& word) {
   const bool option = word.starts_with('-');
   const auto known = option ? option_names(app) : subcommand_names(app);
-  const std::string where = app.get_parent() == nullptr ? "entente" : "entente " + app.get_name();
+  std::string where = app.get_name();
+  for (const CLI::App* up = app.get_parent(); up != nullptr; up = up->get_parent()) {
+    where = up->get_name() + " " + where;
+  }
   const auto near = federation::nearest(word, known);
   std::string remedy;
   if (!near.empty()) {
@@ -155,13 +158,16 @@ Error usage_error(const Parser& parser, const CLI::ParseError& fault) {
                                      [](const std::string& word) { return word.starts_with('-'); });
     return unknown_word(app, option == rest.end() ? rest.front() : *option);
   }
-  return make_error(ErrorCode::invalid_argument, fault.what(), "see 'entente " +
-                    (app.get_parent() == nullptr ? std::string() : app.get_name() + " ") + "--help'");
+  return make_error(ErrorCode::invalid_argument, fault.what(),
+                    "see 'entente " +
+                        (app.get_parent() == nullptr ? std::string() : app.get_name() + " ") +
+                        "--help'");
 }
 
 void report(const Error& error, Streams& streams, bool as_json, bool colour) {
   streams.err << error_text(error, colour);
-  if (as_json) Renderer({Format::json, false}).print(streams.out, {error_json(error), {}, "", false});
+  if (as_json)
+    Renderer({Format::json, false}).print(streams.out, {error_json(error), {}, "", false});
 }
 
 bool wants_json(const std::vector<std::string>& arguments) {
@@ -255,9 +261,33 @@ Streams process_streams() {
           }};
 }
 
-int run_cli(const std::vector<std::string>& arguments, Streams& streams,
-            const LocalCommands& local) {
+namespace {
+
+// `entente [common options] noun verb …`: options before the noun are taken as if after the verb.
+std::vector<std::string> common_last(const std::vector<std::string>& arguments) {
+  const std::vector<OptionSpec> common = common_options(Effect::rw);
+  std::size_t noun = 0;
+  while (noun < arguments.size() && arguments[noun].starts_with('-')) {
+    const std::string& word = arguments[noun];
+    const auto option = std::find_if(common.begin(), common.end(), [&](const OptionSpec& one) {
+      return word == "--" + one.name || (one.letter != 0 && word == std::string("-") + one.letter);
+    });
+    noun += option != common.end() && option->form != OptionSpec::Form::flag ? 2 : 1;
+  }
+  if (noun == 0 || noun >= arguments.size()) return arguments;
+  const auto first = arguments.begin() + static_cast<std::ptrdiff_t>(noun);
+  std::vector<std::string> out(first, arguments.end());
+  // Before a "--", behind which everything is an operand.
+  const auto at = std::find(out.begin(), out.end(), "--");
+  out.insert(at, arguments.begin(), first);
+  return out;
+}
+
+}  // namespace
+
+int run_cli(const std::vector<std::string>& given, Streams& streams, const LocalCommands& local) {
   const CommandTable table = all_commands();
+  const std::vector<std::string> arguments = common_last(given);
   Parser parser(table);
   try {
     parser.parse(arguments);

@@ -1,14 +1,14 @@
 #include "node/cli/render.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <charconv>
 #include <cmath>
 #include <ostream>
 
-#include <boost/json.hpp>
-
 #include "node/cli/json_fields.h"
 #include "node/cli/terminal_text.h"
+#include "node/service/json_text.h"
 
 namespace entente::node {
 namespace {
@@ -29,11 +29,11 @@ std::string plain_text(const json::value& cell) {
   if (cell.is_string()) return std::string(cell.get_string());
   if (cell.is_bool()) return cell.get_bool() ? "yes" : "no";
   if (cell.is_double()) return shortest(cell.get_double());
-  return json::serialize(cell);
+  return json_text(cell);
 }
 
-// The same decimals for a whole column: four significant digits of its largest value, fewer when the
-// rest would be zeros in every row.
+// The same decimals for a whole column: four significant digits of its largest value, fewer when
+// the rest would be zeros in every row.
 int decimals_of(const Column& column, const Table& table, std::size_t index) {
   if (column.kind != Kind::number) return 0;
   if (column.decimals >= 0) return column.decimals;
@@ -97,14 +97,14 @@ void print_csv(std::ostream& out, const Table& table) {
 void print_jsonl(std::ostream& out, const Output& output) {
   if (!output.listing.empty()) {
     for (const json::value& element : array_of_field(output.payload, output.listing)) {
-      out << json::serialize(element) << '\n';
+      out << json_text(element) << '\n';
     }
     return;
   }
   for (const auto& row : output.table.rows) {
     json::object line;
     for (std::size_t i = 0; i < row.size(); ++i) line[output.table.columns[i].key] = row[i];
-    out << json::serialize(line) << '\n';
+    out << json_text(line) << '\n';
   }
 }
 
@@ -153,13 +153,19 @@ std::string Renderer::shown(const Column& column, const json::value& cell, int d
   if (cell.is_null()) return std::string(kMissing);
   const auto number = number_of(cell);
   switch (column.kind) {
-    case Kind::number: return number ? fixed(*number, decimals) : printable(plain_text(cell));
-    case Kind::integer: return number ? fixed(*number, 0) : printable(plain_text(cell));
-    case Kind::epsilon: return number ? shortest(*number) : printable(plain_text(cell));
-    case Kind::percent: return number ? fixed(*number, 0) + " %" : printable(plain_text(cell));
-    case Kind::age: return number ? age_text(*number) : printable(plain_text(cell));
+    case Kind::number:
+      return number ? fixed(*number, decimals) : printable(plain_text(cell));
+    case Kind::integer:
+      return number ? fixed(*number, 0) : printable(plain_text(cell));
+    case Kind::epsilon:
+      return number ? shortest(*number) : printable(plain_text(cell));
+    case Kind::percent:
+      return number ? fixed(*number, 0) + " %" : printable(plain_text(cell));
+    case Kind::age:
+      return number ? age_text(*number) : printable(plain_text(cell));
     case Kind::text:
-    case Kind::state: break;
+    case Kind::state:
+      break;
   }
   std::string text = printable(plain_text(cell));
   return text.empty() ? std::string(kMissing) : text;
@@ -210,12 +216,15 @@ void Renderer::print(std::ostream& out, const Output& output) const {
   switch (style_.format) {
     case Format::json: {
       json::object whole{{"apiVersion", kApiVersion}};
-      for (const auto& member : output.payload) whole.insert_or_assign(member.key(), member.value());
-      out << json::serialize(whole) << '\n';
+      for (const auto& member : output.payload)
+        whole.insert_or_assign(member.key(), member.value());
+      out << json_text(whole) << '\n';
       return;
     }
-    case Format::jsonl: return print_jsonl(out, output);
-    case Format::csv: return print_csv(out, output.table);
+    case Format::jsonl:
+      return print_jsonl(out, output);
+    case Format::csv:
+      return print_csv(out, output.table);
     case Format::table:
       if (!output.table.rows.empty()) print_table(out, output.table, output.headless);
       return;

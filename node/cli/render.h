@@ -1,18 +1,18 @@
 // The one renderer: every command's data as table, json, jsonl or csv on standard output.
 //
-// In JSON the whole payload stands under {"apiVersion":"entente/v1", …} with full precision; csv has
-// the table's columns by their keys with full precision; jsonl one element of the listing a line; the
-// table is for people: aligned by display width, numbers to the right with sensible digits.
+// In JSON the whole payload stands under {"apiVersion":"entente/v1", …} with full precision; csv
+// has the table's columns by their keys with full precision; jsonl one element of the listing a
+// line; the table is for people: aligned by display width, numbers to the right with sensible
+// digits.
 #pragma once
 
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <iosfwd>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
 
 #include "schemas/base/error.h"
 
@@ -25,8 +25,8 @@ inline constexpr std::string_view kApiVersion = "entente/v1";
 
 // How a cell is shown in a table.
 enum class Kind {
-  text,     // as it is; numbers in their shortest form
-  number,   // four significant digits of the largest, the same decimals in the whole column
+  text,    // as it is; numbers in their shortest form
+  number,  // four significant digits of the largest, the same decimals in the whole column
   integer,
   epsilon,  // shortest form, to the right: exactly what the ledger books
   percent,  // 0 to 100: "87 %"
@@ -49,7 +49,8 @@ struct Table {
 struct Output {
   boost::json::object payload;
   Table table;
-  std::string listing;  // the payload's array whose elements are the lines of jsonl; empty: the rows
+  std::string
+      listing;  // the payload's array whose elements are the lines of jsonl; empty: the rows
   bool headless = false;  // a table without its header line, for names and their values
 };
 

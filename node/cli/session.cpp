@@ -1,14 +1,14 @@
 #include "node/cli/session.h"
 
+#include <boost/json.hpp>
 #include <charconv>
 #include <istream>
 #include <ostream>
 
-#include <boost/json.hpp>
-
 #include "node/cli/connection.h"
 #include "node/cli/limits.h"
 #include "node/cli/terminal_text.h"
+#include "node/service/json_text.h"
 
 namespace entente::node {
 namespace {
@@ -93,7 +93,7 @@ Result<json::value> Session::get(const std::string& target) {
 }
 
 Result<json::value> Session::post(std::string target, const json::value& body) {
-  return post_text(std::move(target), json::serialize(body), "application/json");
+  return post_text(std::move(target), json_text(body), "application/json");
 }
 
 Result<json::value> Session::post_text(std::string target, std::string body,
@@ -103,13 +103,17 @@ Result<json::value> Session::post_text(std::string target, std::string body,
   HttpClient::Request request;
   request.method = "POST";
   request.target = std::move(target);
-  if (dry_run()) request.target += request.target.find('?') == std::string::npos ? "?dryRun=1" : "&dryRun=1";
+  if (dry_run()) {
+    request.target += request.target.find('?') == std::string::npos ? "?dryRun=1" : "&dryRun=1";
+  }
   request.body = std::move(body);
   request.content_type = std::move(content_type);
   return (*to)->call(request);
 }
 
-void Session::show(const Output& output) { renderer_.print(streams_.out, output); }
+void Session::show(const Output& output) {
+  renderer_.print(streams_.out, output);
+}
 
 void Session::say(std::string_view words) {
   if (!flag("quiet")) streams_.err << printable(words, LineFeeds::keep) << '\n';
@@ -119,11 +123,14 @@ void Session::say_table(const Table& table) {
   if (!flag("quiet")) Renderer({Format::table, colour_}).print_table(streams_.err, table);
 }
 
-bool Session::can_ask() const { return streams_.in_is_terminal && !flag("no-input"); }
+bool Session::can_ask() const {
+  return streams_.in_is_terminal && streams_.err_is_terminal && !flag("no-input");
+}
 
 Result<std::string> Session::ask_person(std::string_view question) {
   if (!can_ask()) {
-    return make_error(ErrorCode::invalid_argument, "this needs a confirmation and nobody can be asked",
+    return make_error(ErrorCode::invalid_argument,
+                      "this needs a confirmation and nobody can be asked",
                       "look at it with --dry-run, then add --yes");
   }
   streams_.err << printable(question, LineFeeds::keep) << ' ' << std::flush;

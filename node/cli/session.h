@@ -1,14 +1,13 @@
 // One run of one command: its arguments, the node it calls, and the ways it speaks.
 #pragma once
 
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
 
 #include "node/cli/local_commands.h"
 #include "node/cli/render.h"

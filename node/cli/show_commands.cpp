@@ -30,7 +30,9 @@ std::string counts_text(const json::value& counts) {
 }
 
 Table checks_table(const json::value& status) {
-  Table table{{{"name", "check"}, {"state", "state", Kind::state}, {"detail", "found"},
+  Table table{{{"name", "check"},
+               {"state", "state", Kind::state},
+               {"detail", "found"},
                {"remedy", "what to do"}},
               {}};
   for (const json::value& check : array_of_field(status, "checks")) {
@@ -50,7 +52,7 @@ std::string checks_summary(const json::value& status) {
   }
   if (warn + fail == 0) return "all " + std::to_string(checks.size()) + " ok";
   return std::to_string(fail) + " failed, " + std::to_string(warn) +
-         " warnings: see 'entente doctor'";
+         (warn == 1 ? " warning" : " warnings") + ": see 'entente doctor'";
 }
 
 Result<int> status(Session& session) {
@@ -159,12 +161,14 @@ Result<int> list_systems(Session& session) {
       std::string out;
       const json::value& value = field(item, name);
       if (const auto* object = value.if_object()) {
-        for (const auto& member : *object) out += (out.empty() ? "" : ", ") + std::string(member.key());
+        for (const auto& member : *object)
+          out += (out.empty() ? "" : ", ") + std::string(member.key());
         return json::value(out);
       }
       if (!value.is_array()) return value;
       for (const json::value& part : value.get_array()) {
-        const std::string text = part.is_string() ? std::string(part.get_string()) : text_of_field(part, "name");
+        const std::string text =
+            part.is_string() ? std::string(part.get_string()) : text_of_field(part, "name");
         out += (out.empty() ? "" : ", ") + text;
       }
       return json::value(out);
@@ -173,7 +177,8 @@ Result<int> list_systems(Session& session) {
   }
   const bool empty = table.rows.empty();
   session.show({object_of(std::move(*got)), std::move(table), "items", false});
-  if (empty && session.for_people()) session.say("No system twins yet: declare one in system.toml.");
+  if (empty && session.for_people())
+    session.say("No system twins yet: declare one in system.toml.");
   return 0;
 }
 
@@ -191,8 +196,12 @@ Result<int> show_object(Session& session, const std::string& target) {
 Result<int> list_exports(Session& session) {
   auto got = session.get("/api/v1/exports");
   if (!got) return std::move(got).error();
-  Table table{{{"name", "export"}, {"domain", "domain"}, {"type", "type"}, {"keys", "keys"},
-               {"measures", "measures"}, {"tick", "tick"}},
+  Table table{{{"name", "export"},
+               {"domain", "domain"},
+               {"type", "type"},
+               {"keys", "keys"},
+               {"measures", "measures"},
+               {"tick", "tick"}},
               {}};
   for (const json::value& item : array_of_field(*got, "items")) {
     table.rows.push_back({field(item, "name"), field(item, "domain"), field(item, "type"),
@@ -200,7 +209,8 @@ Result<int> list_exports(Session& session) {
   }
   const bool empty = table.rows.empty();
   session.show({object_of(std::move(*got)), std::move(table), "items", false});
-  if (empty && session.for_people()) session.say("No exports: partners can be offered nothing yet.");
+  if (empty && session.for_people())
+    session.say("No exports: partners can be offered nothing yet.");
   return 0;
 }
 
@@ -222,24 +232,51 @@ Result<int> verify_audit(Session& session) {
 }  // namespace
 
 void add_show_commands(CommandTable& table) {
-  table.push_back({"status", Effect::ro, "What this node is and how it does", {},
-                   {"entente status", "entente status -o json"}, status});
-  table.push_back({"doctor", Effect::ro, "Check everything, with the command that repairs it", {},
-                   {"entente doctor"}, doctor});
-  table.push_back({"budget show", Effect::ro, "What is spent and left, by block",
+  table.push_back({"status",
+                   Effect::ro,
+                   "What this node is and how it does",
+                   {},
+                   {"entente status", "entente status -o json"},
+                   status});
+  table.push_back({"doctor",
+                   Effect::ro,
+                   "Check everything, with the command that repairs it",
+                   {},
+                   {"entente doctor"},
+                   doctor});
+  table.push_back({"budget show",
+                   Effect::ro,
+                   "What is spent and left, by block",
                    {{"partners", Form::flag, "", "by partner instead, with quotas"}},
-                   {"entente budget show", "entente budget show --partners -o csv"}, budget});
-  table.push_back({"system list", Effect::ro, "System twins and their members", {},
-                   {"entente system list"}, list_systems});
-  table.push_back({"system show", Effect::ro, "One system twin",
+                   {"entente budget show", "entente budget show --partners -o csv"},
+                   budget});
+  table.push_back({"system list",
+                   Effect::ro,
+                   "System twins and their members",
+                   {},
+                   {"entente system list"},
+                   list_systems});
+  table.push_back({"system show",
+                   Effect::ro,
+                   "One system twin",
                    {{"NAME", Form::positional, "", "the system twin's name"}},
-                   {"entente system show smoke"}, [](Session& session) {
-                     return show_object(session, "/api/v1/systems/" + url_encoded(session.value("NAME")));
+                   {"entente system show smoke"},
+                   [](Session& session) {
+                     return show_object(session,
+                                        "/api/v1/systems/" + url_encoded(session.value("NAME")));
                    }});
-  table.push_back({"export list", Effect::ro, "What partners may be offered", {},
-                   {"entente export list"}, list_exports});
-  table.push_back({"audit verify", Effect::ro, "Verify the chain of the local audit log", {},
-                   {"entente audit verify"}, verify_audit});
+  table.push_back({"export list",
+                   Effect::ro,
+                   "What partners may be offered",
+                   {},
+                   {"entente export list"},
+                   list_exports});
+  table.push_back({"audit verify",
+                   Effect::ro,
+                   "Verify the chain of the local audit log",
+                   {},
+                   {"entente audit verify"},
+                   verify_audit});
 }
 
 }  // namespace entente::node

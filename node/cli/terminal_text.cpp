@@ -56,9 +56,9 @@ void for_each_character(std::string_view text, Each each) {
 std::string printable(std::string_view text, LineFeeds feeds) {
   std::string out;
   for_each_character(text, [&](wchar_t c, std::string_view bytes) {
-    const bool keep = c == L'\n' ? feeds == LineFeeds::keep
-                                 : c != static_cast<wchar_t>(-1) && wcwidth(c) >= 0 && c != 0 &&
-                                       !reorders(c);
+    const bool keep =
+        c == L'\n' ? feeds == LineFeeds::keep
+                   : c != static_cast<wchar_t>(-1) && wcwidth(c) >= 0 && c != 0 && !reorders(c);
     out += keep ? bytes : kReplacement;
   });
   return out;

@@ -59,7 +59,10 @@ Result<int> list_twins(Session& session) {
     cursor = text_of_field(*got, "next");
     if (cursor.empty() || !all) break;
   }
-  Table table{{{"id", "twin"}, {"name", "name"}, {"type", "type"}, {"latest", "latest reading"},
+  Table table{{{"id", "twin"},
+               {"name", "name"},
+               {"type", "type"},
+               {"latest", "latest reading"},
                {"age_s", "age", Kind::age}},
               {}};
   for (const json::value& item : items) {
@@ -71,7 +74,8 @@ Result<int> list_twins(Session& session) {
   payload["next"] = cursor.empty() ? json::value() : json::value(cursor);
   session.show({std::move(payload), std::move(table), "items", false});
   if (empty && session.for_people()) {
-    session.say("No twins yet. Add them: entente type apply TYPE.json, entente twin apply TWINS.toml");
+    session.say(
+        "No twins yet. Add them: entente type apply TYPE.json, entente twin apply TWINS.toml");
   }
   if (!cursor.empty()) session.say("There are more: add --all, or --cursor " + cursor);
   return 0;
@@ -80,9 +84,8 @@ Result<int> list_twins(Session& session) {
 Result<int> show_twin(Session& session) {
   auto got = session.get("/api/v1/twins/" + url_encoded(session.value("ID")));
   if (!got) return std::move(got).error();
-  std::vector<std::pair<std::string, json::value>> lines{{"twin", field(*got, "id")},
-                                                         {"name", field(*got, "name")},
-                                                         {"type", field(*got, "type")}};
+  std::vector<std::pair<std::string, json::value>> lines{
+      {"twin", field(*got, "id")}, {"name", field(*got, "name")}, {"type", field(*got, "type")}};
   if (const auto* properties = field(*got, "properties").if_object()) {
     for (const auto& member : *properties) lines.emplace_back(member.key(), member.value());
   }
@@ -92,7 +95,8 @@ Result<int> show_twin(Session& session) {
       const auto value = number_of_field(reading, "value");
       const auto age = number_of_field(reading, "age_s");
       const std::string unit = text_of_field(reading, "unit");
-      std::string text = (value ? shortest(*value) : "no reading") + (unit.empty() ? "" : " " + unit);
+      std::string text =
+          (value ? shortest(*value) : "no reading") + (unit.empty() ? "" : " " + unit);
       if (value) text += " at " + text_of_field(reading, "time");
       if (age) text += ", " + age_text(*age) + " old";
       if (const auto quality = text_of_field(reading, "quality"); !quality.empty()) {
@@ -114,7 +118,8 @@ Result<int> show_twin(Session& session) {
 }
 
 void show_applied(Session& session, json::value got) {
-  Table table{{{"added", "added", Kind::integer}, {"changed", "changed", Kind::integer},
+  Table table{{{"added", "added", Kind::integer},
+               {"changed", "changed", Kind::integer},
                {"unchanged", "unchanged", Kind::integer}},
               {{field(got, "added"), field(got, "changed"), field(got, "unchanged")}}};
   session.show({object_of(std::move(got)), std::move(table), "", false});
@@ -179,8 +184,10 @@ Result<int> show_type(Session& session) {
 
 Result<int> apply_types(Session& session) {
   json::array applied;
-  Table table{{{"file", "file"}, {"added", "added", Kind::integer},
-               {"changed", "changed", Kind::integer}, {"unchanged", "unchanged", Kind::integer}},
+  Table table{{{"file", "file"},
+               {"added", "added", Kind::integer},
+               {"changed", "changed", Kind::integer},
+               {"unchanged", "unchanged", Kind::integer}},
               {}};
   for (const std::string& path : session.values("FILE")) {
     auto text = read_whole(path, session.streams(), limits::kCliFileBytes);
@@ -205,25 +212,41 @@ Result<int> apply_types(Session& session) {
 }  // namespace
 
 void add_twin_commands(CommandTable& table) {
-  table.push_back({"type list", Effect::ro, "Types of twins", {}, {"entente type list"}, list_types});
-  table.push_back({"type show", Effect::ro, "One type and its contents",
+  table.push_back(
+      {"type list", Effect::ro, "Types of twins", {}, {"entente type list"}, list_types});
+  table.push_back({"type show",
+                   Effect::ro,
+                   "One type and its contents",
                    {{"DTMI", Form::positional, "", "like 'dtmi:org:air:Monitor;1'"}},
-                   {"entente type show 'dtmi:org:air:Monitor;1'"}, show_type});
-  table.push_back({"type apply", Effect::rw, "Add or change types",
+                   {"entente type show 'dtmi:org:air:Monitor;1'"},
+                   show_type});
+  table.push_back({"type apply",
+                   Effect::rw,
+                   "Add or change types",
                    {{"FILE", Form::positionals, "", "DTDL JSON files; - for standard input"}},
-                   {"entente type apply monitor.json"}, apply_types});
-  table.push_back({"twin list", Effect::ro, "Twins and their latest readings",
+                   {"entente type apply monitor.json"},
+                   apply_types});
+  table.push_back({"twin list",
+                   Effect::ro,
+                   "Twins and their latest readings",
                    {{"type", Form::value, "DTMI", "only twins of this type"},
                     {"limit", Form::value, "N", "how many (100, at most 1000)"},
                     {"cursor", Form::value, "CURSOR", "go on after the page that gave it"},
                     {"all", Form::flag, "", "all of them"}},
-                   {"entente twin list", "entente twin list --all -o csv"}, list_twins});
-  table.push_back({"twin show", Effect::ro, "One twin: properties, readings, relationships",
+                   {"entente twin list", "entente twin list --all -o csv"},
+                   list_twins});
+  table.push_back({"twin show",
+                   Effect::ro,
+                   "One twin: properties, readings, relationships",
                    {{"ID", Form::positional, "", "the twin's id"}},
-                   {"entente twin show monitor-530330030"}, show_twin});
-  table.push_back({"twin apply", Effect::rw, "Add or change twins and relationships",
+                   {"entente twin show monitor-530330030"},
+                   show_twin});
+  table.push_back({"twin apply",
+                   Effect::rw,
+                   "Add or change twins and relationships",
                    {{"FILE", Form::positional, "", "TOML or JSON; - for standard input"}},
-                   {"entente twin apply twins.toml --dry-run"}, apply_twins});
+                   {"entente twin apply twins.toml --dry-run"},
+                   apply_twins});
 }
 
 }  // namespace entente::node

@@ -90,7 +90,8 @@ class Reader {
     view.domain = table.text("domain");
     const auto domain = domains_.find(view.domain);
     if (domain == domains_.end()) {
-      return table.fail("domain", "'" + view.domain + "' is not declared as [domain.…] in this file");
+      return table.fail("domain",
+                        "'" + view.domain + "' is not declared as [domain.…] in this file");
     }
     view.zone = domain->second.zone;
     view.unit = domain->second.unit;
@@ -122,7 +123,8 @@ class Reader {
       }
     }
     if (view.keys.empty()) {
-      view.cells.push_back({{}, static_cast<std::uint32_t>(table.integer("units", 1, 100'000'000))});
+      view.cells.push_back(
+          {{}, static_cast<std::uint32_t>(table.integer("units", 1, 100'000'000))});
       return;
     }
     const toml::table* units = table.table("units");
@@ -137,8 +139,9 @@ class Reader {
       }
       const auto size = units->get(label)->value<std::int64_t>();
       if (!known || !size || *size < 1 || *size > 100'000'000) {
-        return table.fail("units", "'" + label + "' must name one declared value per key, joined by /, "
-                                   "and a whole number from 1");
+        return table.fail("units", "'" + label +
+                                       "' must name one declared value per key, joined by /, "
+                                       "and a whole number from 1");
       }
       cell.units = static_cast<std::uint32_t>(*size);
       view.cells.push_back(std::move(cell));
@@ -157,8 +160,9 @@ class Reader {
       Measure measure;
       measure.signal = signal;
       measure.unit = one.text("unit", "");
-      for (const Reducer reducer : {Reducer::mean, Reducer::delta, Reducer::last, Reducer::min,
-                                    Reducer::max, Reducer::sum, Reducer::median, Reducer::duration}) {
+      for (const Reducer reducer :
+           {Reducer::mean, Reducer::delta, Reducer::last, Reducer::min, Reducer::max, Reducer::sum,
+            Reducer::median, Reducer::duration}) {
         const std::string word(to_text(reducer));
         const toml::array* pair = one.array(word);
         if (pair == nullptr) continue;
@@ -171,11 +175,12 @@ class Reader {
         measure.bounds.push_back({reducer, *lower, *upper});
       }
       const std::string word = one.text(
-          "default", measure.bounds.empty() ? "mean"
-                                            : std::string(to_text(measure.bounds.front().reducer)));
+          "default",
+          measure.bounds.empty() ? "mean" : std::string(to_text(measure.bounds.front().reducer)));
       const auto reducer = reducer_from_text(word);
       if (!reducer || measure.bounds_for(*reducer) == nullptr) {
-        one.fail("default", "'" + word + "' must be a reducer with bounds here, e.g. mean = [0, 200]");
+        one.fail("default",
+                 "'" + word + "' must be a reducer with bounds here, e.g. mean = [0, 200]");
       } else {
         measure.default_reducer = *reducer;
       }
@@ -300,8 +305,9 @@ Result<AgreementText> read_agreement(std::string_view text, const std::string& f
     for (const std::string& word : table.texts("aggregates")) {
       const auto aggregate = aggregate_from_text(word);
       if (!aggregate) {
-        table.fail("aggregates", "'" + word + "' is no aggregate; known are count, share, sum, mean, "
-                                 "variance, stddev, min, max, median, quantile, histogram");
+        table.fail("aggregates", "'" + word +
+                                     "' is no aggregate; known are count, share, sum, mean, "
+                                     "variance, stddev, min, max, median, quantile, histogram");
       } else {
         out.terms.aggregates.push_back(*aggregate);
       }

@@ -7,8 +7,8 @@
 //   [export.air]
 //   domain = "air"   type = "dtmi:…;1"   tick = "1h"   lateness = "2h"
 //   keys = { state = ["WA"], county = ["King", "Chelan"] }
-//   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared sizes; key values in the order of keys
-//   measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500] }
+//   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared sizes; key values in the order of
+//   keys measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500] }
 //
 //   [system.smoke]
 //   title = "…"      members = ["air@washington", "air@oregon"]      needs = "any"
@@ -40,8 +40,8 @@ struct Declarations {
 
 // An agreement as written:
 //   [agreement]  name = "…"  partner = "northwest-airshed"  exports = ["air"]  purposes = []
-//                aggregates = ["count", "mean"]  min_units = 10  min_sites = 1  epsilon_per_block = 4
-//                onward = []  expires = "2027-01-01"
+//                aggregates = ["count", "mean"]  min_units = 10  min_sites = 1  epsilon_per_block =
+//                4 onward = []  expires = "2027-01-01"
 //   [[test]]     must = "SELECT mean(pm25) FROM air OVER 1d"     # or must_not
 struct AgreementText {
   std::string name;

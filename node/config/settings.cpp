@@ -58,14 +58,22 @@ void read_log(StrictTable& root, Settings& out) {
   StrictTable log(*section, root.file(), "log", ErrorCode::config_invalid);
   const std::string level = log.text("level", "info");
   const std::string format = log.text("format", "json");
-  if (level == "debug") out.log_level = log::Level::debug;
-  else if (level == "info") out.log_level = log::Level::info;
-  else if (level == "warn") out.log_level = log::Level::warn;
-  else if (level == "error") out.log_level = log::Level::error;
-  else log.fail("level", "must be debug, info, warn or error");
-  if (format == "json") out.log_format = log::Format::json;
-  else if (format == "plain") out.log_format = log::Format::plain;
-  else log.fail("format", "must be json or plain");
+  if (level == "debug")
+    out.log_level = log::Level::debug;
+  else if (level == "info")
+    out.log_level = log::Level::info;
+  else if (level == "warn")
+    out.log_level = log::Level::warn;
+  else if (level == "error")
+    out.log_level = log::Level::error;
+  else
+    log.fail("level", "must be debug, info, warn or error");
+  if (format == "json")
+    out.log_format = log::Format::json;
+  else if (format == "plain")
+    out.log_format = log::Format::plain;
+  else
+    log.fail("format", "must be json or plain");
   if (auto done = log.finish(); !done) root.adopt(done.error());
 }
 
@@ -98,24 +106,28 @@ std::string settings_text(const Settings& s) {
     }
     return out + "\"";
   };
-  return "# How this Entente node runs. Unknown keys are refused; restart the node after a change.\n"
-         "\n[node]\norganisation = " + quoted(s.organisation) + "\ntitle = " + quoted(s.title) +
-         "\nsite = " + quoted(s.site) +
+  return "# How this Entente node runs. Unknown keys are refused; restart the node after a "
+         "change.\n"
+         "\n[node]\norganisation = " +
+         quoted(s.organisation) + "\ntitle = " + quoted(s.title) + "\nsite = " + quoted(s.site) +
          "\n\n[http]                       # API and metrics; keep it on the loopback address\n"
-         "address = " + quoted(s.http_address) + "\nport = " + std::to_string(s.http_port) +
+         "address = " +
+         quoted(s.http_address) + "\nport = " + std::to_string(s.http_port) +
          "                  # 0 = any free port, written to run/http.port\n"
          "\n[federation]                 # partners reach this node here, over mutual TLS 1.3\n"
-         "address = " + quoted(s.federation_address) +
-         "\nport = " + std::to_string(s.federation_port) +
+         "address = " +
+         quoted(s.federation_address) + "\nport = " + std::to_string(s.federation_port) +
          "\nenrolment_port = " + std::to_string(s.enrolment_port) +
          "        # open only while an invitation is\n"
-         "public = " + quoted(s.federation_public) +
+         "public = " +
+         quoted(s.federation_public) +
          "                  # host or host:port that partners dial, when it differs\n"
-         "\n[ask]\ngrid = " + quoted(to_text(s.grid)) +
+         "\n[ask]\ngrid = " +
+         quoted(to_text(s.grid)) +
          "                # answers leave on this time grid; 0s sends at once\n"
          "epsilon = 1                  # of a question that names none\n"
-         "timeout = " + quoted(to_text(s.ask_timeout)) +
-         "\n\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
+         "timeout = " +
+         quoted(to_text(s.ask_timeout)) + "\n\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
 }
 
 }  // namespace entente::node

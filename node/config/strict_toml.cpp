@@ -8,7 +8,9 @@
 namespace entente::node {
 namespace {
 
-std::string line_of(const toml::node& node) { return std::to_string(node.source().begin.line); }
+std::string line_of(const toml::node& node) {
+  return std::to_string(node.source().begin.line);
+}
 
 }  // namespace
 
@@ -117,8 +119,8 @@ Outcome StrictTable::finish() {
     if (asked_.contains(key.str())) continue;
     std::string allowed;
     for (const std::string& word : asked_) allowed += (allowed.empty() ? "" : ", ") + word;
-    return make_error(code_, file_ + ":" + std::to_string(key.source().begin.line) + ", '" +
-                                 path_ + (path_.empty() ? "" : ".") + std::string(key.str()) +
+    return make_error(code_, file_ + ":" + std::to_string(key.source().begin.line) + ", '" + path_ +
+                                 (path_.empty() ? "" : ".") + std::string(key.str()) +
                                  "' is not known here; known are: " + allowed);
   }
   return {};
@@ -129,9 +131,8 @@ Result<toml::table> parse_toml(std::string_view text, const std::string& file, E
     return toml::parse(text, file);
   } catch (const toml::parse_error& error) {
     const auto& at = error.source().begin;
-    return make_error(code, file + ":" + std::to_string(at.line) + ":" +
-                                std::to_string(at.column) + ": " +
-                                std::string(error.description()));
+    return make_error(code, file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) +
+                                ": " + std::string(error.description()));
   }
 }
 

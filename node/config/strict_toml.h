@@ -36,7 +36,9 @@ class StrictTable {
   // Records an error at this key; the first one stays.
   void fail(std::string_view key, const std::string& what);
   // Takes over an error of an inner table.
-  void adopt(Error error) { if (!error_) error_ = std::move(error); }
+  void adopt(Error error) {
+    if (!error_) error_ = std::move(error);
+  }
   bool failed() const { return error_.has_value(); }
   Outcome finish();
 

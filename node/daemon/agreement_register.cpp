@@ -86,7 +86,8 @@ AgreementEntry* AgreementRegister::known(const AgreementId& id) {
 void AgreementRegister::save(AgreementEntry entry, std::string action, std::string actor,
                              Reply reply) {
   if (!saving_.insert(entry.id).second) {
-    return reply(make_error(ErrorCode::overloaded, "another change of this agreement is being saved"));
+    return reply(
+        make_error(ErrorCode::overloaded, "another change of this agreement is being saved"));
   }
   const Instant now = parts_.clock.now();
   const AgreementId id = entry.id;
@@ -137,7 +138,8 @@ void AgreementRegister::sign(const AgreementId& id, Reply reply) {
   AgreementEntry* entry = known(id);
   if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no such agreement"));
   if (entry->provides || entry->state != AgreementState::proposed) {
-    return reply(wrong_state(*entry, entry->provides ? "signed here: the partner signs" : "signed"));
+    return reply(
+        wrong_state(*entry, entry->provides ? "signed here: the partner signs" : "signed"));
   }
   if (auto tests = federation::run_agreement_tests(entry->value, parts_.clock.now()); !tests) {
     return reply(std::move(tests).error());
@@ -186,7 +188,8 @@ void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done d
   entry.signed_bytes = std::move(signed_bytes);
   entry.our_turn = true;
   entry.since = parts_.clock.now();
-  save(std::move(entry), "agreement.proposed", "organisation:" + peer.hex(), state_only(std::move(done)));
+  save(std::move(entry), "agreement.proposed", "organisation:" + peer.hex(),
+       state_only(std::move(done)));
 }
 
 void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done done) {
@@ -206,7 +209,8 @@ void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done do
   next.since = parts_.clock.now();
   next.outbox.clear();
   next.last_error.clear();
-  save(std::move(next), "agreement.settled", "organisation:" + peer.hex(), state_only(std::move(done)));
+  save(std::move(next), "agreement.settled", "organisation:" + peer.hex(),
+       state_only(std::move(done)));
 }
 
 void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::string reason,
@@ -222,11 +226,13 @@ void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::str
   next.since = parts_.clock.now();
   next.outbox.clear();
   next.reason = std::move(reason);
-  save(std::move(next), "agreement.terminated", "organisation:" + peer.hex(), state_only(std::move(done)));
+  save(std::move(next), "agreement.terminated", "organisation:" + peer.hex(),
+       state_only(std::move(done)));
 }
 
 void AgreementRegister::delivered(const AgreementId& id, const std::string& message,
                                   Outcome outcome) {
+  delivering_.erase(id);
   AgreementEntry* entry = known(id);
   if (entry == nullptr || entry->outbox != message) return;
   if (!outcome && exit_code(outcome.error().code) == 6) {  // unreachable: try again later
@@ -268,7 +274,8 @@ Result<AgreementEntry> AgreementRegister::find(std::string_view id) const {
 
 void AgreementRegister::expire(Instant now) {
   for (auto& [id, entry] : entries_) {
-    const bool over = entry.state == AgreementState::terminated || entry.state == AgreementState::expired;
+    const bool over =
+        entry.state == AgreementState::terminated || entry.state == AgreementState::expired;
     if (over || entry.value.expires > now) continue;
     AgreementEntry next = entry;
     next.state = AgreementState::expired;

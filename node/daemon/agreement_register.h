@@ -22,7 +22,7 @@ namespace entente::node {
 struct AgreementEntry {
   AgreementId id;
   Agreement value;
-  Bytes signed_bytes;  // SignedAgreement as it stands
+  Bytes signed_bytes;     // SignedAgreement as it stands
   bool provides = false;  // this organisation is the provider
   federation::AgreementState state = federation::AgreementState::proposed;
   bool our_turn = false;
@@ -50,7 +50,8 @@ class AgreementRegister final : public federation::AgreementBook {
   // Before the loop runs. Refuses: store_failed (a row that does not read).
   [[nodiscard]] Outcome load();
 
-  // Local administrators. Refuse: conflict (the state does not allow it), not_found, agreement_invalid.
+  // Local administrators. Refuse: conflict (the state does not allow it), not_found,
+  // agreement_invalid.
   void propose(Agreement terms, Reply reply);
   void sign(const AgreementId& id, Reply reply);
   void terminate(const AgreementId& id, std::string reason, Reply reply);
@@ -60,6 +61,8 @@ class AgreementRegister final : public federation::AgreementBook {
   void on_settle(const OrgId& peer, Bytes signed_bytes, Done done) override;
   void on_terminate(const OrgId& peer, AgreementId id, std::string reason, Done done) override;
 
+  // Claims the outbox of an agreement for one attempt; false while another is under way.
+  bool begin_delivery(const AgreementId& id) { return delivering_.insert(id).second; }
   // The outcome of telling the partner what was in the outbox.
   void delivered(const AgreementId& id, const std::string& message, Outcome outcome);
 
@@ -75,6 +78,7 @@ class AgreementRegister final : public federation::AgreementBook {
 
   Parts parts_;
   std::map<AgreementId, AgreementEntry> entries_;
+  std::set<AgreementId> delivering_;
   std::set<AgreementId> saving_;  // a change is on its way to the disk; another is refused
 };
 

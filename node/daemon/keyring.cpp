@@ -100,7 +100,9 @@ Result<Bytes> read_file(const std::string& path, std::size_t at_most) {
 Outcome create_keyring(const std::string& home, const Newborn& who, Random& random) {
   std::error_code failure;
   fs::create_directories(home + "/keys", failure);
-  if (failure) return make_error(ErrorCode::store_failed, "cannot make " + home + "/keys: " + failure.message());
+  if (failure)
+    return make_error(ErrorCode::store_failed,
+                      "cannot make " + home + "/keys: " + failure.message());
   fs::permissions(home, fs::perms::owner_all, failure);
   fs::permissions(home + "/keys", fs::perms::owner_all, failure);
   auto vault = Vault::create(home + "/vault.key", random);
@@ -117,13 +119,15 @@ Outcome create_keyring(const std::string& home, const Newborn& who, Random& rand
   const struct {
     const char* name;
     const SigningKey& key;
-  } all[] = {{"root", keys.roots.front()}, {"ca", keys.ca},           {"answer", keys.answer},
-             {"audit", keys.audit},        {"envelope", keys.envelope}, {"agreement", keys.agreement}};
+  } all[] = {{"root", keys.roots.front()}, {"ca", keys.ca},
+             {"answer", keys.answer},      {"audit", keys.audit},
+             {"envelope", keys.envelope},  {"agreement", keys.agreement}};
   for (const auto& one : all) {
     if (auto stored = store_key(home, *vault, one.name, one.key, random); !stored) return stored;
   }
   const SignedCharter first = security::sign_charter(*charter, keys.roots);
-  if (auto stored = write_private(home + "/charter.bin", chain_bytes({first})); !stored) return stored;
+  if (auto stored = write_private(home + "/charter.bin", chain_bytes({first})); !stored)
+    return stored;
   std::array<std::uint8_t, 32> token{};
   random.fill(token);
   return write_private(home + "/admin.token", bytes_of("ENTT1." + to_base64url(token)));
@@ -137,7 +141,8 @@ Result<Keyring> load_keyring(const std::string& home) {
   std::vector<SignedCharter> chain;
   for (std::size_t at = 0; at < raw->size();) {
     std::size_t size = 0;
-    for (std::size_t i = 0; i < 4 && at + i < raw->size(); ++i) size |= std::size_t{(*raw)[at + i]} << (8 * i);
+    for (std::size_t i = 0; i < 4 && at + i < raw->size(); ++i)
+      size |= std::size_t{(*raw)[at + i]} << (8 * i);
     if (size > raw->size() - at - std::min<std::size_t>(4, raw->size() - at)) {
       return make_error(ErrorCode::charter_invalid, home + "/charter.bin is cut short");
     }

@@ -20,7 +20,7 @@ struct Keyring {
 };
 
 struct Newborn {
-  std::string name;   // the organisation's local id
+  std::string name;  // the organisation's local id
   std::string title;
   Instant now;
 };

@@ -54,10 +54,14 @@ void write_row(Database& database, const LinkEntry& entry) {
 
 std::string_view to_text(LinkState state) {
   switch (state) {
-    case LinkState::pending: return "pending";
-    case LinkState::active: return "active";
-    case LinkState::suspended: return "suspended";
-    case LinkState::revoked: return "revoked";
+    case LinkState::pending:
+      return "pending";
+    case LinkState::active:
+      return "active";
+    case LinkState::suspended:
+      return "suspended";
+    case LinkState::revoked:
+      return "revoked";
   }
   return "revoked";
 }
@@ -77,8 +81,8 @@ Outcome LinkRegister::load() {
   Statement rows = reader->prepare(
       "SELECT org, name, title, site, addresses, state, our_turn, since, last_error, dials, words "
       "FROM links");
-  Statement charters = reader->prepare(
-      "SELECT signed FROM partner_charters WHERE org = ? ORDER BY version");
+  Statement charters =
+      reader->prepare("SELECT signed FROM partner_charters WHERE org = ? ORDER BY version");
   while (rows.step()) {
     LinkEntry entry;
     auto organisation = OrgId::from_bytes(rows.blob(0));
@@ -115,7 +119,8 @@ Outcome LinkRegister::load() {
 const LinkEntry* LinkRegister::named(std::string_view name) const {
   const LinkEntry* found = nullptr;
   for (const auto& [org, entry] : entries_) {
-    if (entry.name == name && (found == nullptr || entry.state != LinkState::revoked)) found = &entry;
+    if (entry.name == name && (found == nullptr || entry.state != LinkState::revoked))
+      found = &entry;
   }
   return found;
 }
@@ -142,8 +147,8 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
   }
   const Instant now = parts_.clock.now();
   parts_.store.post<LinkEntry>(
-      [entry = std::move(entry), action = std::move(action), now](
-          Database& database) -> Result<LinkEntry> {
+      [entry = std::move(entry), action = std::move(action),
+       now](Database& database) -> Result<LinkEntry> {
         write_row(database, entry);
         security::AuditRecord record;
         record.time = now;
@@ -168,12 +173,14 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
 void LinkRegister::add(LinkEntry entry, Reply reply) {
   const auto known = entries_.find(entry.organisation);
   if (known != entries_.end() && known->second.state != LinkState::revoked) {
-    return reply(make_error(ErrorCode::conflict, "there is a link with this organisation already, '" +
-                                                     known->second.name + "'",
-                            "revoke it first if it should be made anew"));
+    return reply(
+        make_error(ErrorCode::conflict,
+                   "there is a link with this organisation already, '" + known->second.name + "'",
+                   "revoke it first if it should be made anew"));
   }
   if (name_taken(entry.name)) {
-    return reply(make_error(ErrorCode::conflict, "the name '" + entry.name + "' is taken by another link"));
+    return reply(
+        make_error(ErrorCode::conflict, "the name '" + entry.name + "' is taken by another link"));
   }
   entry.since = parts_.clock.now();
   save(std::move(entry), "link.enrol", std::move(reply));
@@ -182,11 +189,12 @@ void LinkRegister::add(LinkEntry entry, Reply reply) {
 void LinkRegister::confirm(const std::string& name, const std::optional<std::string>& words,
                            Reply reply) {
   const LinkEntry* entry = named(name);
-  if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
+  if (entry == nullptr)
+    return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
   if (words && *words != entry->words) {
-    return reply(make_error(ErrorCode::verification_failed,
-                            "the words differ from those of this link's enrolment",
-                            "if your partner reads other words, somebody sits between you: revoke"));
+    return reply(make_error(
+        ErrorCode::verification_failed, "the words differ from those of this link's enrolment",
+        "if your partner reads other words, somebody sits between you: revoke"));
   }
   move(name, "link.confirm", {LinkState::pending}, LinkState::active, std::move(reply));
 }
@@ -207,10 +215,11 @@ void LinkRegister::revoke(const std::string& name, Reply reply) {
 void LinkRegister::move(const std::string& name, const std::string& action,
                         std::set<LinkState> from, LinkState to, Reply reply) {
   const LinkEntry* entry = named(name);
-  if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
+  if (entry == nullptr)
+    return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
   if (!from.contains(entry->state)) {
-    return reply(make_error(ErrorCode::conflict, "the link '" + name + "' is " +
-                                                     std::string(to_text(entry->state))));
+    return reply(make_error(ErrorCode::conflict,
+                            "the link '" + name + "' is " + std::string(to_text(entry->state))));
   }
   LinkEntry next = *entry;
   next.state = to;

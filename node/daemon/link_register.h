@@ -2,8 +2,8 @@
 //
 //   enrolment -> pending (our turn: compare the eight words) -> active <-> suspended -> revoked
 //
-// A pending or revoked partner is not believed at a handshake; a new link grants nothing. Every change
-// is durable, with its audit record, before it counts. Threads: loop.
+// A pending or revoked partner is not believed at a handshake; a new link grants nothing. Every
+// change is durable, with its audit record, before it counts. Threads: loop.
 #pragma once
 
 #include <functional>
@@ -24,7 +24,7 @@ std::string_view to_text(LinkState state);
 
 struct LinkEntry {
   OrgId organisation;
-  std::string name;   // local alias, unique
+  std::string name;  // local alias, unique
   std::string title;
   std::string site;
   std::vector<std::string> addresses;  // host:port; ours to dial when `dials`

@@ -7,17 +7,16 @@
 #include <string_view>
 #include <vector>
 
-#include "node/service/verb.h"
 #include "schemas/base/ids.h"
 #include "schemas/base/result.h"
+#include "security/policy/policy.h"
 
 namespace entente::node {
 
+using security::Verb;
+
 // The caller of a route: a local user or service. Empty name: nobody (open routes only).
-struct Subject {
-  std::string name;
-  std::vector<std::string> roles;
-};
+using Subject = security::LocalUser;
 
 using Parameters = std::map<std::string, std::string, std::less<>>;
 

@@ -1,4 +1,3 @@
 // Boost.Beast, compiled once (BOOST_BEAST_SEPARATE_COMPILATION is set everywhere).
-#include <utility>
-
 #include <boost/beast/src.hpp>
+#include <utility>

@@ -1,7 +1,6 @@
 #include "node/service/body_reader.h"
 
 #include <algorithm>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/error.hpp>
@@ -95,9 +94,9 @@ asio::awaitable<Result<std::string>> BodyReader::next_lines() {
     const std::size_t whole = cut == std::string::npos ? 0 : cut + 1;
     rest_ = text.substr(whole);
     if (rest_.size() > limits::kHttpLineBytes) {
-      co_return make_error(ErrorCode::payload_too_large,
-                           "a line is longer than " + std::to_string(limits::kHttpLineBytes) +
-                               " bytes");
+      co_return make_error(
+          ErrorCode::payload_too_large,
+          "a line is longer than " + std::to_string(limits::kHttpLineBytes) + " bytes");
     }
     if (whole > 0) {
       text.resize(whole);

@@ -49,8 +49,8 @@ Outcome Inflater::add(std::string_view input, std::string& output) {
     const std::size_t made = block.size() - s.stream.avail_out;
     s.out += made;
     if (s.out > s.limit) {
-      return make_error(ErrorCode::payload_too_large, "the body inflates to more than " +
-                                                          std::to_string(s.limit) + " bytes");
+      return make_error(ErrorCode::payload_too_large,
+                        "the body inflates to more than " + std::to_string(s.limit) + " bytes");
     }
     output.append(block.data(), made);
     s.at_end = status == Z_STREAM_END;
@@ -58,12 +58,14 @@ Outcome Inflater::add(std::string_view input, std::string& output) {
   return {};
 }
 
-bool Inflater::complete() const { return state_->at_end || !state_->started; }
+bool Inflater::complete() const {
+  return state_->at_end || !state_->started;
+}
 
 std::string gzip(std::string_view text) {
   z_stream stream{};
-  ENTENTE_CHECK(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipOnly, 8,
-                             Z_DEFAULT_STRATEGY) == Z_OK);
+  ENTENTE_CHECK(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipOnly, 8, Z_DEFAULT_STRATEGY) ==
+                Z_OK);
   std::string out(deflateBound(&stream, text.size()) + 32, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
   stream.avail_in = static_cast<uInt>(text.size());

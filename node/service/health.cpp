@@ -1,9 +1,8 @@
 #include "node/service/health.h"
 
+#include <boost/json.hpp>
 #include <exception>
 #include <memory>
-
-#include <boost/json.hpp>
 
 #include "node/service/http_metrics.h"
 
@@ -36,9 +35,12 @@ std::string readiness(const std::vector<HealthCheck>& checks, bool verbose, bool
 
 std::string_view to_text(CheckState state) {
   switch (state) {
-    case CheckState::ok: return "ok";
-    case CheckState::warn: return "warn";
-    case CheckState::fail: return "fail";
+    case CheckState::ok:
+      return "ok";
+    case CheckState::warn:
+      return "warn";
+    case CheckState::fail:
+      return "fail";
   }
   return "fail";
 }
@@ -86,7 +88,7 @@ void add_metrics_route(RouteTable& table, const prometheus::Registry& registry) 
   Route metrics;
   metrics.path = "/metrics";
   metrics.name = "metrics";
-  metrics.verb = Verb::read_metrics;
+  metrics.verb = Verb::read_status;
   metrics.summary = "Counters in Prometheus' text format.";
   metrics.handler = [&registry](const Call&) -> boost::asio::awaitable<Result<Reply>> {
     co_return Reply::text(metrics_text(registry), "text/plain; version=0.0.4; charset=utf-8");

@@ -1,12 +1,11 @@
 // /livez, /readyz and /metrics: what supervisors and monitors read.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <boost/json/value.hpp>
 
 #include "node/service/route_table.h"
 
@@ -31,8 +30,8 @@ struct HealthCheck {
   std::function<CheckResult()> run;
 };
 
-// [{"name","state","detail","remedy"}, …], as /api/v1/status and `entente doctor` show them. A check
-// that throws has failed.
+// [{"name","state","detail","remedy"}, …], as /api/v1/status and `entente doctor` show them. A
+// check that throws has failed.
 boost::json::value checks_json(const std::vector<HealthCheck>& checks);
 
 // GET /livez: 200 as long as the loop turns. GET /readyz: 200, or 503 when a check fails (a warning

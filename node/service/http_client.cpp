@@ -1,7 +1,6 @@
-#include <utility>
-
 #include "node/service/http_client.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,10 +15,10 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/json.hpp>
 #include <boost/url.hpp>
-
-#include <algorithm>
 #include <cctype>
+#include <utility>
 
+#include "node/service/json_text.h"
 #include "node/service/limits.h"
 #include "node/service/problem.h"
 
@@ -102,7 +101,8 @@ struct HttpClient::State {
       const auto address = asio::ip::make_address(endpoint.address, fault);
       if (fault) co_return Attempt{fault_of(fault), false};
       stream->expires_after(std::chrono::nanoseconds(timeout.ns));
-      auto [refused] = co_await stream->async_connect(tcp::endpoint(address, endpoint.port), kAwait);
+      auto [refused] =
+          co_await stream->async_connect(tcp::endpoint(address, endpoint.port), kAwait);
       if (refused) co_return Attempt{fault_of(refused), false};
     } else {
       stream->expires_after(std::chrono::nanoseconds(timeout.ns));
@@ -114,7 +114,9 @@ struct HttpClient::State {
     parser.body_limit(limits::kHttpReplyBytes);
     parser.skip(head);
     auto [unread, got] = co_await http::async_read(*stream, buffer, parser, kAwait);
-    if (unread) co_return Attempt{fault_of(unsent ? unsent : unread), kept && got == 0 && unread != beast::error::timeout};
+    if (unread)
+      co_return Attempt{fault_of(unsent ? unsent : unread),
+                        kept && got == 0 && unread != beast::error::timeout};
     const bool keep = parser.get().keep_alive() && !unsent;
     Attempt done{response_of(parser.release()), false};
     if (keep) {
@@ -130,7 +132,9 @@ HttpClient::HttpClient(HttpEndpoint endpoint, Duration timeout)
     : state_(std::make_unique<State>(std::move(endpoint), timeout)) {}
 HttpClient::~HttpClient() = default;
 
-const HttpEndpoint& HttpClient::endpoint() const { return state_->endpoint; }
+const HttpEndpoint& HttpClient::endpoint() const {
+  return state_->endpoint;
+}
 
 Result<HttpResponse> HttpClient::send(const Request& request) {
   Message message;
@@ -191,7 +195,7 @@ Result<boost::json::value> HttpClient::post(const std::string& target,
   Request request;
   request.method = "POST";
   request.target = target;
-  request.body = boost::json::serialize(body);
+  request.body = json_text(body);
   return call(request);
 }
 

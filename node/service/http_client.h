@@ -1,14 +1,13 @@
 // A small synchronous HTTP client for one node on this machine: the command line's, and the tests'.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <boost/json/value.hpp>
 
 #include "schemas/base/result.h"
 #include "schemas/base/time.h"

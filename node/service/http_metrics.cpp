@@ -9,11 +9,13 @@
 namespace entente::node {
 namespace {
 
-std::string status_class(int status) { return std::to_string(status / 100) + "xx"; }
+std::string status_class(int status) {
+  return std::to_string(status / 100) + "xx";
+}
 
 const prometheus::Histogram::BucketBoundaries& request_seconds() {
-  static const prometheus::Histogram::BucketBoundaries bounds{0.001, 0.005, 0.025, 0.1, 0.5,
-                                                              2.5,   10,    60};
+  static const prometheus::Histogram::BucketBoundaries bounds{0.001, 0.005, 0.025, 0.1,
+                                                              0.5,   2.5,   10,    60};
   return bounds;
 }
 

@@ -1,5 +1,5 @@
-// What Prometheus may know of the HTTP edge. Labels are bounded: a route is its template, an unknown
-// path is "other", a status its class; never an id, a name or a token.
+// What Prometheus may know of the HTTP edge. Labels are bounded: a route is its template, an
+// unknown path is "other", a status its class; never an id, a name or a token.
 #pragma once
 
 #include <memory>

@@ -1,12 +1,11 @@
 // The half of HttpSession that writes.
-#include <ctime>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <ctime>
 
 #include "node/service/http_session.h"
 #include "schemas/base/log.h"
@@ -31,7 +30,8 @@ std::string http_date(Instant now) {
 
 }  // namespace
 
-HttpSession::Response HttpSession::header_of(const Turn& turn, const Reply& reply, bool keep) const {
+HttpSession::Response HttpSession::header_of(const Turn& turn, const Reply& reply,
+                                             bool keep) const {
   Response header;
   header.version(parser_ ? parser_->get().version() : 11);
   header.result(static_cast<unsigned>(reply.status));

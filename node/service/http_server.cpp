@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "node/service/http_server.h"
 
 #include <boost/asio/as_tuple.hpp>
@@ -9,8 +7,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-
 #include <set>
+#include <utility>
 
 #include "node/service/http_session.h"
 #include "node/service/problem.h"
@@ -32,7 +30,8 @@ std::chrono::nanoseconds chrono_of(Duration duration) {
 // What a client beyond the cap hears.
 const std::string& turned_away() {
   static const std::string text = [] {
-    const Reply reply = plain_problem(ErrorCode::overloaded, "too many connections are open", "", 503);
+    const Reply reply =
+        plain_problem(ErrorCode::overloaded, "too many connections are open", "", 503);
     return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: " + reply.content_type +
            "\r\nContent-Length: " + std::to_string(reply.body.size()) +
            "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n" + reply.body;
@@ -46,8 +45,8 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
  public:
   Core(asio::io_context& loop, HttpConfig config, Parts parts)
       : loop_(loop),
-        context_{std::move(config), parts, to_hex(parts.random.id<FixedId<struct Start, 4>>().view()) + "-",
-                 0, false},
+        context_{std::move(config), parts,
+                 to_hex(parts.random.id<FixedId<struct Start, 4>>().view()) + "-", 0, false},
         acceptor_(loop),
         grace_(loop) {}
 
@@ -57,8 +56,8 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
     const std::string place = config.address + ":" + std::to_string(config.port);
     const auto address = asio::ip::make_address(config.address, fault);
     if (fault) {
-      return make_error(ErrorCode::config_invalid, "http.address '" + config.address +
-                                                       "' is no numeric address",
+      return make_error(ErrorCode::config_invalid,
+                        "http.address '" + config.address + "' is no numeric address",
                         "write 127.0.0.1 or ::1");
     }
     const tcp::endpoint endpoint(address, config.port);
@@ -74,7 +73,8 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
       return make_error(ErrorCode::port_in_use, "another process listens on " + place,
                         "stop it, or choose another port with http.port in entente.toml");
     }
-    return make_error(ErrorCode::config_invalid, "cannot listen on " + place + ": " + fault.message(),
+    return make_error(ErrorCode::config_invalid,
+                      "cannot listen on " + place + ": " + fault.message(),
                       "correct http.address and http.port in entente.toml");
   }
 
@@ -182,7 +182,9 @@ class HttpServer::Core : public std::enable_shared_from_this<Core> {
 };
 
 HttpServer::HttpServer(std::shared_ptr<Core> core) : core_(std::move(core)) {}
-HttpServer::~HttpServer() { core_->cut_all(); }
+HttpServer::~HttpServer() {
+  core_->cut_all();
+}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(asio::io_context& loop, HttpConfig config,
                                                       Parts parts) {
@@ -193,8 +195,12 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(asio::io_context& loop, Ht
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
 }
 
-std::uint16_t HttpServer::port() const { return core_->port(); }
-std::size_t HttpServer::connections() const { return core_->connections(); }
+std::uint16_t HttpServer::port() const {
+  return core_->port();
+}
+std::size_t HttpServer::connections() const {
+  return core_->connections();
+}
 void HttpServer::stop(Duration grace, std::function<void()> done) {
   core_->stop(grace, std::move(done));
 }

@@ -1,19 +1,18 @@
 // The HTTP/1.1 edge: Boost.Beast on the loop, one coroutine a connection.
 //
-// Before a handler sees a call, in this order: connection cap; header size and deadline; Host header
-// (only names of this listener, so that a rebound DNS name reaches nothing); route (404 and 405 with
-// suggestions); bearer token (401); authorise (403); body limits, deadline, gzip, JSON. No CORS
-// header is ever sent. A client that is slow with a header, a body or its reading is cut.
-// HEAD and OPTIONS follow from the table. Pipelined requests are answered in order, one at a time.
+// Before a handler sees a call, in this order: connection cap; header size and deadline; Host
+// header (only names of this listener, so that a rebound DNS name reaches nothing); route (404 and
+// 405 with suggestions); bearer token (401); authorise (403); body limits, deadline, gzip, JSON. No
+// CORS header is ever sent. A client that is slow with a header, a body or its reading is cut. HEAD
+// and OPTIONS follow from the table. Pipelined requests are answered in order, one at a time.
 #pragma once
 
+#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
 
 #include "node/service/authenticator.h"
 #include "node/service/http_metrics.h"

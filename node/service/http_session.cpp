@@ -1,14 +1,13 @@
 #include "node/service/http_session.h"
 
 #include <algorithm>
-#include <cctype>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/json.hpp>
 #include <boost/url.hpp>
+#include <cctype>
 
 #include "federation/query/suggest.h"
 #include "node/service/problem.h"
@@ -36,16 +35,23 @@ std::string media_type(std::string_view header) {
   return type;
 }
 
-bool is_json(std::string_view type) { return type == "application/json" || type.ends_with("+json"); }
+bool is_json(std::string_view type) {
+  return type == "application/json" || type.ends_with("+json");
+}
 
 std::optional<Method> method_of(http::verb verb) {
   switch (verb) {
     case http::verb::get:
-    case http::verb::head: return Method::get;
-    case http::verb::post: return Method::post;
-    case http::verb::put: return Method::put;
-    case http::verb::delete_: return Method::delete_;
-    default: return std::nullopt;
+    case http::verb::head:
+      return Method::get;
+    case http::verb::post:
+      return Method::post;
+    case http::verb::put:
+      return Method::put;
+    case http::verb::delete_:
+      return Method::delete_;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -67,6 +73,11 @@ std::optional<std::string_view> bearer_token(std::string_view header) {
   return header.substr(kScheme.size());
 }
 
+std::size_t body_limit(const Route& route, const HttpLimits& limits) {
+  if (route.body_bytes > 0) return route.body_bytes;
+  return route.body == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+}
+
 Result<bool> dry_run_of(const Parameters& query) {
   const auto found = query.find("dryRun");
   if (found == query.end() || found->second == "0" || found->second == "false") return false;
@@ -83,13 +94,17 @@ Reply plain_problem(ErrorCode code, std::string what, std::string remedy, int st
 HttpSession::HttpSession(asio::ip::tcp::socket socket, SessionContext& context)
     : context_(context), stream_(std::move(socket)) {}
 
-void HttpSession::deadline(Duration time) { stream_.expires_after(std::chrono::nanoseconds(time.ns)); }
+void HttpSession::deadline(Duration time) {
+  stream_.expires_after(std::chrono::nanoseconds(time.ns));
+}
 
 void HttpSession::drain() {
   if (idle_) cut();
 }
 
-void HttpSession::cut() { stream_.close(); }
+void HttpSession::cut() {
+  stream_.close();
+}
 
 asio::awaitable<void> HttpSession::run() {
   try {
@@ -118,13 +133,13 @@ asio::awaitable<bool> HttpSession::read_header() {
   }
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(limits.header_bytes));
-  parser_->body_limit(std::max(limits.lines_bytes, limits.json_bytes));
+  parser_->body_limit(std::max(limits.lines_bytes, limits::kHttpLinesBytes));
   deadline(limits.header_time);
   auto [fault, got] = co_await http::async_read_header(stream_, buffer_, *parser_, kAwait);
   if (!fault) co_return true;
-  const bool broken = fault == http::error::end_of_stream || fault == asio::error::operation_aborted ||
-                      fault == asio::error::connection_reset ||
-                      fault == http::error::partial_message;
+  const bool broken =
+      fault == http::error::end_of_stream || fault == asio::error::operation_aborted ||
+      fault == asio::error::connection_reset || fault == http::error::partial_message;
   if (broken) co_return false;
   Reply reply = plain_problem(ErrorCode::invalid_argument, "not HTTP/1.1: " + fault.message(),
                               "send a well-formed request", 400);
@@ -134,10 +149,10 @@ asio::awaitable<bool> HttpSession::read_header() {
     co_return false;
   }
   if (fault == http::error::header_limit || fault == http::error::buffer_overflow) {
-    reply = plain_problem(ErrorCode::payload_too_large,
-                          "the headers are longer than " + std::to_string(limits.header_bytes) +
-                              " bytes",
-                          "send less", 431);
+    reply = plain_problem(
+        ErrorCode::payload_too_large,
+        "the headers are longer than " + std::to_string(limits.header_bytes) + " bytes",
+        "send less", 431);
   } else if (fault == http::error::body_limit) {
     reply = plain_problem(ErrorCode::payload_too_large, "the body is too long", "", 413);
   }
@@ -172,10 +187,12 @@ asio::awaitable<bool> HttpSession::exchange() {
   const Duration took = context_.parts.clock.steady() - began;
   context_.parts.metrics.request(turn.label, known ? turn.method : "other", status, took);
   log::debug("http", "answered",
-             {{"id", turn.request_id}, {"route", turn.label}, {"status", status},
+             {{"id", turn.request_id},
+              {"route", turn.label},
+              {"status", status},
               {"took_us", took.ns / 1'000}});
   if (written && !keep) co_await linger();
-  co_return written && keep;
+  co_return written&& keep;
 }
 
 bool HttpSession::host_is_ours() const {
@@ -215,10 +232,10 @@ std::optional<Reply> HttpSession::route(Turn& turn, std::string_view target) {
     }
   }
   if (!allowed.empty()) {
-    Reply reply = problem_reply(make_error(ErrorCode::unsupported,
-                                           turn.method + " is not a method of this path",
-                                           "use one of " + allowed),
-                                turn.request_id, 405);
+    Reply reply = problem_reply(
+        make_error(ErrorCode::unsupported, turn.method + " is not a method of this path",
+                   "use one of " + allowed),
+        turn.request_id, 405);
     reply.headers.emplace_back("Allow", allowed);
     return reply;
   }
@@ -234,9 +251,10 @@ std::optional<Reply> HttpSession::admit(Turn& turn) {
     return problem_reply(error, turn.request_id, status);
   };
   if (!host_is_ours()) {
-    return refuse(make_error(ErrorCode::denied, "the Host header does not name this node",
-                             "call it as 127.0.0.1 or localhost, or list the name in http.host_names"),
-                  421);
+    return refuse(
+        make_error(ErrorCode::denied, "the Host header does not name this node",
+                   "call it as 127.0.0.1 or localhost, or list the name in http.host_names"),
+        421);
   }
   const auto& header = parser_->get();
   if (auto refusal = route(turn, header.target())) return refusal;
@@ -254,8 +272,8 @@ std::optional<Reply> HttpSession::admit(Turn& turn) {
                              "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
   }
   turn.call.subject = std::move(*subject);
-  auto may = context_.parts.authenticator.authorise(turn.call.subject, turn.route->verb,
-                                                    turn.call.path);
+  auto may =
+      context_.parts.authenticator.authorise(turn.call.subject, turn.route->verb, turn.call.path);
   if (!may) return refuse(std::move(may).error());
   return std::nullopt;
 }
@@ -263,8 +281,9 @@ std::optional<Reply> HttpSession::admit(Turn& turn) {
 std::optional<Reply> HttpSession::check_body_headers(Turn& turn, bool& gzipped) {
   const auto& header = parser_->get();
   const auto refuse = [&](std::string what, std::string remedy, int status) {
-    return problem_reply(make_error(ErrorCode::invalid_argument, std::move(what), std::move(remedy)),
-                         turn.request_id, status);
+    return problem_reply(
+        make_error(ErrorCode::invalid_argument, std::move(what), std::move(remedy)),
+        turn.request_id, status);
   };
   const std::string encoding = lowered(header[http::field::content_encoding]);
   gzipped = encoding == "gzip";
@@ -282,7 +301,7 @@ std::optional<Reply> HttpSession::check_body_headers(Turn& turn, bool& gzipped) 
     return refuse("the content type must be application/json", "say and send JSON", 415);
   }
   const HttpLimits& limits = context_.config.limits;
-  const std::size_t limit = kind == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+  const std::size_t limit = body_limit(*turn.route, limits);
   if (const auto length = parser_->content_length(); length && *length > limit) {
     return problem_reply(make_error(ErrorCode::payload_too_large,
                                     "the body is longer than " + std::to_string(limit) + " bytes"),
@@ -305,8 +324,8 @@ asio::awaitable<Outcome> HttpSession::read_body(Turn& turn, BodyReader& body) {
   auto text = co_await body.all();
   if (!text) co_return std::move(text).error();
   turn.call.body = std::move(*text);
-  const bool parse = kind == BodyKind::json ||
-                     (kind == BodyKind::json_or_text && is_json(turn.call.content_type));
+  const bool parse =
+      kind == BodyKind::json || (kind == BodyKind::json_or_text && is_json(turn.call.content_type));
   if (!parse) co_return Outcome();
   boost::json::parse_options options;
   options.max_depth = limits::kHttpJsonDepth;
@@ -333,7 +352,8 @@ asio::awaitable<Result<Reply>> HttpSession::run_handler(Turn& turn) {
   }
   log::error("http", "a handler failed",
              {{"id", turn.request_id}, {"route", turn.label}, {"what", what}});
-  co_return make_error(ErrorCode::internal, "request " + turn.request_id + " failed inside the node");
+  co_return make_error(ErrorCode::internal,
+                       "request " + turn.request_id + " failed inside the node");
 }
 
 asio::awaitable<Reply> HttpSession::answer(Turn& turn, std::optional<BodyReader>& body) {
@@ -341,8 +361,7 @@ asio::awaitable<Reply> HttpSession::answer(Turn& turn, std::optional<BodyReader>
   bool gzipped = false;
   if (auto refusal = check_body_headers(turn, gzipped)) co_return std::move(*refusal);
   const HttpLimits& limits = context_.config.limits;
-  const std::size_t limit =
-      turn.route->body == BodyKind::lines ? limits.lines_bytes : limits.json_bytes;
+  const std::size_t limit = body_limit(*turn.route, limits);
   BodyReader::Source source{stream_, buffer_, *parser_};
   body.emplace(source, limit, gzipped, limits);
   auto read = co_await read_body(turn, *body);

@@ -2,18 +2,15 @@
 // HTTP edge (includes Beast).
 #pragma once
 
-#include <utility>
-
-#include "node/service/body_reader.h"
-
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
-
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "node/service/body_reader.h"
 #include "node/service/http_server.h"
 
 namespace entente::node {
@@ -43,7 +40,7 @@ class HttpSession {
   // One request as it is being answered.
   struct Turn {
     std::string request_id;
-    std::string method;            // as sent, for HEAD and for labels
+    std::string method;                // as sent, for HEAD and for labels
     std::string_view label = "other";  // the route's template
     const Route* route = nullptr;
     Call call;

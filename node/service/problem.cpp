@@ -1,9 +1,8 @@
 #include "node/service/problem.h"
 
 #include <algorithm>
-#include <charconv>
-
 #include <boost/json.hpp>
+#include <charconv>
 
 namespace entente::node {
 namespace {

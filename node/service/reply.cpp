@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "node/service/json_text.h"
 #include "node/service/route_table.h"
 
 namespace entente::node {
@@ -33,7 +34,7 @@ Result<std::string> Call::text_field(std::string_view name) const {
 Reply Reply::json(const boost::json::value& value, int status) {
   Reply reply;
   reply.status = status;
-  reply.body = boost::json::serialize(value);
+  reply.body = json_text(value);
   return reply;
 }
 

@@ -47,16 +47,21 @@ bool more_literal(const std::vector<std::string>& a, const std::vector<std::stri
 
 std::string_view to_text(Method method) {
   switch (method) {
-    case Method::get: return "GET";
-    case Method::post: return "POST";
-    case Method::put: return "PUT";
-    case Method::delete_: return "DELETE";
+    case Method::get:
+      return "GET";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::delete_:
+      return "DELETE";
   }
   return "GET";
 }
 
 void RouteTable::add(Route route) {
   ENTENTE_CHECK(!route.path.empty() && route.path.front() == '/' && route.handler);
+  ENTENTE_CHECK(route.body_bytes <= limits::kHttpLinesBytes);
   auto pattern = split(route.path);
   for (const std::string& segment : pattern) {
     ENTENTE_CHECK(is_parameter(segment) || segment.find_first_of("{}") == std::string::npos);
@@ -119,9 +124,8 @@ Result<Page> page_of(const Call& call) {
     const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), page.limit);
     if (fault != std::errc{} || end != text.data() + text.size() || page.limit == 0 ||
         page.limit > limits::kPageSizeMax) {
-      return make_error(ErrorCode::invalid_argument,
-                        "limit must be a whole number from 1 to " +
-                            std::to_string(limits::kPageSizeMax));
+      return make_error(ErrorCode::invalid_argument, "limit must be a whole number from 1 to " +
+                                                         std::to_string(limits::kPageSizeMax));
     }
   }
   const auto cursor = call.parameter("cursor");

@@ -7,15 +7,14 @@
 // The edge puts no deadline on a handler: whoever waits inside it brings one.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/value.hpp>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <boost/asio/awaitable.hpp>
-#include <boost/json/value.hpp>
 
 #include "node/service/authenticator.h"
 #include "node/service/limits.h"
@@ -27,7 +26,8 @@ enum class Method { get, post, put, delete_ };
 std::string_view to_text(Method method);
 
 // json: parsed, at most HttpLimits::json_bytes. text: as it came (TOML), same limit.
-// json_or_text: json when the content type says so, text otherwise. lines: streamed, see BodyStream.
+// json_or_text: json when the content type says so, text otherwise. lines: streamed, see
+// BodyStream.
 enum class BodyKind { none, json, text, json_or_text, lines };
 
 // open: no token needed; nothing about the node's content may be told.
@@ -47,11 +47,11 @@ class BodyStream {
 struct Call {
   std::string request_id;
   Subject subject;
-  Parameters path;   // "{id}" of the template, percent-decoded
-  Parameters query;  // percent-decoded; of a repeated name the last counts
-  std::string content_type;  // lower case, without parameters
-  std::string body;          // json, text
-  boost::json::value json;   // json
+  Parameters path;              // "{id}" of the template, percent-decoded
+  Parameters query;             // percent-decoded; of a repeated name the last counts
+  std::string content_type;     // lower case, without parameters
+  std::string body;             // json, text
+  boost::json::value json;      // json
   BodyStream* lines = nullptr;  // lines; lives as long as the call
   bool dry_run = false;         // ?dryRun=1: say what would happen, change nothing
 
@@ -96,7 +96,9 @@ struct Route {
   BodyKind body = BodyKind::none;
   Handler handler;
   Access access = Access::token;
-  std::vector<ParameterSpec> parameters;  // of the query
+  std::vector<ParameterSpec> parameters = {};  // of the query
+  // A whole body's limit instead of HttpLimits' own, at most kHttpLinesBytes; 0: that one.
+  std::size_t body_bytes = 0;
 };
 
 // Filled at start, then constant. Threads: loop only.

@@ -5,7 +5,9 @@
 
 namespace entente::node {
 
-Hash256 token_hash(std::string_view token) { return hash("entente http token v1", bytes_of(token)); }
+Hash256 token_hash(std::string_view token) {
+  return hash("entente http token v1", bytes_of(token));
+}
 
 std::optional<Subject> TokenList::authenticate(std::string_view token) const {
   const Hash256 given = token_hash(token);
@@ -19,6 +21,8 @@ std::optional<Subject> TokenList::authenticate(std::string_view token) const {
   return match->subject;
 }
 
-Outcome TokenList::authorise(const Subject&, Verb, const Parameters&) const { return {}; }
+Outcome TokenList::authorise(const Subject&, Verb, const Parameters&) const {
+  return {};
+}
 
 }  // namespace entente::node

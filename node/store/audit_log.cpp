@@ -61,6 +61,8 @@ AuditVerdict verify_audit(Database& database, const AuditHead& trusted) {
   return verdict;
 }
 
-AuditHead audit_head(Database& database) { return stored_head(database); }
+AuditHead audit_head(Database& database) {
+  return stored_head(database);
+}
 
 }  // namespace entente::node

@@ -1,5 +1,6 @@
-// The audit log in entente.db: hash-chained records (security/audit), appended inside the transaction
-// of what they record. Threads: the store thread for append; any for verify, with its own connection.
+// The audit log in entente.db: hash-chained records (security/audit), appended inside the
+// transaction of what they record. Threads: the store thread for append; any for verify, with its
+// own connection.
 #pragma once
 
 #include <cstdint>

@@ -19,8 +19,8 @@ constexpr std::string_view kSiteScope = "site";
 
 RhoUnits spent_in(Database& database, const std::string& domain, Instant block,
                   std::string_view scope) {
-  Statement& row = database.cached(
-      "SELECT spent FROM ledger WHERE domain = ? AND block = ? AND scope = ?");
+  Statement& row =
+      database.cached("SELECT spent FROM ledger WHERE domain = ? AND block = ? AND scope = ?");
   row.bind(1, std::string_view(domain)).bind(2, block.ns).bind(3, scope);
   const RhoUnits spent{row.step() ? static_cast<std::uint64_t>(row.integer(0)) : 0};
   row.reset();
@@ -33,7 +33,8 @@ security::Account account_of(Database& database, const ReleaseInquiry& inquiry,
   security::Account account;
   account.cap = cap;
   for (const BlockAmount& charge : inquiry.charges) {
-    account.spent.push_back({charge.start, spent_in(database, inquiry.domain, charge.start, scope)});
+    account.spent.push_back(
+        {charge.start, spent_in(database, inquiry.domain, charge.start, scope)});
   }
   return account;
 }
@@ -77,8 +78,8 @@ bool has_paid(Database& database, const ReleaseInquiry& inquiry) {
 }
 
 Outcome check_seen(Database& database, const ReleaseInquiry& inquiry) {
-  Statement& row = database.cached(
-      "SELECT envelope FROM seen WHERE query = ? AND domain = ? AND question = ?");
+  Statement& row =
+      database.cached("SELECT envelope FROM seen WHERE query = ? AND domain = ? AND question = ?");
   row.bind(1, inquiry.query_id.view()).bind(2, std::string_view(inquiry.domain));
   row.bind(3, inquiry.question_hash.view());
   const bool known = row.step();
@@ -95,8 +96,7 @@ Result<ReleaseStanding> standing_of(Database& database, const ReleaseInquiry& in
   standing.release = stored_release(database, inquiry.release_key);
   standing.paid = standing.release && has_paid(database, inquiry);
   if (!standing.paid) {
-    const auto quota =
-        account_of(database, inquiry, inquiry.partner.hex(), inquiry.partner_quota);
+    const auto quota = account_of(database, inquiry, inquiry.partner.hex(), inquiry.partner_quota);
     if (auto room = security::admit(quota, inquiry.charges); !room) return std::move(room).error();
   }
   if (!standing.release) {
@@ -112,8 +112,8 @@ security::AuditRecord record_of(const ReleaseInquiry& inquiry, Instant now, std:
                                 security::AuditOutcome outcome, std::string_view how) {
   unsigned __int128 rho = 0;
   for (const BlockAmount& charge : inquiry.charges) rho += charge.rho.units;
-  const std::string sum = rho > UINT64_MAX ? "overflow"
-                                           : std::to_string(static_cast<std::uint64_t>(rho));
+  const std::string sum =
+      rho > UINT64_MAX ? "overflow" : std::to_string(static_cast<std::uint64_t>(rho));
   security::AuditRecord record;
   record.time = now;
   record.actor = "organisation:" + inquiry.partner.hex();
@@ -129,7 +129,8 @@ security::AuditRecord record_of(const ReleaseInquiry& inquiry, Instant now, std:
   return record;
 }
 
-// Ids are kept until their deadline and the clocks' allowed skew have passed; then `stale` refuses them.
+// Ids are kept until their deadline and the clocks' allowed skew have passed; then `stale` refuses
+// them.
 void remember_seen(Database& database, const ReleaseInquiry& inquiry, Instant now) {
   Statement& prune = database.cached("DELETE FROM seen WHERE expires < ?");
   prune.bind(1, (now - federation::limits::kClockSkew).ns).run();
@@ -159,17 +160,17 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
     debit(database, inquiry, kSiteScope);
     crash_point("release.debited");
     committed.release = draw();
-    Statement& add = database.cached(
-        "INSERT INTO releases (key, domain, body, created) VALUES (?, ?, ?, ?)");
+    Statement& add =
+        database.cached("INSERT INTO releases (key, domain, body, created) VALUES (?, ?, ?, ?)");
     add.bind(1, inquiry.release_key.view()).bind(2, std::string_view(inquiry.domain));
     add.bind(3, ByteView(committed.release)).bind(4, now.ns).run();
     crash_point("release.stored");
   }
   remember_seen(database, inquiry, now);
   committed.left = left_in(database, inquiry);
-  committed.audit_head = append_audit(
-      database, record_of(inquiry, now, "release", security::AuditOutcome::intent,
-                          committed.reused ? "reused" : "new"));
+  committed.audit_head =
+      append_audit(database, record_of(inquiry, now, "release", security::AuditOutcome::intent,
+                                       committed.reused ? "reused" : "new"));
   crash_point("release.audited");
   return committed;
 }
@@ -233,8 +234,8 @@ void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
 void ReleaseLedger::note(const ReleaseInquiry& inquiry, std::string_view outcome) {
   store_.post<Hash256>(
       [inquiry, how = std::string(outcome), this](Database& database) -> Result<Hash256> {
-        const auto word = how == "repeated" ? security::AuditOutcome::done
-                                            : security::AuditOutcome::refused;
+        const auto word =
+            how == "repeated" ? security::AuditOutcome::done : security::AuditOutcome::refused;
         return append_audit(database, record_of(inquiry, clock_.now(), "release", word, how));
       },
       [](Result<Hash256> head) {
@@ -248,7 +249,9 @@ std::vector<LedgerRow> ReleaseLedger::rows() const {
     Statement all = database.prepare(
         "SELECT domain, block, scope, spent FROM ledger ORDER BY domain, block, scope");
     while (all.step()) {
-      rows.push_back({all.text(0), {all.integer(1)}, all.text(2),
+      rows.push_back({all.text(0),
+                      {all.integer(1)},
+                      all.text(2),
                       {static_cast<std::uint64_t>(all.integer(3))}});
     }
     return rows;

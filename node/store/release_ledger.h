@@ -2,8 +2,8 @@
 //
 // Tables of entente.db, all STRICT: `ledger` (domain, block, scope -> spent), `releases` (key ->
 // final bytes), `paid` (partner, key), `seen` (query id, domain, question -> envelope), `audit`
-// (hash-chained records). Scopes are 'site' and a partner's id. One transaction does it all, through
-// Store's group commit; reads go through query-only connections, one per worker at a time.
+// (hash-chained records). Scopes are 'site' and a partner's id. One transaction does it all,
+// through Store's group commit; reads go through query-only connections, one per worker at a time.
 #pragma once
 
 #include <atomic>

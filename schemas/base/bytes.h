@@ -1,4 +1,5 @@
-// Raw bytes and their text forms. Text decoding is strict: one form per value, anything else refused.
+// Raw bytes and their text forms. Text decoding is strict: one form per value, anything else
+// refused.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,12 @@ using ByteView = std::span<const std::uint8_t>;
 inline ByteView bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
-inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
-inline Bytes to_bytes(std::string_view text) { return to_bytes(bytes_of(text)); }
+inline Bytes to_bytes(ByteView view) {
+  return {view.begin(), view.end()};
+}
+inline Bytes to_bytes(std::string_view text) {
+  return to_bytes(bytes_of(text));
+}
 inline std::string_view text_of(ByteView view) {
   return {reinterpret_cast<const char*>(view.data()), view.size()};
 }

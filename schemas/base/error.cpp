@@ -36,10 +36,18 @@ const Row& row(ErrorCode code) {
 std::string code_text(ErrorCode code) {
   return "ENT-" + std::to_string(static_cast<std::uint16_t>(row(code).code));
 }
-std::string_view code_name(ErrorCode code) { return row(code).name; }
-std::string_view reaction(ErrorCode code) { return row(code).reaction; }
-int exit_code(ErrorCode code) { return row(code).exit_code; }
-int http_status(ErrorCode code) { return row(code).http; }
+std::string_view code_name(ErrorCode code) {
+  return row(code).name;
+}
+std::string_view reaction(ErrorCode code) {
+  return row(code).reaction;
+}
+int exit_code(ErrorCode code) {
+  return row(code).exit_code;
+}
+int http_status(ErrorCode code) {
+  return row(code).http;
+}
 
 ErrorCode code_from_number(std::uint16_t number) {
   const auto known = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) {

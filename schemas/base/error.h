@@ -1,7 +1,8 @@
 // Error codes: one number per reaction of a caller, the same in CLI, HTTP and console (ENT-nnnn).
 //
 // A code exists only if somebody acts on it differently. The table below is the single source for
-// the code's name, its process exit code and its HTTP status; `explain()` gives the text for people.
+// the code's name, its process exit code and its HTTP status; `explain()` gives the text for
+// people.
 #pragma once
 
 #include <cstdint>

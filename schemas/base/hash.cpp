@@ -26,6 +26,8 @@ Hash256 hash_parts(std::string_view context, std::initializer_list<ByteView> par
   return out;
 }
 
-Hash256 hash(std::string_view context, ByteView data) { return hash_parts(context, {data}); }
+Hash256 hash(std::string_view context, ByteView data) {
+  return hash_parts(context, {data});
+}
 
 }  // namespace entente

@@ -7,7 +7,8 @@
 
 namespace entente {
 
-// BLAKE2b-256 over (length of context, context, data). Contexts are literals like "entente charter v1".
+// BLAKE2b-256 over (length of context, context, data). Contexts are literals like "entente charter
+// v1".
 Hash256 hash(std::string_view context, ByteView data);
 // The same over several parts, each preceded by its length, so that parts never run together.
 Hash256 hash_parts(std::string_view context, std::initializer_list<ByteView> parts);

@@ -5,9 +5,7 @@
 namespace entente {
 
 bool is_local_id(std::string_view text) {
-  const auto alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   if (text.empty() || text.size() > limits::kNameBytes || !alphanumeric(text.front())) return false;
   for (const char c : text) {
     if (!alphanumeric(c) && c != '.' && c != '_' && c != '-') return false;

@@ -40,18 +40,18 @@ struct FixedId {
 
  private:
   static Error wrong_size(std::size_t got, std::size_t wanted) {
-    return make_error(ErrorCode::invalid_argument, "an id of " + std::to_string(wanted) +
-                                                       " bytes was expected, got " +
-                                                       std::to_string(got));
+    return make_error(
+        ErrorCode::invalid_argument,
+        "an id of " + std::to_string(wanted) + " bytes was expected, got " + std::to_string(got));
   }
 };
 
-using Hash256 = FixedId<struct HashTag, 32>;       // BLAKE2b-256 with a context (hash.h)
-using OrgId = FixedId<struct OrgTag, 32>;          // BLAKE2b-256 of an organisation's first charter
-using PublicKey = FixedId<struct PublicKeyTag, 32>;  // Ed25519
-using SealKey = FixedId<struct SealKeyTag, 32>;    // X25519, of one question's asker
-using Signature = FixedId<struct SignatureTag, 64>;  // Ed25519
-using QueryId = FixedId<struct QueryTag, 16>;      // random, chosen by the origin
+using Hash256 = FixedId<struct HashTag, 32>;  // BLAKE2b-256 with a context (hash.h)
+using OrgId = FixedId<struct OrgTag, 32>;     // BLAKE2b-256 of an organisation's first charter
+using PublicKey = FixedId<struct PublicKeyTag, 32>;    // Ed25519
+using SealKey = FixedId<struct SealKeyTag, 32>;        // X25519, of one question's asker
+using Signature = FixedId<struct SignatureTag, 64>;    // Ed25519
+using QueryId = FixedId<struct QueryTag, 16>;          // random, chosen by the origin
 using AgreementId = FixedId<struct AgreementTag, 32>;  // hash of the agreement's canonical bytes
 
 // A local id as people write it: [a-z0-9][a-z0-9._-]{0,62}.

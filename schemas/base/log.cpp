@@ -13,18 +13,22 @@ std::atomic<Format> g_format{Format::json};  // set once by configure(), read by
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warn: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warn:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
 
 spdlog::logger& logger() {
   static const auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "entente", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("entente",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_level(spdlog::level::warn);
     made->set_pattern("%v");
     return made;
@@ -51,9 +55,9 @@ void append_json(std::string& out, std::string_view text) {
 void configure(Level least, Format format) {
   g_format = format;
   logger().set_level(to_spdlog(least));
-  logger().set_pattern(format == Format::json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}"
-                                              : "%H:%M:%S %L %v",
-                       spdlog::pattern_time_type::utc);
+  logger().set_pattern(
+      format == Format::json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}" : "%H:%M:%S %L %v",
+      spdlog::pattern_time_type::utc);
   logger().flush_on(spdlog::level::debug);
 }
 

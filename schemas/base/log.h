@@ -17,8 +17,8 @@ struct Field {
   Field(std::string_view n, const char* v) : name(n), text(v) {}
   Field(std::string_view n, const std::string& v) : name(n), text(v) {}
   template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Field(std::string_view n, Number v) : name(n), text(std::to_string(v)), is_number(true) {}
+  requires std::is_arithmetic_v<Number> Field(std::string_view n, Number v)
+      : name(n), text(std::to_string(v)), is_number(true) {}
   std::string_view name;
   std::string text;
   bool is_number = false;

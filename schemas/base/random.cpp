@@ -28,8 +28,12 @@ std::uint64_t Random::below(std::uint64_t bound) {
   return draw % bound;
 }
 
-SystemRandom::SystemRandom() { ensure_sodium(); }
-void SystemRandom::fill(std::span<std::uint8_t> out) { randombytes_buf(out.data(), out.size()); }
+SystemRandom::SystemRandom() {
+  ensure_sodium();
+}
+void SystemRandom::fill(std::span<std::uint8_t> out) {
+  randombytes_buf(out.data(), out.size());
+}
 
 SeededRandom::SeededRandom(std::uint64_t seed) {
   ensure_sodium();
@@ -37,7 +41,9 @@ SeededRandom::SeededRandom(std::uint64_t seed) {
 }
 
 void SeededRandom::fill(std::span<std::uint8_t> out) {
+  if (out.empty()) return;
   static constexpr std::array<std::uint8_t, crypto_stream_chacha20_NONCEBYTES> kNonce{};
+  if (out.empty()) return;
   std::memset(out.data(), 0, out.size());
   crypto_stream_chacha20_xor_ic(out.data(), out.data(), out.size(), kNonce.data(), block_,
                                 key_.data());

@@ -62,25 +62,27 @@ struct Unit {
   std::string_view name;
   std::int64_t ns;
 };
-constexpr Unit kUnits[] = {{"w", days(7).ns},   {"d", days(1).ns},       {"h", hours(1).ns},
-                           {"m", minutes(1).ns}, {"s", seconds(1).ns},    {"ms", 1'000'000},
-                           {"us", 1'000},        {"ns", 1}};
+constexpr Unit kUnits[] = {
+    {"w", days(7).ns},    {"d", days(1).ns}, {"h", hours(1).ns}, {"m", minutes(1).ns},
+    {"s", seconds(1).ns}, {"ms", 1'000'000}, {"us", 1'000},      {"ns", 1}};
 
 }  // namespace
 
 std::string to_text(Instant instant) {
   using namespace std::chrono;
-  const auto whole = sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(instant.ns));
-  const auto day = floor<std::chrono::days>(whole);
-  const year_month_day date(day);
-  const hh_mm_ss clock(whole - day);
+  // By hand: chrono's floor overflows in the first day of the range.
+  constexpr std::int64_t kDayNs = 86'400'000'000'000;
+  std::int64_t day = instant.ns / kDayNs;
+  std::int64_t rest = instant.ns % kDayNs;
+  if (rest < 0) rest += kDayNs, --day;
+  const year_month_day date{sys_days{std::chrono::days{day}}};
+  const hh_mm_ss clock{std::chrono::nanoseconds(rest)};
   char buffer[64];
-  int length = std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d",
-                             static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                             static_cast<unsigned>(date.day()),
-                             static_cast<int>(clock.hours().count()),
-                             static_cast<int>(clock.minutes().count()),
-                             static_cast<int>(clock.seconds().count()));
+  int length = std::snprintf(
+      buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+      static_cast<int>(clock.seconds().count()));
   std::string text(buffer, static_cast<std::size_t>(length));
   if (const auto fraction = clock.subseconds().count(); fraction != 0) {
     length = std::snprintf(buffer, sizeof buffer, ".%09lld", static_cast<long long>(fraction));

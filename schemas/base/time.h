@@ -18,13 +18,27 @@ struct Duration {
   constexpr Duration operator*(std::int64_t factor) const { return {ns * factor}; }
   double seconds() const { return static_cast<double>(ns) * 1e-9; }
 };
-constexpr Duration nanoseconds(std::int64_t n) { return {n}; }
-constexpr Duration microseconds(std::int64_t n) { return {n * 1'000}; }
-constexpr Duration milliseconds(std::int64_t n) { return {n * 1'000'000}; }
-constexpr Duration seconds(std::int64_t n) { return {n * 1'000'000'000}; }
-constexpr Duration minutes(std::int64_t n) { return seconds(n * 60); }
-constexpr Duration hours(std::int64_t n) { return seconds(n * 3'600); }
-constexpr Duration days(std::int64_t n) { return hours(n * 24); }
+constexpr Duration nanoseconds(std::int64_t n) {
+  return {n};
+}
+constexpr Duration microseconds(std::int64_t n) {
+  return {n * 1'000};
+}
+constexpr Duration milliseconds(std::int64_t n) {
+  return {n * 1'000'000};
+}
+constexpr Duration seconds(std::int64_t n) {
+  return {n * 1'000'000'000};
+}
+constexpr Duration minutes(std::int64_t n) {
+  return seconds(n * 60);
+}
+constexpr Duration hours(std::int64_t n) {
+  return seconds(n * 3'600);
+}
+constexpr Duration days(std::int64_t n) {
+  return hours(n * 24);
+}
 
 struct Instant {
   std::int64_t ns = 0;

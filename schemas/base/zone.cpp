@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::int64_t kDay = days(1).ns;
 
-std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+std::int64_t floor_div(std::int64_t a, std::int64_t b) {
+  return a / b - (a % b < 0 ? 1 : 0);
+}
 
 const date::time_zone* find_zone(std::string_view name) {
   try {
@@ -23,16 +25,16 @@ const date::time_zone* find_zone(std::string_view name) {
 
 using LocalNs = date::local_time<std::chrono::nanoseconds>;
 
-// The instant at which the local calendar day `day` (since 1970-01-01) begins; where the clock jumps
-// over midnight, the first instant after the jump.
+// The instant at which the local calendar day `day` (since 1970-01-01) begins; where the clock
+// jumps over midnight, the first instant after the jump.
 Instant midnight(std::int64_t day, const date::time_zone& zone) {
   const LocalNs local{std::chrono::nanoseconds(day * kDay)};
   return {zone.to_sys(local, date::choose::earliest).time_since_epoch().count()};
 }
 
 std::int64_t local_day(Instant instant, const date::time_zone& zone) {
-  const auto local = zone.to_local(
-      date::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(instant.ns)));
+  const auto local =
+      zone.to_local(date::sys_time<std::chrono::nanoseconds>(std::chrono::nanoseconds(instant.ns)));
   return floor_div(local.time_since_epoch().count(), kDay);
 }
 
@@ -64,7 +66,9 @@ Step step_around(Instant instant, Duration step, std::string_view name) {
 
 }  // namespace
 
-bool is_zone(std::string_view name) { return name == "UTC" || find_zone(name) != nullptr; }
+bool is_zone(std::string_view name) {
+  return name == "UTC" || find_zone(name) != nullptr;
+}
 
 Instant step_begin(Instant instant, Duration step, std::string_view zone) {
   return step_around(instant, step, zone).begin;

@@ -1,9 +1,9 @@
 // Time zones: where days, hours and blocks begin for a domain that reports in local time.
 //
-// Steps of whole days are local calendar days (23, 24 or 25 h long), counted from 1970-01-01; a week
-// is seven of them, beginning on Thursday 1970-01-01 as in UTC. Steps below a day are counted within
-// the local day from its midnight. In UTC this is plain division.
-// Zones are Debian's tzdata, read by Howard Hinnant's date library. Threads: any.
+// Steps of whole days are local calendar days (23, 24 or 25 h long), counted from 1970-01-01; a
+// week is seven of them, beginning on Thursday 1970-01-01 as in UTC. Steps below a day are counted
+// within the local day from its midnight. In UTC this is plain division. Zones are Debian's tzdata,
+// read by Howard Hinnant's date library. Threads: any.
 #pragma once
 
 #include <string_view>

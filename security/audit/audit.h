@@ -2,8 +2,9 @@
 //
 // Each record is stored as its canonical bytes (schemas/wire/audit.capnp) beside its link:
 //   link(n) = BLAKE2b-256("entente audit chain v1", link(n - 1), record bytes), link(0) = zero.
-// Whoever knows a head (count, last link) from another place finds every edited, dropped, reordered,
-// inserted or cut record below it. Records hold names and amounts, never a reading's value.
+// Whoever knows a head (count, last link) from another place finds every edited, dropped,
+// reordered, inserted or cut record below it. Records hold names and amounts, never a reading's
+// value.
 //
 // Seam: the Merkle tree of RFC 6962 will hash the same record bytes as its leaves; checkpoints will
 // sign its root beside `AuditHead`. Nothing here needs to change for it.
@@ -59,8 +60,9 @@ class AuditChain {
   AuditChain() = default;
   explicit AuditChain(AuditHead head) : head_(head) {}
   const AuditHead& head() const { return head_; }
-  // Numbers the record, and returns its bytes; the head moves on. Refuses (invalid_argument), the head
-  // unchanged, a record that the verifier would refuse, so that no log is written that cannot be read.
+  // Numbers the record, and returns its bytes; the head moves on. Refuses (invalid_argument), the
+  // head unchanged, a record that the verifier would refuse, so that no log is written that cannot
+  // be read.
   [[nodiscard]] Result<Bytes> append(AuditRecord record);
   // The head before the last append again, when the transaction that held it was undone.
   void restore(AuditHead head) { head_ = head; }
@@ -74,8 +76,8 @@ struct AuditEntry {
   Hash256 link;
 };
 
-// Reads a log from its first record on and compares it with a head known from elsewhere (a backup, a
-// partner, a receipt). Threads: as a value.
+// Reads a log from its first record on and compares it with a head known from elsewhere (a backup,
+// a partner, a receipt). Threads: as a value.
 class AuditVerifier {
  public:
   explicit AuditVerifier(AuditHead trusted) : trusted_(trusted) {}

@@ -1,8 +1,8 @@
 // A site's own certificates: the organisation's CA certificate and leaves that renew themselves.
 //
-// A leaf is X.509 v3, Ed25519, lives 24 h (5 min backdated) and carries exactly one name: the URI SAN
-// spiffe://<organisation id in hexadecimal>/site/<site>. The CA certificate is self-signed by the CA
-// key that the charter names; partners believe the key, never the certificate.
+// A leaf is X.509 v3, Ed25519, lives 24 h (5 min backdated) and carries exactly one name: the URI
+// SAN spiffe://<organisation id in hexadecimal>/site/<site>. The CA certificate is self-signed by
+// the CA key that the charter names; partners believe the key, never the certificate.
 #pragma once
 
 #include <memory>
@@ -26,8 +26,8 @@ struct LeafTerms {
   std::string site;
   TimeWindow validity;
 };
-// A leaf with a fresh key, and its chain. Refuses (invalid_argument): a site that is no local id, or
-// an empty validity. Fails (internal) only when OpenSSL cannot allocate.
+// A leaf with a fresh key, and its chain. Refuses (invalid_argument): a site that is no local id,
+// or an empty validity. Fails (internal) only when OpenSSL cannot allocate.
 [[nodiscard]] Result<LeafCredential> issue_leaf(const SigningKey& ca, const Bytes& ca_certificate,
                                                 const LeafTerms& terms, Random& random);
 
@@ -38,8 +38,9 @@ struct IssuerTerms {
 };
 
 // Issues this site's leaves and hands out the one in force. It has no thread: whoever owns it calls
-// `renew_if_due` now and then (a timer each minute will do); a renewal swaps one immutable snapshot,
-// so running handshakes keep theirs. Threads: current() any; renew_if_due() one at a time.
+// `renew_if_due` now and then (a timer each minute will do); a renewal swaps one immutable
+// snapshot, so running handshakes keep theirs. Threads: current() any; renew_if_due() one at a
+// time.
 class CertificateIssuer final : public CredentialSource {
  public:
   // Issues the first leaf at once. `random` must outlive the issuer.

@@ -121,7 +121,8 @@ Outcome check_usages(X509* leaf, X509* issuer) {
   return {};
 }
 
-// Signature, validity and critical extensions, with that one CA as the only trust. `now` in seconds.
+// Signature, validity and critical extensions, with that one CA as the only trust. `now` in
+// seconds.
 Outcome check_path(const Chain& chain, Instant now) {
   const Store store(X509_STORE_new());
   const StoreContext context(X509_STORE_CTX_new());

@@ -46,8 +46,8 @@ enum class Advance {
   unchanged,  // it is the one in force
 };
 
-// An organisation whose charters were verified from the first to the current one. Only its CA, answer
-// and other keys are believed. Threads: as a value.
+// An organisation whose charters were verified from the first to the current one. Only its CA,
+// answer and other keys are believed. Threads: as a value.
 class PinnedOrganisation {
  public:
   // Refuses (charter_invalid), naming the version: too few distinct root signatures, a gap, a wrong

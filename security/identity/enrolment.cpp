@@ -98,7 +98,7 @@ class EnrolmentRun {
                                                   self_.agreement_key->public_key());
     if (sound) return {};
     return make_error(ErrorCode::invalid_argument,
-                      "this site's own charter, certificate, addresses or agreement key is unsound" +
+                      "this site's own charter, certificate, address or agreement key is unsound" +
                           (own ? std::string() : ": " + own.error().what));
   }
 

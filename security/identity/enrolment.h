@@ -1,22 +1,23 @@
 // Enrolment: how two organisations that share an invitation come to pin each other.
 //
-// A pure state machine for each side, bytes in and bytes out; whoever owns the sockets moves them (and
-// holds the limits of connections and time). The invitation's id goes in clear; the rest is sealed
-// (XChaCha20-Poly1305) under a subkey of the token's secret for each direction, its place in the
-// conversation authenticated. a = accepting side, i = inviting side:
+// A pure state machine for each side, bytes in and bytes out; whoever owns the sockets moves them
+// (and holds the limits of connections and time). The invitation's id goes in clear; the rest is
+// sealed (XChaCha20-Poly1305) under a subkey of the token's secret for each direction, its place in
+// the conversation authenticated. a = accepting side, i = inviting side:
 //
 //   1  a -> i   H(a's nonce, a's identity)          both commit before either reveals, so neither,
 //   2  i -> a   H(i's nonce, i's identity)          nor anybody between, can steer the words
-//   3  a -> i   nonce, identity                     identity: charters from the first, site, leaf with
-//   4  i -> a   nonce, identity, proof              CA, federation addresses
+//   3  a -> i   nonce, identity                     identity: charters from the first, site,
+//   4  i -> a   nonce, identity, proof              leaf with CA, federation addresses
 //   5  a -> i   proof                               uses the invitation up
 //   6  i -> a   confirmation
 //
 // A proof is BLAKE2b keyed from the secret over the transcript (id, both commitments, nonces and
-// identities) with a signature over it by the agreement key of the sender's charter: the first proves
-// the token, the second that it is the organisation itself. The accepting side besides compares the
-// inviter's first charter with the id in the token. Both ends then show eight words of the transcript;
-// people compare them by another channel and confirm. An enrolled partner has no rights yet.
+// identities) with a signature over it by the agreement key of the sender's charter: the first
+// proves the token, the second that it is the organisation itself. The accepting side besides
+// compares the inviter's first charter with the id in the token. Both ends then show eight words of
+// the transcript; people compare them by another channel and confirm. An enrolled partner has no
+// rights yet.
 //
 // Any error ends the run; the machine then refuses everything. The peer is told nothing: close.
 #pragma once
@@ -88,9 +89,9 @@ class InvitingSide {
   InvitingSide& operator=(InvitingSide&&) noexcept;
   ~InvitingSide();
 
-  // Refuses as above. What shows that the sender lacks the token, or cheats, counts as a wrong proof
-  // in the book. When `enrolled` is set the invitation is used up in the book: store book and partner
-  // before sending.
+  // Refuses as above. What shows that the sender lacks the token, or cheats, counts as a wrong
+  // proof in the book. When `enrolled` is set the invitation is used up in the book: store book and
+  // partner before sending.
   [[nodiscard]] Result<EnrolmentStep> receive(ByteView message, Instant now);
 
  private:

@@ -1,10 +1,10 @@
 // Invitations: the one-time token that two administrators pass to each other, and the book of those
 // that are open.
 //
-// The token is "ENTL1." and the URL-safe base64 of the canonical wire::Invitation followed by 8 bytes
-// of BLAKE2b over it, which tell a typing error from a foreign token. It names the inviter by the hash
-// of its first charter, so the accepting side trusts nothing that it meets on the way. Whoever holds
-// the token may enrol once; pass it like a password.
+// The token is "ENTL1." and the URL-safe base64 of the canonical wire::Invitation followed by 8
+// bytes of BLAKE2b over it, which tell a typing error from a foreign token. It names the inviter by
+// the hash of its first charter, so the accepting side trusts nothing that it meets on the way.
+// Whoever holds the token may enrol once; pass it like a password.
 #pragma once
 
 #include <map>
@@ -59,8 +59,8 @@ class InvitationBook {
     std::vector<std::string> enrolment;
     Duration life;  // zero: limits::kInvitationLife
   };
-  // Refuses: invalid_argument (an address, none to enrol at, a life over the limit), overloaded (too
-  // many are open).
+  // Refuses: invalid_argument (an address, none to enrol at, a life over the limit), overloaded
+  // (too many are open).
   [[nodiscard]] Result<Invitation> invite(const Terms& terms, Random& random, Instant now);
   // From the store, at start.
   void restore(InvitationRecord record);
@@ -70,8 +70,8 @@ class InvitationBook {
   const Secret* secret_of(const InvitationId& id, Instant now) const;
   // Counts one wrong proof; the state after it.
   InvitationState count_wrong_proof(const InvitationId& id, Instant now);
-  // Uses it up. Refuses (enrolment_refused) when it is not open: of two that prove it at the same time
-  // the first has it.
+  // Uses it up. Refuses (enrolment_refused) when it is not open: of two that prove it at the same
+  // time the first has it.
   [[nodiscard]] Outcome use(const InvitationId& id, Instant now);
   // Takes it back before it is used; false when there is none of that id.
   bool withdraw(const InvitationId& id);

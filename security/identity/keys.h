@@ -51,7 +51,8 @@ class SigningKey {
 Signed sign_body(const SigningKey& key, std::string_view context, Bytes body);
 [[nodiscard]] bool verify(const PublicKey& key, std::string_view context, const Signed& body);
 
-// A fresh X25519 pair for the answers to one question. Whoever holds the public half can seal to it.
+// A fresh X25519 pair for the answers to one question. Whoever holds the public half can seal to
+// it.
 class SealPair {
  public:
   static SealPair generate(Random& random);

@@ -11,8 +11,8 @@
 namespace entente::security {
 
 // Owns bytes on libsodium's guarded heap: locked against swapping, fenced by inaccessible pages,
-// zeroed when freed. A moved-from Secret is empty. Throws std::bad_alloc when memory cannot be locked
-// or had. Threads: as a value.
+// zeroed when freed. A moved-from Secret is empty. Throws std::bad_alloc when memory cannot be
+// locked or had. Threads: as a value.
 class Secret {
  public:
   explicit Secret(std::size_t size);

@@ -1,7 +1,7 @@
 // Words for people to compare by telephone: 256 of them, so that a word is a byte.
 //
-// Any two differ in at least two letters, so one slip of the tongue does not make another. The list is
-// part of the protocol: both sides must have the same, so it never changes within a version.
+// Any two differ in at least two letters, so one slip of the tongue does not make another. The list
+// is part of the protocol: both sides must have the same, so it never changes within a version.
 #pragma once
 
 #include <array>

@@ -101,8 +101,8 @@ Decision decide_partner(const Policy& policy, const Partner& partner, Verb verb,
   }
   if (!context.link_active) return refuse(ErrorCode::link_not_active, "the link is not active");
   if (verb == Verb::partner_ask) return decide_ask(partner, resource, context);
-  // A session and the exchange of agreements need an active link and nothing else: a new link grants
-  // no data, and without them no agreement could ever come about.
+  // A session and the exchange of agreements need an active link and nothing else: a new link
+  // grants no data, and without them no agreement could ever come about.
   return allow("the link is active");
 }
 

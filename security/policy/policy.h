@@ -43,7 +43,8 @@ struct AgreementGrant {
 };
 AgreementGrant grant_of(const Agreement& agreement, const AgreementId& id);
 
-// An organisation at the other end of a link, with the active agreements whose provider this node is.
+// An organisation at the other end of a link, with the active agreements whose provider this node
+// is.
 struct Partner {
   OrgId organisation;
   std::vector<AgreementGrant> agreements;
@@ -77,10 +78,11 @@ class Policy {
   static Policy initial(std::string owner);
   // Reads
   //   [user.ann]       roles = ["analyst"]
-  //   [[grant]]        user = "ann"  verb = "write_twins"  resource = "twin:press-7"   # or role = "…"
+  //   [[grant]]        user = "ann"  verb = "write_twins"  resource = "twin:press-7"
   //   [cut_off]        organisations = ["<id in hexadecimal>"]
-  // Refuses (config_invalid), naming the place: TOML errors, any unknown key, role, verb, kind or user,
-  // a partner's verb granted to a user, roles that exclude each other, no owner.
+  // A grant names a user or a role; a resource is KIND:NAME or KIND:*.
+  // Refuses (config_invalid), naming the place: TOML errors, any unknown key, role, verb, kind or
+  // user, a partner's verb granted to a user, roles that exclude each other, no owner.
   [[nodiscard]] static Result<Policy> from_toml(std::string_view text);
 
   // The user with their roles; empty when there is none of that name.

@@ -43,9 +43,10 @@ std::optional<Role> role_from_text(std::string_view text);
 // What only a partner organisation does, over a link.
 constexpr bool is_partner_verb(Verb verb) { return verb >= Verb::partner_session; }
 
-// The built-in roles, a row for each verb. Read: the auditor sees everything and changes nothing; the
-// privacy officer raises budgets and cannot ask; the admin links and agrees but sets no budget; the
-// operator looks after assets; the service (an adapter) writes readings and nothing else.
+// The built-in roles, a row for each verb. Read: the auditor sees rules and records, no
+// reading, and changes nothing; the privacy officer raises budgets and cannot ask; the admin links
+// and agrees but sets no budget; the operator looks after assets; the service (an adapter) writes
+// readings and nothing else.
 struct RoleRow {
   Verb verb;
   // owner, admin, privacy officer, operator, analyst, auditor, service

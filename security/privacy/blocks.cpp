@@ -22,8 +22,9 @@ Result<std::vector<BlockWeight>> weigh_blocks(const std::vector<TimeWindow>& tic
       blocks.push_back({end, 0});
       end = step_end(end, block, zone);
       if (blocks.size() > limits::kBlocks) {
-        return make_error(ErrorCode::shape_refused, "the window touches more than " +
-                                                        std::to_string(limits::kBlocks) + " blocks");
+        return make_error(
+            ErrorCode::shape_refused,
+            "the window touches more than " + std::to_string(limits::kBlocks) + " blocks");
       }
     }
     const std::uint64_t weight = blocks.size() - first > 1 ? 4 : 1;

@@ -17,9 +17,11 @@ Result<Lattice> Lattice::make(double lower, double upper, double centre, int exp
   lattice.upper_ = upper;
   lattice.centre_ = centre;
   lattice.exponent_ = exponent;
-  const double steps = std::ceil(std::ldexp(std::max(std::fabs(upper - centre), std::fabs(lower - centre)), -exponent));
+  const double steps = std::ceil(
+      std::ldexp(std::max(std::fabs(upper - centre), std::fabs(lower - centre)), -exponent));
   if (!(steps >= 1 && steps <= 0x1p50)) {
-    return make_error(ErrorCode::shape_refused, "the bounds are too wide or too narrow to count in steps");
+    return make_error(ErrorCode::shape_refused,
+                      "the bounds are too wide or too narrow to count in steps");
   }
   lattice.bound_ = static_cast<std::int64_t>(steps);
   return lattice;

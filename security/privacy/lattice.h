@@ -1,9 +1,9 @@
 // The lattice on which values are summed: dyadic steps, so that no floating point enters a release.
 //
-// A folded value is clamped to its declared bounds and rounded half to even, once, to a whole number
-// of steps of 2^exponent from the centre (privacy.md 2.2); from there on all is integers. That one
-// rounding, `Lattice::quantise`, is the only place where a reading becomes a release's integer.
-// Threads: any; immutable.
+// A folded value is clamped to its declared bounds and rounded half to even, once, to a whole
+// number of steps of 2^exponent from the centre (privacy.md 2.2); from there on all is integers.
+// That one rounding, `Lattice::quantise`, is the only place where a reading becomes a release's
+// integer. Threads: any; immutable.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ class Lattice {
  public:
   // Values in [lower, upper], counted from `centre` in steps of 2^exponent.
   // Refuses (shape_refused): bounds that are not finite or not ascending, more than 2^50 steps.
-  [[nodiscard]] static Result<Lattice> make(double lower, double upper, double centre, int exponent);
+  [[nodiscard]] static Result<Lattice> make(double lower, double upper, double centre,
+                                            int exponent);
 
   // The largest |quantise(x)| there is: what one unit moves a sum by at most.
   std::int64_t bound() const { return bound_; }

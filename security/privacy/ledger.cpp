@@ -19,7 +19,8 @@ Outcome admit(const Account& account, const std::vector<BlockAmount>& charges) {
                                   ? "the lifetime block"
                                   : "the block of " + to_text(charges[i].start);
     return make_error(ErrorCode::budget_exhausted,
-                      block + " has " + std::to_string(left) + " units of rho left, the question asks for " +
+                      block + " has " + std::to_string(left) +
+                          " units of rho left, the question asks for " +
                           std::to_string(charges[i].rho.units));
   }
   return {};

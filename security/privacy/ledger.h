@@ -13,8 +13,8 @@
 namespace entente::security {
 
 struct Account {
-  RhoUnits cap;                     // of each block
-  std::vector<BlockAmount> spent;   // the blocks a charge is about, in its order
+  RhoUnits cap;                    // of each block
+  std::vector<BlockAmount> spent;  // the blocks a charge is about, in its order
 };
 
 // Admits iff spent + charge <= cap on every block. `charges` and `account.spent` name the same

@@ -1,11 +1,11 @@
 // Secrets at rest: sealed under subkeys of one master key, which a file of its own holds.
 //
-// The key file is 32 raw bytes, mode 0600, owned by the running user. From it libsodium's crypto_kdf
-// derives one subkey for each use and epoch, so that a value sealed for one use never opens as
-// another, and raising the epoch retires old subkeys. A sealed value is:
+// The key file is 32 raw bytes, mode 0600, owned by the running user. From it libsodium's
+// crypto_kdf derives one subkey for each use and epoch, so that a value sealed for one use never
+// opens as another, and raising the epoch retires old subkeys. A sealed value is:
 //   version (1 byte, 1), epoch (4 bytes, little-endian), nonce (24), ciphertext with tag (n + 16),
-// XChaCha20-Poly1305 with version, epoch and the caller's `aad` authenticated. The aad says where the
-// value belongs ("keys|root|0"), so that a value moved to another row does not open.
+// XChaCha20-Poly1305 with version, epoch and the caller's `aad` authenticated. The aad says where
+// the value belongs ("keys|root|0"), so that a value moved to another row does not open.
 #pragma once
 
 #include <string>

@@ -114,8 +114,8 @@ json::value TestNode::json(std::vector<std::string> arguments) const {
 }
 
 void TestNode::init() {
-  json({"init", "--organisation", name_, "--title", "Test " + name_, "--http-port", "0",
-        "--federation-port", "0", "--enrolment-port", "0"});
+  json({"init", "--org", name_, "--title", "Test " + name_, "--http-port", "0",
+        "--federation-port", "0"});
 }
 
 bool TestNode::start(const Environment& extra) {

@@ -1,5 +1,9 @@
 #include "tests/support/link_node.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <stdexcept>
 
 namespace entente::test {
@@ -73,6 +77,16 @@ bool run_until(Loop& loop, std::function<bool()> done, Duration limit) {
     loop.run(loop.after(milliseconds(2)));
   }
   return true;
+}
+
+int connect_tcp(std::uint16_t port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  (void)::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  return socket;
 }
 
 std::string ask(Loop& loop, wire::Questions::Client desk, const std::string& text) {

@@ -58,6 +58,9 @@ struct LinkNode {
 // Lets the loop run until `done` or the time is over; false when it is over.
 bool run_until(federation::Loop& loop, std::function<bool()> done, Duration limit = seconds(10));
 
+// A plain TCP connection to loopback; the caller closes it.
+int connect_tcp(std::uint16_t port);
+
 // Sends one ask and waits; the answer's bytes.
 std::string ask(federation::Loop& loop, wire::Questions::Client desk, const std::string& text);
 

@@ -47,7 +47,7 @@ void extend(X509* certificate, X509* issuer, int nid, const std::string& value) 
 
 CertificatePtr make_certificate(EVP_PKEY* subject_key, const std::string& name, X509* issuer,
                                 EVP_PKEY* issuer_key, Duration life,
-                                const std::vector<std::string>& uris) {
+                                const std::vector<std::string>& alternatives) {
   static std::atomic<long> serial{1};
   CertificatePtr certificate(X509_new());
   X509* x = certificate.get();
@@ -63,7 +63,7 @@ CertificatePtr make_certificate(EVP_PKEY* subject_key, const std::string& name, 
   X509* by = issuer == nullptr ? x : issuer;
   extend(x, by, NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
   std::string names;
-  for (const auto& uri : uris) names += (names.empty() ? "URI:" : ",URI:") + uri;
+  for (const auto& name_of : alternatives) names += (names.empty() ? "" : ",") + name_of;
   if (!names.empty()) extend(x, by, NID_subject_alt_name, names);
   ENTENTE_CHECK(X509_sign(x, issuer_key, nullptr) > 0);
   return certificate;
@@ -129,11 +129,12 @@ std::shared_ptr<const security::LeafCredential> TestAuthority::leaf(const std::s
                                                                     LeafOptions options) const {
   const KeyPtr key = make_key();
   const OrgId claimed = options.claims.value_or(organisation());
-  std::vector<std::string> uris{"spiffe://" + claimed.hex() + "/site/" + site};
-  uris.insert(uris.end(), options.extra_uris.begin(), options.extra_uris.end());
+  std::vector<std::string> names{"URI:spiffe://" + claimed.hex() + "/site/" + site};
+  for (const auto& uri : options.extra_uris) names.push_back("URI:" + uri);
+  for (const auto& dns : options.extra_dns) names.push_back("DNS:" + dns);
   const auto certificate =
       make_certificate(key.get(), site, impl_->certificate.get(), impl_->key.get(), options.life,
-                       uris);
+                       names);
   auto leaf = std::make_shared<security::LeafCredential>();
   leaf->chain_der = {encode(certificate.get(), i2d_X509), impl_->der};
   leaf->private_key_der = encode(key.get(), i2d_PrivateKey);
@@ -177,6 +178,3 @@ Result<security::PeerIdentity> PinnedVerifier::verify(const std::vector<Bytes>& 
 }
 
 }  // namespace entente::test
-namespace entente::security {
-__attribute__((weak)) LeafCredential::~LeafCredential() = default;
-}

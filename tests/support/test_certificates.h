@@ -26,6 +26,7 @@ class TestAuthority {
     std::optional<OrgId> claims;         // another organisation in the name: an impostor
     Duration life = hours(24);
     std::vector<std::string> extra_uris;  // a second name makes the leaf invalid
+    std::vector<std::string> extra_dns;   // for comparisons with software that needs a host name
   };
   std::shared_ptr<const security::LeafCredential> leaf(const std::string& site,
                                                        LeafOptions options) const;

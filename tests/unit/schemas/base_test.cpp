@@ -27,7 +27,8 @@ TEST_SUITE("schemas/base") {
 
   TEST_CASE("local ids follow the rule") {
     for (const char* good : {"air", "a", "0", "press-7", "a.b_c"}) CHECK(is_local_id(good));
-    for (const char* bad : {"", "Air", "-a", ".a", "a/b", "a b", "é"}) CHECK_FALSE(is_local_id(bad));
+    for (const char* bad : {"", "Air", "-a", ".a", "a/b", "a b", "é"})
+      CHECK_FALSE(is_local_id(bad));
     CHECK_FALSE(is_local_id(std::string(64, 'a')));
   }
 

@@ -163,11 +163,12 @@ TEST_SUITE("schemas/question") {
     CHECK(refused > 1000);
   }
 
-  TEST_CASE("random bytes are refused") {
+  TEST_CASE("random bytes are refused, and so are none") {
+    CHECK_FALSE(question_from_bytes({}).has_value());
     for (std::uint64_t seed = 0; seed < 2000; ++seed) {
       CAPTURE(seed);
       SeededRandom random(seed);
-      Bytes bytes(8 * random.below(40));
+      Bytes bytes(8 + 8 * random.below(40));
       random.fill(bytes);
       CHECK_FALSE(question_from_bytes(bytes).has_value());
     }

@@ -183,8 +183,8 @@ inline Answer random_answer(Random& random) {
 }
 
 // Feeds `decode` with every one-bit flip of `good`, every truncation to whole and broken words, and
-// `good` with a zero word behind it (which no canonical form has). A flip may decode (a text changed
-// its letter) but then to another value; nothing crashes.
+// `good` with a zero word behind it (which no canonical form has). A flip may decode (a text
+// changed its letter) but then to another value; nothing crashes.
 template <class Decode>
 void for_each_damage(const Bytes& good, Decode&& decode) {
   for (std::size_t at = 0; at < good.size(); ++at) {

@@ -19,9 +19,17 @@ TEST_SUITE("schemas/time") {
     CHECK(*parse_instant("2015-08-19 17:00-07:00") == *parse_instant("2015-08-20T00:00Z"));
   }
 
+  TEST_CASE("the first and the last instant have a text") {
+    CHECK(to_text(Instant{INT64_MIN}) == "1677-09-21T00:12:43.145224192Z");
+    CHECK(to_text(Instant{INT64_MAX}) == "2262-04-11T23:47:16.854775807Z");
+    CHECK(to_text(Instant{-1}) == "1969-12-31T23:59:59.999999999Z");
+    CHECK(to_text(Instant{0}) == "1970-01-01T00:00:00Z");
+  }
+
   TEST_CASE("what is not a time is refused") {
-    for (const char* text : {"", "2015", "2015-13-01", "2015-02-29", "2015-08-20T24:00", "0001-01-01",
-                             "2015-08-20T00:00:00.Z", "2015-08-20T00:00+15:00", "2015-08-20T00:00Zx"}) {
+    for (const char* text :
+         {"", "2015", "2015-13-01", "2015-02-29", "2015-08-20T24:00", "0001-01-01",
+          "2015-08-20T00:00:00.Z", "2015-08-20T00:00+15:00", "2015-08-20T00:00Zx"}) {
       CAPTURE(text);
       CHECK_FALSE(parse_instant(text));
     }

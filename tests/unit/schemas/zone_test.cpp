@@ -14,10 +14,12 @@ TEST_SUITE("schemas/zone") {
 
   TEST_CASE("local days have 23, 24 or 25 hours") {
     const char* zone = "America/Los_Angeles";
-    const Instant spring = *parse_instant("2015-03-08T20:00Z"), autumn = *parse_instant("2015-11-01T20:00Z");
+    const Instant spring = *parse_instant("2015-03-08T20:00Z"),
+                  autumn = *parse_instant("2015-11-01T20:00Z");
     CHECK((step_end(spring, days(1), zone) - step_begin(spring, days(1), zone)) == hours(23));
     CHECK((step_end(autumn, days(1), zone) - step_begin(autumn, days(1), zone)) == hours(25));
-    CHECK(step_begin(*parse_instant("2015-08-20T06:59Z"), days(1), zone) == *parse_instant("2015-08-19T07:00Z"));
+    CHECK(step_begin(*parse_instant("2015-08-20T06:59Z"), days(1), zone) ==
+          *parse_instant("2015-08-19T07:00Z"));
   }
 
   TEST_CASE("steps follow each other without gap or overlap, through every change of the clock") {

@@ -364,7 +364,7 @@ TEST_SUITE("federation/query/plan") {
     states.refused(question + " WITH (epsilon = -1)", ErrorCode::epsilon_refused);
     CHECK(
         states.planned(question + " WITH (epsilon = 1e-300)").members[0].question->rho_per_block ==
-        1);  // rounded up, never free
+        2);  // one unit still gives epsilon 0 at this delta; never free
     states.refused(question + " WITH (epsilon = 1e9)", ErrorCode::epsilon_refused);
     states.options.default_epsilon.reset();
     CHECK(has(states.refused(question, ErrorCode::epsilon_refused).remedy, "WITH (epsilon"));

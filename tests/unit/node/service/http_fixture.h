@@ -1,27 +1,25 @@
-// A real HTTP server on a free loopback port, on a thread of its own, with routes of the test's own;
-// and a plain socket that sends what no client would.
+// A real HTTP server on a free loopback port, on a thread of its own, with routes of the test's
+// own; and a plain socket that sends what no client would.
 #pragma once
 
-#include <utility>
-
 #include <arpa/inet.h>
+#include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <prometheus/registry.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <functional>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <doctest/doctest.h>
-#include <prometheus/registry.h>
+#include <utility>
 
 #include "node/service/health.h"
 #include "node/service/http_client.h"
@@ -45,8 +43,8 @@ class TwoUsers final : public Authenticator {
   }
 
  private:
-  TokenList list_{{{token_hash(kToken), {"admin", {"admin"}}},
-                   {token_hash("a-reader"), {"reader", {"analyst"}}}}};
+  TokenList list_{{{token_hash(kToken), {"admin", {security::Role::admin}}},
+                   {token_hash("a-reader"), {"reader", {security::Role::analyst}}}}};
 };
 
 class RunningServer {
@@ -187,13 +185,15 @@ inline int status_of(std::string_view reply) {
 
 inline std::size_t count_of(std::string_view text, std::string_view part) {
   std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) {
+  for (std::size_t at = text.find(part); at != std::string_view::npos;
+       at = text.find(part, at + 1)) {
     ++count;
   }
   return count;
 }
 
-inline Route make_route(Method method, std::string path, Verb verb, BodyKind body, Handler handler) {
+inline Route make_route(Method method, std::string path, Verb verb, BodyKind body,
+                        Handler handler) {
   Route route;
   route.method = method;
   route.name = std::string(to_text(method)) + path;

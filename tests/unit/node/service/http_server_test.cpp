@@ -1,10 +1,9 @@
 #include "node/service/http_server.h"
 
-#include <fstream>
-
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
+#include <fstream>
 
 #include "node/service/gzip.h"
 #include "tests/unit/node/service/http_fixture.h"
@@ -17,6 +16,13 @@ using boost::asio::awaitable;
 
 // What most tests need: an echo, a named failure, a counter of streamed lines.
 void usual_routes(RouteTable& table, RunningServer&) {
+  Route large = make_route(Method::post, "/api/v1/large", Verb::ask, BodyKind::json_or_text,
+                           [](const Call& call) -> awaitable<Result<Reply>> {
+                             co_return Reply::json(json::object{{"size", call.body.size()},
+                                                                {"parsed", call.json.is_object()}});
+                           });
+  large.body_bytes = 50'000;
+  table.add(std::move(large));
   table.add(make_route(Method::get, "/api/v1/twins/{id}", Verb::read_twins, BodyKind::none,
                        [](const Call& call) -> awaitable<Result<Reply>> {
                          json::object out{{"id", call.path.at("id")}, {"by", call.subject.name}};
@@ -31,37 +37,39 @@ void usual_routes(RouteTable& table, RunningServer&) {
                                                             {"after", page->after},
                                                             {"next", cursor_after("twin-9")}});
                        }));
-  table.add(make_route(Method::post, "/api/v1/echo", Verb::ask, BodyKind::json,
-                       [](const Call& call) -> awaitable<Result<Reply>> {
-                         auto text = call.text_field("text");
-                         if (!text) co_return std::move(text).error();
-                         co_return Reply::json(
-                             json::object{{"text", *text}, {"dry", call.dry_run}});
-                       }));
-  table.add(make_route(Method::post, "/api/v1/readings", Verb::write_readings, BodyKind::lines,
-                       [](const Call& call) -> awaitable<Result<Reply>> {
-                         std::size_t lines = 0, bytes = 0, pieces = 0;
-                         while (true) {
-                           auto part = co_await call.lines->next_lines();
-                           if (!part) co_return std::move(part).error();
-                           if (part->empty()) break;
-                           lines += count_of(*part, "\n");
-                           bytes += part->size();
-                           ++pieces;
-                         }
-                         co_return Reply::json(
-                             json::object{{"lines", lines}, {"bytes", bytes}, {"pieces", pieces}});
-                       }));
+  table.add(
+      make_route(Method::post, "/api/v1/echo", Verb::ask, BodyKind::json,
+                 [](const Call& call) -> awaitable<Result<Reply>> {
+                   auto text = call.text_field("text");
+                   if (!text) co_return std::move(text).error();
+                   co_return Reply::json(json::object{{"text", *text}, {"dry", call.dry_run}});
+                 }));
+  table.add(make_route(
+      Method::post, "/api/v1/readings", Verb::write_readings, BodyKind::lines,
+      [](const Call& call) -> awaitable<Result<Reply>> {
+        std::size_t lines = 0, bytes = 0, pieces = 0;
+        while (true) {
+          auto part = co_await call.lines->next_lines();
+          if (!part) co_return std::move(part).error();
+          if (part->empty()) break;
+          lines += count_of(*part, "\n");
+          bytes += part->size();
+          ++pieces;
+        }
+        co_return Reply::json(json::object{{"lines", lines}, {"bytes", bytes}, {"pieces", pieces}});
+      }));
   table.add(make_route(Method::get, "/api/v1/broken/{how}", Verb::read_twins, BodyKind::none,
                        [](const Call& call) -> awaitable<Result<Reply>> {
-                         if (call.path.at("how") == "throws") throw std::runtime_error("secret text");
+                         if (call.path.at("how") == "throws")
+                           throw std::runtime_error("secret text");
                          co_return make_error(ErrorCode::budget_exhausted, "day 3 has 0 left");
                        }));
   table.add(make_route(Method::get, "/api/v1/stream/{how}", Verb::read_twins, BodyKind::none,
                        [](const Call& call) -> awaitable<Result<Reply>> {
                          Reply reply;
                          const bool breaks = call.path.at("how") == "breaks";
-                         reply.stream = [breaks, n = 0]() mutable -> awaitable<Result<std::string>> {
+                         reply.stream = [breaks,
+                                         n = 0]() mutable -> awaitable<Result<std::string>> {
                            if (++n <= 3) co_return "part " + std::to_string(n) + "\n";
                            if (breaks) co_return make_error(ErrorCode::internal, "broken");
                            co_return std::string();
@@ -128,7 +136,8 @@ TEST_SUITE("node/http_server") {
           R"({"type":"urn:entente:error:ENT-5001","title":"budget exhausted","status":409,)"
           R"("detail":"day 3 has 0 left","code":"ENT-5001","name":"budget_exhausted",)"
           R"("what":"day 3 has 0 left","remedy":"ask for less, or about other blocks",)"
-          R"("request_id":")" + id + R"("})");
+          R"("request_id":")" +
+              id + R"("})");
     auto error = client.call(request);
     REQUIRE_FALSE(error.has_value());
     CHECK(error.error().code == ErrorCode::budget_exhausted);
@@ -181,8 +190,9 @@ TEST_SUITE("node/http_server") {
     CHECK(refused.error().what == "reader may not ask");
     // Announces a body, never sends it, and is answered all the same.
     RawSocket raw(server.port);
-    raw.send("POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-reader\r\n"
-             "Content-Length: 1000\r\n\r\n");
+    raw.send(
+        "POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-reader\r\n"
+        "Content-Length: 1000\r\n\r\n");
     CHECK(status_of(raw.read_until("\r\n\r\n")) == 403);
   }
 
@@ -273,7 +283,8 @@ TEST_SUITE("node/http_server") {
     auto second = client.get("/api/v1/twins?limit=1000&cursor=" + next);
     REQUIRE(second.has_value());
     CHECK(second->at("after").as_string() == "twin-9");
-    for (const char* bad : {"limit=0", "limit=1001", "limit=x", "limit=3x", "cursor=!!", "cursor=AAAA"}) {
+    for (const char* bad :
+         {"limit=0", "limit=1001", "limit=x", "limit=3x", "cursor=!!", "cursor=AAAA"}) {
       CAPTURE(bad);
       auto refused = client.get(std::string("/api/v1/twins?") + bad);
       REQUIRE_FALSE(refused.has_value());
@@ -325,6 +336,13 @@ TEST_SUITE("node/http_server") {
           "payload_too_large");
     CHECK(code_of(post("/api/v1/readings", std::string(300'000, '\n'))) == "accepted");
     CHECK(code_of(post("/api/v1/readings", std::string(300'001, '\n'))) == "payload_too_large");
+    // A route may allow more for itself, and takes text as text.
+    auto text = post("/api/v1/large", std::string(50'000, '{'));
+    text.content_type = "text/toml";
+    CHECK(code_of(text) == "accepted");
+    text.body += "{";
+    CHECK(code_of(text) == "payload_too_large");
+    CHECK(client.call(post("/api/v1/large", "{}"))->at("parsed").as_bool());
     auto bomb = post("/api/v1/readings", gzip(std::string(200'000'000, '\n')));
     bomb.headers = {{"Content-Encoding", "gzip"}};
     CHECK(bomb.body.size() < 1'000'000);
@@ -396,7 +414,8 @@ TEST_SUITE("node/http_server") {
     body.read_all();
     CHECK(body.closed);
     // Reads nothing until the server has given up.
-    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0; ++i) {
+    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0;
+         ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     CHECK(server.on_loop([&] { return server.server->connections(); }) == 0);
@@ -426,7 +445,8 @@ TEST_SUITE("node/http_server") {
       CHECK(reply.find("ENT-1007") != std::string::npos);
       CHECK(reply.find("Retry-After: 1") != std::string::npos);
     }
-    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0; ++i) {
+    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0;
+         ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     CHECK(server.client().get("/api/v1/twins/1").has_value());
@@ -455,14 +475,15 @@ TEST_SUITE("node/http_server") {
     RunningServer server(usual_routes);
     RawSocket raw(server.port);
     const std::string body = "{\"text\":\"x\"}";
-    raw.send(request("POST /api/v1/echo",
-                     "Expect: 100-continue\r\nContent-Length: " + std::to_string(body.size()) + "\r\n"));
+    raw.send(request("POST /api/v1/echo", "Expect: 100-continue\r\nContent-Length: " +
+                                              std::to_string(body.size()) + "\r\n"));
     CHECK(raw.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
     raw.send(body);
     CHECK(status_of(raw.read_until("\r\n\r\n")) == 200);
     RawSocket refused(server.port);
-    refused.send("POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-                 "Content-Length: 5\r\n\r\n");
+    refused.send(
+        "POST /api/v1/echo HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        "Content-Length: 5\r\n\r\n");
     CHECK(status_of(refused.read_until("\r\n\r\n")) == 401);
   }
 
@@ -481,8 +502,8 @@ TEST_SUITE("node/http_server") {
     CHECK(reply.find("part 3\n") != std::string::npos);
     CHECK_FALSE(reply.ends_with("0\r\n\r\n"));
     RawSocket old(server.port);
-    old.send("GET /api/v1/stream/whole HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer " + kToken +
-             "\r\n\r\n");
+    old.send("GET /api/v1/stream/whole HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer " +
+             kToken + "\r\n\r\n");
     reply = old.read_all();
     CHECK(old.closed);
     CHECK(reply.find("chunked") == std::string::npos);
@@ -513,7 +534,8 @@ TEST_SUITE("node/http_server") {
       table.add(make_route(Method::get, "/slow", Verb::read_twins, BodyKind::none,
                            [&](const Call&) -> awaitable<Result<Reply>> {
                              begun.set_value();
-                             boost::asio::steady_timer timer(self.loop, std::chrono::milliseconds(100));
+                             boost::asio::steady_timer timer(self.loop,
+                                                             std::chrono::milliseconds(100));
                              co_await timer.async_wait(boost::asio::use_awaitable);
                              co_return Reply::text("finished");
                            }));
@@ -541,24 +563,24 @@ TEST_SUITE("node/http_server") {
   TEST_CASE("a stop's grace ends a reply that does not") {
     std::promise<void> begun;
     RunningServer server([&](RouteTable& table, RunningServer& self) {
-      table.add(make_route(Method::get, "/endless", Verb::read_twins, BodyKind::none,
-                           [&](const Call&) -> awaitable<Result<Reply>> {
-                             Reply reply;
-                             reply.stream = [&, first = true]() mutable -> awaitable<Result<std::string>> {
-                               if (std::exchange(first, false)) begun.set_value();
-                               boost::asio::steady_timer timer(self.loop, std::chrono::milliseconds(5));
-                               co_await timer.async_wait(boost::asio::use_awaitable);
-                               co_return std::string("more\n");
-                             };
-                             co_return reply;
-                           }));
+      table.add(make_route(
+          Method::get, "/endless", Verb::read_twins, BodyKind::none,
+          [&](const Call&) -> awaitable<Result<Reply>> {
+            Reply reply;
+            reply.stream = [&, first = true]() mutable -> awaitable<Result<std::string>> {
+              if (std::exchange(first, false)) begun.set_value();
+              boost::asio::steady_timer timer(self.loop, std::chrono::milliseconds(5));
+              co_await timer.async_wait(boost::asio::use_awaitable);
+              co_return std::string("more\n");
+            };
+            co_return reply;
+          }));
     });
     RawSocket raw(server.port);
     raw.send(request("GET /endless"));
     begun.get_future().wait();
     std::promise<void> stopped;
-    server.on_loop(
-        [&] { server.server->stop(milliseconds(50), [&] { stopped.set_value(); }); });
+    server.on_loop([&] { server.server->stop(milliseconds(50), [&] { stopped.set_value(); }); });
     CHECK(stopped.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready);
     raw.read_all();
     CHECK(raw.closed);
@@ -569,7 +591,10 @@ TEST_SUITE("node/http_server") {
     CheckState disk = CheckState::ok;
     RunningServer server([&](RouteTable& table, RunningServer&) {
       add_health_routes(table, {{"store", [] { return CheckResult{}; }},
-                                {"disk", [&] { return CheckResult{disk, "private detail", "x"}; }},
+                                {"disk",
+                                 [&] {
+                                   return CheckResult{disk, "private detail", "x"};
+                                 }},
                                 {"links", []() -> CheckResult {
                                    return {CheckState::warn, "one is down", "entente link list"};
                                  }}});
@@ -605,7 +630,8 @@ TEST_SUITE("node/http_server") {
     REQUIRE(response.has_value());
     CHECK(response->header("content-type") == "text/plain; version=0.0.4; charset=utf-8");
     CHECK(count_of(response->body, "entente_http_requests_total{") == 3);
-    CHECK(response->body.find("route=\"/api/v1/twins/{id}\",status=\"2xx\"} 50") != std::string::npos);
+    CHECK(response->body.find("route=\"/api/v1/twins/{id}\",status=\"2xx\"} 50") !=
+          std::string::npos);
     CHECK(response->body.find("route=\"other\",status=\"4xx\"} 50") != std::string::npos);
     CHECK(response->body.find("method=\"other\"") != std::string::npos);
     CHECK(response->body.find("entente_http_connections 1") != std::string::npos);
@@ -625,7 +651,8 @@ TEST_SUITE("node/http_server") {
           usual_routes(table, self);
           table.add(make_route(Method::get, "/late", Verb::read_twins, BodyKind::none,
                                [&self](const Call&) -> awaitable<Result<Reply>> {
-                                 boost::asio::steady_timer timer(self.loop, std::chrono::seconds(1));
+                                 boost::asio::steady_timer timer(self.loop,
+                                                                 std::chrono::seconds(1));
                                  co_await timer.async_wait(boost::asio::use_awaitable);
                                  co_return Reply::no_content();
                                }));
@@ -633,7 +660,8 @@ TEST_SUITE("node/http_server") {
         limits);
     auto client = server.client();
     CHECK(client.get("/api/v1/twins/1").has_value());
-    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0; ++i) {
+    for (int i = 0; i < 500 && server.on_loop([&] { return server.server->connections(); }) > 0;
+         ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     CHECK(client.get("/api/v1/twins/2").has_value());

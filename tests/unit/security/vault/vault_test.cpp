@@ -16,7 +16,8 @@ namespace {
 // A folder of its own, removed at the end.
 struct Folder {
   Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "entente-vault-XXXXXX").string();
+    const auto temporary = std::filesystem::temp_directory_path();
+    std::string pattern = (temporary / "entente-vault-XXXXXX").string();
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path = pattern;
   }

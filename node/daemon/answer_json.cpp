@@ -1,0 +1,238 @@
+#include "node/daemon/answer_json.h"
+
+#include <boost/json/value_from.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "federation/query/price.h"
+#include "security/privacy/blocks.h"
+#include "security/privacy/rho.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using namespace federation;
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+json::value number_or_null(double value) {
+  return std::isfinite(value) ? json::value(value) : json::value(nullptr);
+}
+
+std::string block_text(Instant start) {
+  return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
+}
+
+json::object head(const std::string& question, const Plan& plan) {
+  json::object out;
+  out["question"] = question;
+  json::object window{{"from", to_text(plan.window.from)}, {"to", to_text(plan.window.to)}};
+  if (plan.ticks.size() > 1) window["every"] = to_text(plan.ticks.front().length());
+  out["window"] = std::move(window);
+  json::array items;
+  for (const PlannedItem& item : plan.items) {
+    items.push_back({{"label", item.label}, {"unit", item.unit}});
+  }
+  out["items"] = std::move(items);
+  out["group_keys"] = json::value_from(plan.group_keys);
+  return out;
+}
+
+json::object row_head(const Plan& plan, const std::vector<std::string>& group, bool total,
+                      std::uint32_t tick) {
+  json::object row;
+  row["group"] = json::value_from(group);
+  row["total"] = total;
+  if (plan.ticks.size() > 1) row["tick"] = to_text(plan.ticks[tick].from);
+  return row;
+}
+
+json::object charged_json(const MemberCoverage& member) {
+  json::array blocks;
+  double most = 0;
+  std::uint64_t rho = 0;
+  for (const BlockAmount& block : member.charged) {
+    const double epsilon = security::epsilon_of(block.rho, member.delta);
+    blocks.push_back({{"start", block_text(block.start)}, {"epsilon", epsilon}});
+    most = std::max(most, epsilon);
+    rho += block.rho.units;
+  }
+  return {{"epsilon", most}, {"rho", rho}, {"blocks", std::move(blocks)}};
+}
+
+// "left" is the least over the blocks touched, as a share of the cap with its epsilon equivalent.
+json::value left_json(const MemberCoverage& member) {
+  if (member.left.empty()) return nullptr;
+  json::object out;
+  double least = 2;
+  for (std::size_t i = 0; i < member.left.size(); ++i) {
+    const RhoUnits cap = i < member.caps.size() ? member.caps[i].rho : RhoUnits{};
+    const double share = cap.units == 0 ? 0
+                                        : static_cast<double>(member.left[i].rho.units) /
+                                              static_cast<double>(cap.units);
+    if (share >= least) continue;
+    least = share;
+    out["block"] = block_text(member.left[i].start);
+    out["epsilon"] = security::epsilon_of(member.left[i].rho, member.delta);
+    if (cap.units != 0) {
+      out["percent"] = 100 * share;
+      out["cap_epsilon"] = security::epsilon_of(cap, member.delta);
+    }
+  }
+  return out;
+}
+
+json::object coverage_json(const MemberCoverage& member) {
+  json::object out;
+  out["organisation"] = member.name;
+  out["organisation_id"] = member.organisation.hex();
+  out["site"] = member.site;
+  out["export"] = member.export_name;
+  out["state"] = to_text(member.state);
+  if (member.state != MemberState::answered) {
+    out["code"] = code_text(member.code);
+    out["reason"] = member.reason;
+  }
+  out["reused"] = member.reused;
+  out["charged"] = charged_json(member);
+  out["left"] = left_json(member);
+  if (member.state == MemberState::answered) out["age_s"] = member.age.seconds();
+  return out;
+}
+
+json::value estimate_json(const std::optional<Estimate>& estimate) {
+  if (!estimate) return nullptr;
+  return {{"value", number_or_null(estimate->value)},
+          {"standard_error", number_or_null(estimate->standard_error)},
+          {"lower", number_or_null(estimate->lower)},
+          {"upper", number_or_null(estimate->upper)}};
+}
+
+}  // namespace
+
+json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
+  json::object out = head(question, answer.plan);
+  out["query_id"] = answer.query_id.hex();
+  out["exact"] = false;
+  out["partial"] = answer.partial();
+  json::array rows;
+  for (const AnswerRow& row : answer.rows) {
+    json::object one = row_head(answer.plan, row.group, row.total, row.tick);
+    json::array values;
+    for (const auto& value : row.values) values.push_back(estimate_json(value));
+    one["values"] = std::move(values);
+    rows.push_back(std::move(one));
+  }
+  out["rows"] = std::move(rows);
+  json::array coverage;
+  for (const MemberCoverage& member : answer.coverage) coverage.push_back(coverage_json(member));
+  out["coverage"] = std::move(coverage);
+  out["unit"] = "one twin's readings of one block";
+  out["mechanism"] =
+      "exact discrete Gaussian noise, added by each site; ranges cover the noise alone";
+  return out;
+}
+
+json::value exact_json(const std::string& question, const Plan& plan,
+                       const std::vector<ExactRow>& rows) {
+  json::object out = head(question, plan);
+  out["exact"] = true;
+  out["partial"] = false;
+  json::array all;
+  for (const ExactRow& row : rows) {
+    json::object one = row_head(
+        plan, row.total ? std::vector<std::string>{} : plan.groups[row.group], row.total, row.tick);
+    json::array values;
+    for (const std::vector<double>& value : row.values) {
+      if (value.empty()) {
+        values.push_back(nullptr);
+      } else if (value.size() == 1) {
+        values.push_back({{"value", number_or_null(value.front())},
+                          {"standard_error", 0.0},
+                          {"lower", number_or_null(value.front())},
+                          {"upper", number_or_null(value.front())}});
+      } else {
+        values.push_back({{"value", nullptr}, {"bins", json::value_from(value)}});
+      }
+    }
+    one["values"] = std::move(values);
+    all.push_back(std::move(one));
+  }
+  out["rows"] = std::move(all);
+  out["coverage"] = json::array{};
+  out["unit"] = "";
+  out["mechanism"] =
+      "exact: own twins, asked by a local user; values are limited to the bounds that an "
+      "export declares, as in what partners are told";
+  return out;
+}
+
+json::value exact_preview_json(const Plan& plan) {
+  json::object out = head("", plan);
+  out["charge"] = json::array{};
+  out["expected"] = json::array{};
+  out["protects"] = "";
+  out["notes"] = {"own twins are answered exactly and cost nothing"};
+  return out;
+}
+
+Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>& targets) {
+  std::vector<Price> prices(targets.size());
+  std::vector<PreviewMember> members;
+  json::array charge, notes;
+  double most = 0;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const MemberPlan& part = plan.members[i];
+    const AskTarget& target = targets[i];
+    if (!part.question) {
+      notes.push_back(json::value(target.partner.name +
+                                  " is not asked: none of its public cells is in "
+                                  "the question"));
+      continue;
+    }
+    auto price = price_of(*part.question, *target.view);
+    if (!price) return std::move(price).error();
+    prices[i] = std::move(*price);
+    members.push_back({&part, &prices[i], target.view});
+    json::array blocks;
+    double epsilon = 0;
+    for (const BlockAmount& block : prices[i].charges) {
+      const double one = security::epsilon_of(block.rho, target.view->delta);
+      blocks.push_back({{"start", block_text(block.start)}, {"epsilon", one}});
+      epsilon = std::max(epsilon, one);
+    }
+    most = std::max(most, epsilon);
+    charge.push_back({{"organisation", target.partner.name},
+                      {"epsilon", epsilon},
+                      {"quota_epsilon",
+                       security::epsilon_of(target.agreement->rho_per_block, target.view->delta)},
+                      {"blocks", std::move(blocks)}});
+  }
+  json::array expected;
+  for (const ExpectedError& row : expected_errors(plan, members)) {
+    for (std::size_t i = 0; i < plan.items.size(); ++i) {
+      expected.push_back({{"label", plan.items[i].label},
+                          {"group", json::value_from(row.group)},
+                          {"total", row.total},
+                          {"error95", number_or_null(row.half_width[i])}});
+    }
+  }
+  json::object out = head("", plan);
+  out["charge"] = std::move(charge);
+  out["expected"] = std::move(expected);
+  out["protects"] =
+      "one twin's readings of one block: the odds about any one of them move by at most x" +
+      fixed(std::exp(most), most < 3 ? 2 : 0);
+  notes.push_back("a question that was answered before is free and gives the same figures");
+  out["notes"] = std::move(notes);
+  return json::value(std::move(out));
+}
+
+}  // namespace entente::node

@@ -1,0 +1,357 @@
+// Links and agreements.
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "node/daemon/api.h"
+#include "node/daemon/await.h"
+#include "security/identity/words.h"
+#include "security/privacy/rho.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using boost::asio::awaitable;
+
+json::value link_json(const Core& core, const LinkEntry& link) {
+  const auto health = core.link_manager->health(link.organisation);
+  json::object out;
+  out["organisation"] = {
+      {"id", link.organisation.hex()}, {"name", link.name}, {"title", link.title}};
+  out["state"] = to_text(link.state);
+  out["turn"] = link.state == LinkState::pending ? "ours" : "nobody's";
+  out["since"] = to_text(link.since);
+  out["dials"] = link.dials;
+  out["words"] = link.words;
+  out["site"] = link.site;
+  out["addresses"] = json::value_from(link.addresses);
+  std::string error = link.last_error;
+  json::value round_trip, expires, protocol;
+  if (health && link.state == LinkState::active) {
+    const bool up = health->call.connected && health->serve.connected;
+    if (!up) error = health->call.connected ? health->serve.last_error : health->call.last_error;
+    if (!up && error.empty()) {
+      error = link.dials ? "not connected yet" : "not connected: the partner dials";
+    }
+    if (up) {
+      round_trip = health->round_trip.seconds() * 1e3;
+      expires = to_text(health->certificate_expires);
+      protocol = health->protocol;
+    }
+  }
+  out["last_error"] = error;
+  out["round_trip_ms"] = round_trip;
+  out["certificate_expires"] = expires;
+  out["protocol"] = protocol;
+  return out;
+}
+
+awaitable<Result<Reply>> list_links(Core& core, const Call&) {
+  json::array items;
+  for (const auto& [org, link] : core.links->entries()) items.push_back(link_json(core, link));
+  for (const auto& [id, name] : core.invited_names) {
+    if (core.invitations.state(id, core.clock.now()) != security::InvitationState::open) continue;
+    const auto& record = core.invitations.records().at(id);
+    items.push_back({{"organisation", {{"id", nullptr}, {"name", name}, {"title", ""}}},
+                     {"state", "invited"},
+                     {"turn", "theirs"},
+                     {"since", nullptr},
+                     {"last_error", "the invitation ends at " + to_text(record.expires)},
+                     {"certificate_expires", nullptr},
+                     {"round_trip_ms", nullptr},
+                     {"protocol", nullptr},
+                     {"dials", false},
+                     {"words", ""}});
+  }
+  co_return Reply::json({{"items", std::move(items)}});
+}
+
+awaitable<Result<Reply>> invite(Core& core, const Call& call) {
+  auto text = call.text_field("name");
+  if (!text) co_return std::move(text).error();
+  auto name = checked_local_id(*text, "link");
+  if (!name) co_return std::move(name).error();
+  if (core.links->name_taken(*name)) {
+    co_return make_error(ErrorCode::conflict, "there is a link named '" + *name + "' already");
+  }
+  security::InvitationBook::Terms terms;
+  auto life = call.optional_text_field("expires");
+  if (!life) co_return std::move(life).error();
+  if (*life) {
+    auto parsed = parse_duration(**life);
+    if (!parsed) co_return std::move(parsed).error();
+    terms.life = *parsed;
+  }
+  if (call.dry_run) co_return Reply::json({{"token", ""}, {"expires", ""}, {"dry_run", true}});
+  auto port = core.enrolment->open(core.settings.federation_address, core.settings.enrolment_port);
+  if (!port) co_return std::move(port).error();
+  core.enrolment_port = *port;
+  terms.organisation = core.organisation();
+  terms.addresses = {core.public_address(core.federation_port)};
+  terms.enrolment = {core.public_address(*port)};
+  auto invitation = core.invitations.invite(terms, core.random, core.clock.now());
+  if (!invitation) co_return std::move(invitation).error();
+  core.invited_names[invitation->id] = *name;
+  co_return Reply::json(
+      {{"token", security::to_token(*invitation)}, {"expires", to_text(invitation->expires)}});
+}
+
+awaitable<Result<Reply>> accept(Core& core, const Call& call) {
+  auto token = call.text_field("token");
+  if (!token) co_return std::move(token).error();
+  auto invitation = security::parse_token(*token, core.clock.now());
+  if (!invitation) co_return std::move(invitation).error();
+  if (invitation->organisation == core.organisation()) {
+    co_return make_error(ErrorCode::token_invalid, "this invitation is this organisation's own");
+  }
+  if (call.dry_run) {
+    co_return Reply::json(
+        {{"organisation", {{"id", invitation->organisation.hex()}}}, {"dry_run", true}});
+  }
+  auto enrolled = co_await federation::accept_invitation(core.loop, core.clock, core.random,
+                                                         *invitation, core.enrolment_self());
+  if (!enrolled) co_return std::move(enrolled).error();
+  LinkEntry entry;
+  entry.organisation = (*enrolled)->partner.id();
+  entry.name = (*enrolled)->name();
+  entry.title = (*enrolled)->partner.current().title;
+  entry.site = (*enrolled)->site;
+  entry.addresses = invitation->addresses;
+  entry.chain = (*enrolled)->partner.chain();
+  entry.dials = true;
+  entry.words = security::to_text((*enrolled)->words);
+  auto added = co_await await_result<LinkEntry>(
+      core.loop, [&](LinkRegister::Reply reply) { core.links->add(entry, std::move(reply)); });
+  if (!added) co_return std::move(added).error();
+  co_return Reply::json(link_json(core, *added));
+}
+
+using Step = void (LinkRegister::*)(const std::string&, LinkRegister::Reply);
+
+awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
+  const std::string name = call.path.at("name");
+  if (core.links->named(name) == nullptr) {
+    co_return make_error(ErrorCode::not_found, "no link named '" + name + "'",
+                         "see 'entente link list'");
+  }
+  if (call.dry_run) co_return Reply::json(link_json(core, *core.links->named(name)));
+  auto moved = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
+    (core.links.get()->*step)(name, std::move(reply));
+  });
+  if (!moved) co_return std::move(moved).error();
+  co_return Reply::json(link_json(core, *moved));
+}
+
+awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
+  const std::string name = call.path.at("name");
+  auto words = call.optional_text_field("words");
+  if (!words) co_return std::move(words).error();
+  if (call.dry_run) {
+    const LinkEntry* entry = core.links->named(name);
+    if (entry == nullptr)
+      co_return make_error(ErrorCode::not_found, "no link named '" + name + "'");
+    co_return Reply::json(link_json(core, *entry));
+  }
+  auto confirmed = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
+    core.links->confirm(name, *words, std::move(reply));
+  });
+  if (!confirmed) co_return std::move(confirmed).error();
+  co_return Reply::json(link_json(core, *confirmed));
+}
+
+std::string organisation_name(const Core& core, const OrgId& org) {
+  if (org == core.organisation()) return core.settings.organisation;
+  const auto link = core.links->entries().find(org);
+  return link == core.links->entries().end() ? org.short_hex() : link->second.name;
+}
+
+std::string turn_of(const AgreementEntry& entry) {
+  if (entry.state == federation::AgreementState::proposed)
+    return entry.our_turn ? "ours" : "theirs";
+  if (entry.state == federation::AgreementState::agreed) return "ours: being delivered";
+  return entry.outbox.empty() ? "nobody's" : "ours: being delivered";
+}
+
+json::object agreement_json(const Core& core, const AgreementEntry& entry) {
+  json::array exports;
+  DeltaUnits delta;
+  for (const ExportView& view : entry.value.exports) {
+    exports.push_back(json::value(view.name));
+    delta = view.delta;
+  }
+  return {{"id", entry.id.hex()},
+          {"name", entry.value.name},
+          {"provider", organisation_name(core, entry.value.provider)},
+          {"consumer", organisation_name(core, entry.value.consumer)},
+          {"state", federation::to_text(entry.state)},
+          {"turn", turn_of(entry)},
+          {"since", to_text(entry.since)},
+          {"exports", std::move(exports)},
+          {"epsilon_per_block", security::epsilon_of(entry.value.rho_per_block, delta)},
+          {"expires", to_text(entry.value.expires)},
+          {"last_error", entry.last_error}};
+}
+
+json::object whole_agreement_json(const Core& core, const AgreementEntry& entry) {
+  json::object out = agreement_json(core, entry);
+  json::array aggregates, tests;
+  for (const Aggregate one : entry.value.aggregates)
+    aggregates.push_back(json::value(to_text(one)));
+  for (const AgreementTest& test : entry.value.tests) {
+    json::object one;
+    one[test.must ? "must" : "must_not"] = test.question;
+    tests.push_back(std::move(one));
+  }
+  out["aggregates"] = std::move(aggregates);
+  out["purposes"] = json::value_from(entry.value.purposes);
+  out["min_units"] = entry.value.min_units;
+  out["issued"] = to_text(entry.value.issued);
+  out["reason"] = entry.reason;
+  out["tests"] = std::move(tests);
+  return out;
+}
+
+awaitable<Result<Reply>> list_agreements(Core& core, const Call&) {
+  json::array items;
+  for (const auto& [id, entry] : core.agreements->entries())
+    items.push_back(agreement_json(core, entry));
+  co_return Reply::json({{"items", std::move(items)}});
+}
+
+awaitable<Result<Reply>> show_agreement(Core& core, const Call& call) {
+  auto entry = core.agreements->find(call.path.at("id"));
+  if (!entry) co_return std::move(entry).error();
+  co_return Reply::json(whole_agreement_json(core, *entry));
+}
+
+// The text with names resolved: exports in full, the partner's id, epsilon as rho.
+Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
+  Agreement terms = text.terms;
+  terms.name = text.name;
+  terms.provider = core.organisation();
+  const LinkEntry* link = core.links->named(text.partner);
+  auto id = OrgId::from_hex_text(text.partner);
+  if (link != nullptr) {
+    terms.consumer = link->organisation;
+  } else if (id && core.links->entries().contains(*id)) {
+    terms.consumer = *id;
+  } else {
+    return make_error(ErrorCode::agreement_invalid,
+                      "agreement.partner: there is no link named '" + text.partner + "'");
+  }
+  for (const std::string& name : text.exports) {
+    const auto view = core.declarations.exports.find(name);
+    if (view == core.declarations.exports.end()) {
+      return make_error(ErrorCode::agreement_invalid,
+                        "agreement.exports: this site has no export '" + name + "'");
+    }
+    if (!terms.exports.empty() && terms.exports.front().delta != view->second->delta) {
+      return make_error(
+          ErrorCode::agreement_invalid,
+          "agreement.exports: exports of domains with different delta need an agreement each");
+    }
+    terms.exports.push_back(*view->second);
+  }
+  auto quota = security::rho_cap_of(text.epsilon_per_block, terms.exports.front().delta);
+  if (!quota) {
+    return make_error(ErrorCode::agreement_invalid,
+                      "agreement.epsilon_per_block: " + quota.error().what);
+  }
+  terms.rho_per_block = *quota;
+  terms.issued = core.clock.now();
+  // What a partner would refuse to read is refused here, with the field named.
+  auto read_back = agreement_from_bytes(canonical_bytes(terms));
+  if (!read_back) return std::move(read_back).error();
+  return terms;
+}
+
+awaitable<Result<Reply>> propose(Core& core, const Call& call) {
+  auto text = call.text_field("text");
+  if (!text) co_return std::move(text).error();
+  auto parsed = read_agreement(*text, "agreement");
+  if (!parsed) co_return std::move(parsed).error();
+  auto terms = terms_of(core, *parsed);
+  if (!terms) co_return std::move(terms).error();
+  if (call.dry_run) {
+    if (auto tests = federation::run_agreement_tests(*terms, core.clock.now()); !tests) {
+      co_return std::move(tests).error();
+    }
+    AgreementEntry entry;
+    entry.value = std::move(*terms);
+    json::object out = whole_agreement_json(core, entry);
+    out["dry_run"] = true;
+    co_return Reply::json(out);
+  }
+  auto proposed =
+      co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+        core.agreements->propose(std::move(*terms), std::move(reply));
+      });
+  if (!proposed) co_return std::move(proposed).error();
+  co_return Reply::json(agreement_json(core, *proposed));
+}
+
+awaitable<Result<Reply>> sign(Core& core, const Call& call) {
+  auto entry = core.agreements->find(call.path.at("id"));
+  if (!entry) co_return std::move(entry).error();
+  if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
+  auto agreed = co_await await_result<AgreementEntry>(
+      core.loop,
+      [&](AgreementRegister::Reply reply) { core.agreements->sign(entry->id, std::move(reply)); });
+  if (!agreed) co_return std::move(agreed).error();
+  co_return Reply::json(agreement_json(core, *agreed));
+}
+
+awaitable<Result<Reply>> terminate(Core& core, const Call& call) {
+  auto entry = core.agreements->find(call.path.at("id"));
+  if (!entry) co_return std::move(entry).error();
+  auto reason = call.optional_text_field("reason");
+  if (!reason) co_return std::move(reason).error();
+  if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
+  auto ended =
+      co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+        core.agreements->terminate(entry->id, reason->value_or(""), std::move(reply));
+      });
+  if (!ended) co_return std::move(ended).error();
+  co_return Reply::json(agreement_json(core, *ended));
+}
+
+}  // namespace
+
+void add_federation_routes(RouteTable& table, Core& core) {
+  const auto with = [&core](auto handler) {
+    return [&core, handler](const Call& call) { return handler(core, call); };
+  };
+  const auto stepping = [&core](Step step) {
+    return [&core, step](const Call& call) { return move_link(core, call, step); };
+  };
+  table.add({Method::get, "/api/v1/links", Verb::read_links, "listLinks",
+             "All links with whose turn it is", BodyKind::none, with(list_links)});
+  table.add({Method::post, "/api/v1/links/invite", Verb::manage_links, "inviteLink",
+             "Makes a one-time invitation and opens the enrolment port", BodyKind::json,
+             with(invite)});
+  table.add({Method::post, "/api/v1/links/accept", Verb::manage_links, "acceptLink",
+             "Enrols with the organisation that made a token", BodyKind::json, with(accept)});
+  table.add({Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
+             "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)});
+  table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::manage_links, "suspendLink",
+             "Closes a link until it is resumed", BodyKind::json,
+             stepping(&LinkRegister::suspend)});
+  table.add({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
+             "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
+  table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
+             "Ends a link for good", BodyKind::json, stepping(&LinkRegister::revoke)});
+  table.add({Method::get, "/api/v1/agreements", Verb::read_agreements, "listAgreements",
+             "All agreements with whose turn it is", BodyKind::none, with(list_agreements)});
+  table.add({Method::get, "/api/v1/agreements/{id}", Verb::read_agreements, "showAgreement",
+             "One agreement in full", BodyKind::none, with(show_agreement)});
+  table.add({Method::post, "/api/v1/agreements", Verb::manage_agreements, "proposeAgreement",
+             "Signs an agreement and offers it to the partner", BodyKind::json, with(propose)});
+  table.add({Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements, "signAgreement",
+             "Signs a partner's proposal", BodyKind::json, with(sign)});
+  table.add({Method::post, "/api/v1/agreements/{id}/terminate", Verb::manage_agreements,
+             "terminateAgreement", "Ends an agreement at both ends", BodyKind::json,
+             with(terminate)});
+}
+
+}  // namespace entente::node

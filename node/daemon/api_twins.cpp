@@ -1,0 +1,374 @@
+// Types, twins and readings.
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+
+#include "federation/link/bridge.h"
+#include "node/daemon/api.h"
+#include "node/daemon/await.h"
+#include "node/ingest/ingest.h"
+#include "node/ingest/jsonl_reader.h"
+#include "node/limits.h"
+#include "schemas/base/hash.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using boost::asio::awaitable;
+using federation::off_loop;
+using federation::to_awaitable;
+
+// Runs `job` on a worker and waits; a full queue or a fault becomes an error. Jobs are named before
+// they are handed over: GCC 12 destroys a closure twice that is made inside a co_await expression.
+template <class T, class Job>
+awaitable<Result<T>> on_worker(Core& core, Job job) {
+  using Shared = std::shared_ptr<Result<T>>;
+  try {
+    auto work = [job = std::move(job)]() mutable { return std::make_shared<Result<T>>(job()); };
+    auto promise = off_loop<Shared>(core.loop, *core.workers, std::move(work));
+    Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));
+    co_return std::move(*got);
+  } catch (const kj::Exception& fault) {
+    const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
+    co_return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
+                         busy ? "the node has too much to do" : fault.getDescription().cStr());
+  }
+}
+
+json::value value_json(const PropertyValue& value) {
+  if (const auto* structured = std::get_if<Structured>(&value))
+    return json::parse(structured->json);
+  return std::visit(
+      [](const auto& plain) -> json::value {
+        if constexpr (std::is_same_v<std::decay_t<decltype(plain)>, Structured>) {
+          return nullptr;
+        } else if constexpr (std::is_same_v<std::decay_t<decltype(plain)>, std::string>) {
+          return json::string(plain);
+        } else {
+          return plain;
+        }
+      },
+      value);
+}
+
+json::object properties_json(const Properties& properties) {
+  json::object out;
+  for (const auto& [name, value] : properties) out[name] = value_json(value);
+  return out;
+}
+
+std::string name_of(const LocalText& texts, const std::string& fallback) {
+  const auto english = texts.find("en");
+  if (english != texts.end()) return english->second;
+  return texts.empty() ? fallback : texts.begin()->second;
+}
+
+// On a worker: reads the latest values.
+json::object twin_json(const Core& core, const TwinGraph& graph, const Twin& twin, bool whole) {
+  const Instant now = core.clock.now();
+  json::object out;
+  out["id"] = twin.id;
+  out["type"] = twin.type;
+  out["name"] = twin.id;
+  out["properties"] = properties_json(twin.properties);
+  json::object signals;
+  std::uint64_t readings = 0;
+  for (const Signal& signal : graph.type_of(twin)->signals) {
+    if (!signal.numeric) continue;
+    const SeriesKey key{twin.id, signal.name};
+    if (whole) readings += core.history->summary(key).readings;
+    const auto latest = core.history->latest(key);
+    if (!latest) continue;
+    signals[signal.name] = {
+        {"value", std::isfinite(latest->value) ? json::value(latest->value) : json::value(nullptr)},
+        {"time", to_text(latest->time)},
+        {"age_s", (now - latest->time).seconds()},
+        {"quality", to_text(latest->quality)},
+        {"unit", signal.unit}};
+  }
+  out["signals"] = std::move(signals);
+  if (!whole) return out;
+  out["readings"] = readings;
+  json::array relationships;
+  for (const auto& [name, targets] : twin.relationships) {
+    for (const std::string& target : targets) {
+      relationships.push_back({{"name", name}, {"to", target}});
+    }
+  }
+  for (const TwinGraph::Incoming& incoming : graph.incoming(twin.id)) {
+    relationships.push_back({{"name", incoming.relationship}, {"from", incoming.from}});
+  }
+  out["relationships"] = std::move(relationships);
+  json::object components;
+  for (const auto& [name, properties] : twin.components)
+    components[name] = properties_json(properties);
+  out["components"] = std::move(components);
+  return out;
+}
+
+awaitable<Result<Reply>> list_twins(Core& core, const Call& call) {
+  auto page = page_of(call);
+  if (!page) co_return std::move(page).error();
+  const std::string type(call.parameter("type"));
+  auto state = core.twins->state();
+  if (!type.empty() && state->graph.types().find(type) == nullptr) {
+    co_return make_error(ErrorCode::not_found, "there is no type '" + type + "'",
+                         "see 'entente type list'");
+  }
+  auto job = [&core, state, type, page = *page]() -> Result<json::value> {
+    json::array items;
+    std::string next;
+    for (const Twin& twin : state->graph.twins()) {
+      if (twin.id <= page.after && !page.after.empty()) continue;
+      if (!type.empty() && !state->graph.types().is_a(twin.type, type)) continue;
+      if (items.size() == page.limit) {
+        next = cursor_after(std::string_view(items.back().at("id").as_string()));
+        break;
+      }
+      items.push_back(twin_json(core, state->graph, twin, false));
+    }
+    return json::value{{"items", std::move(items)}, {"next", next}};
+  };
+  auto got = co_await on_worker<json::value>(core, std::move(job));
+  if (!got) co_return std::move(got).error();
+  co_return Reply::json(*got);
+}
+
+awaitable<Result<Reply>> show_twin(Core& core, const Call& call) {
+  auto state = core.twins->state();
+  const std::string id = call.path.at("id");
+  if (state->graph.find(id) == nullptr) {
+    co_return make_error(ErrorCode::not_found, "there is no twin '" + id + "'",
+                         "see 'entente twin list'");
+  }
+  auto job = [&core, state, id]() -> Result<json::value> {
+    return json::value(twin_json(core, state->graph, *state->graph.find(id), true));
+  };
+  auto got = co_await on_worker<json::value>(core, std::move(job));
+  if (!got) co_return std::move(got).error();
+  co_return Reply::json(*got);
+}
+
+json::value change_json(const TwinChange& change, std::size_t given, std::size_t added,
+                        std::size_t changed) {
+  return {{"added", added},
+          {"changed", changed},
+          {"unchanged", given - std::min(given, added + changed)},
+          {"removed", change.removed.size()},
+          {"missing", json::value_from(change.types_missing)}};
+}
+
+awaitable<Outcome> commit(Core& core, TwinChange change) {
+  if (change.empty()) co_return Outcome{};
+  auto shared = std::make_shared<TwinChange>(std::move(change));
+  auto start = [&core, shared](std::function<void(Outcome)> done) {
+    core.twins->commit(std::move(*shared), std::move(done));
+  };
+  co_return co_await await_result<void>(core.loop, std::move(start));
+}
+
+awaitable<Result<Reply>> apply_twins(Core& core, const Call& call) {
+  std::string text = call.body.empty() ? json::serialize(call.json) : call.body;
+  auto job = [&core, text = std::move(text)] { return core.twins->plan_twins(text, "twins"); };
+  auto planned = co_await on_worker<TwinChange>(core, std::move(job));
+  if (!planned) co_return std::move(planned).error();
+  const std::size_t before = planned->before->graph.twins().size();
+  json::value summary = change_json(*planned, planned->added.size() + planned->changed.size(),
+                                    planned->added.size(), planned->changed.size());
+  summary.as_object()["twins"] = before + planned->added.size();
+  if (!call.dry_run) {
+    if (auto done = co_await commit(core, std::move(*planned)); !done)
+      co_return std::move(done).error();
+  }
+  co_return Reply::json(summary);
+}
+
+awaitable<Result<Reply>> apply_types(Core& core, const Call& call) {
+  std::string text = call.body.empty() ? json::serialize(call.json) : call.body;
+  auto job = [&core, text = std::move(text)] {
+    // A document's name is its content's hash: applying it again changes nothing.
+    const std::string name = hash("entente type file v1", bytes_of(text)).short_hex() + ".json";
+    return core.twins->plan_types({{name, text}}, TwinRegistry::Missing::refuse);
+  };
+  auto planned = co_await on_worker<TwinChange>(core, std::move(job));
+  if (!planned) co_return std::move(planned).error();
+  const std::size_t added = planned->types_added.size();
+  json::value summary = change_json(*planned, std::max<std::size_t>(added, 1), added, 0);
+  summary.as_object()["types"] = json::value_from(planned->types_added);
+  if (!call.dry_run) {
+    if (auto done = co_await commit(core, std::move(*planned)); !done)
+      co_return std::move(done).error();
+  }
+  co_return Reply::json(summary);
+}
+
+awaitable<Result<Reply>> list_types(Core& core, const Call&) {
+  auto state = core.twins->state();
+  json::array items;
+  for (const ResolvedType& type : state->graph.types().types()) {
+    items.push_back({{"id", type.id},
+                     {"name", name_of(type.display_name, type.id)},
+                     {"twins", state->graph.members(type.id).size()}});
+  }
+  co_return Reply::json({{"items", std::move(items)}});
+}
+
+json::object content_json(std::string_view kind, const Content& content) {
+  return {{"@type", kind},
+          {"name", content.name},
+          {"unit", content.unit},
+          {"schema", content.schema ? json::value(content.schema->word) : json::value(nullptr)}};
+}
+
+awaitable<Result<Reply>> show_type(Core& core, const Call& call) {
+  auto state = core.twins->state();
+  const std::string id = call.path.at("id");
+  const ResolvedType* type = state->graph.types().find(id);
+  if (type == nullptr) {
+    co_return make_error(ErrorCode::not_found, "there is no type '" + id + "'",
+                         "see 'entente type list'");
+  }
+  json::array contents;
+  for (const Signal& signal : type->signals) {
+    contents.push_back(
+        {{"@type", "Telemetry"},
+         {"name", signal.name},
+         {"unit", signal.unit},
+         {"schema", signal.schema ? json::value(signal.schema->word) : json::value(nullptr)}});
+  }
+  for (const Content& one : type->properties) contents.push_back(content_json("Property", one));
+  for (const Content& one : type->relationships)
+    contents.push_back(content_json("Relationship", one));
+  for (const Content& one : type->components) contents.push_back(content_json("Component", one));
+  for (const Content& one : type->commands) contents.push_back(content_json("Command", one));
+  co_return Reply::json({{"id", type->id},
+                         {"name", name_of(type->display_name, type->id)},
+                         {"description", name_of(type->description, "")},
+                         {"twins", state->graph.members(type->id).size()},
+                         {"extends", json::value_from(type->ancestors)},
+                         {"contents", std::move(contents)}});
+}
+
+// What became of the lines of one request.
+struct Taken {
+  std::uint64_t accepted = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t bad = 0;
+  std::uint64_t lines = 0;
+  json::array rejected;
+};
+
+constexpr std::size_t kRejectsTold = 1'000;
+constexpr std::size_t kJobBytes = 1 << 20;  // lines handed to a worker at once
+
+// On a worker: one part of the body goes in durably, or is refused as a whole.
+Result<Taken> take_lines(Core& core, const TwinGraph& graph, const std::string& lines,
+                         std::uint64_t first_line) {
+  Taken taken;
+  IngestOptions options;
+  options.on_reject = [&](const Reject& reject) {
+    if (taken.rejected.size() < kRejectsTold) {
+      taken.rejected.push_back({{"line", first_line + reject.line}, {"reason", reject.reason}});
+    }
+  };
+  JsonLinesReader reader(source_of(std::string_view(lines)));
+  auto report = ingest(reader, graph, *core.history, core.clock, options);
+  if (!report) return std::move(report).error();
+  taken.accepted = report->durable.added + report->durable.corrected + report->durable.repeated;
+  taken.duplicates = report->durable.repeated;
+  taken.bad = report->durable.bad;
+  taken.lines = static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+  core.metrics.readings(taken.accepted, report->rejected);
+  return taken;
+}
+
+awaitable<Result<Reply>> take_readings(Core& core, const Call& call) {
+  auto state = core.twins->state();
+  Taken total;
+  bool more = true;
+  while (more) {
+    std::string lines;
+    while (more && lines.size() < kJobBytes) {
+      auto chunk = co_await call.lines->next_lines();
+      if (!chunk) co_return std::move(chunk).error();
+      more = !chunk->empty();
+      lines += *chunk;
+    }
+    if (lines.empty()) break;
+    const std::uint64_t first = total.lines;
+    auto job = [&core, state, lines = std::move(lines), first] {
+      return take_lines(core, state->graph, lines, first);
+    };
+    auto taken = co_await on_worker<Taken>(core, std::move(job));
+    if (!taken) {
+      Error error = std::move(taken).error();
+      error.what += "; " + std::to_string(total.accepted) + " readings before line " +
+                    std::to_string(first + 1) + " are durable";
+      co_return error;
+    }
+    total.accepted += taken->accepted;
+    total.duplicates += taken->duplicates;
+    total.bad += taken->bad;
+    total.lines += taken->lines;
+    for (json::value& reject : taken->rejected) {
+      if (total.rejected.size() < kRejectsTold) total.rejected.push_back(std::move(reject));
+    }
+  }
+  co_return Reply::json({{"accepted", total.accepted},
+                         {"duplicates", total.duplicates},
+                         {"bad", total.bad},
+                         {"rejected", std::move(total.rejected)}});
+}
+
+}  // namespace
+
+void add_twin_routes(RouteTable& table, Core& core) {
+  const auto with = [&core](auto handler) {
+    return [&core, handler](const Call& call) { return handler(core, call); };
+  };
+  table.add({Method::get, "/api/v1/types", Verb::read_twins, "listTypes",
+             "All types with their twins' number", BodyKind::none, with(list_types)});
+  table.add({Method::get, "/api/v1/types/{id}", Verb::read_twins, "showType",
+             "One type with what it has, inherited included", BodyKind::none, with(show_type)});
+  table.add({Method::post,
+             "/api/v1/types",
+             Verb::write_twins,
+             "applyTypes",
+             "Adds or replaces DTDL interfaces",
+             BodyKind::json_or_text,
+             with(apply_types),
+             Access::token,
+             {},
+             limits::kHttpLinesBytes});
+  table.add({Method::get,
+             "/api/v1/twins",
+             Verb::read_twins,
+             "listTwins",
+             "Twins with their latest readings",
+             BodyKind::none,
+             with(list_twins),
+             Access::token,
+             {{"type", "only twins of this type or a subtype"},
+              {"limit", "rows a page"},
+              {"cursor", "where the last page ended"}}});
+  table.add({Method::get, "/api/v1/twins/{id}", Verb::read_twins, "showTwin",
+             "One twin with its relationships", BodyKind::none, with(show_twin)});
+  table.add({Method::post,
+             "/api/v1/twins",
+             Verb::write_twins,
+             "applyTwins",
+             "Adds or replaces twins, all or none",
+             BodyKind::json_or_text,
+             with(apply_twins),
+             Access::token,
+             {},
+             limits::kHttpLinesBytes});
+  table.add({Method::post, "/api/v1/readings", Verb::write_readings, "writeReadings",
+             "Takes readings as JSON Lines; acknowledged after the commit", BodyKind::lines,
+             with(take_readings)});
+}
+
+}  // namespace entente::node

@@ -1,0 +1,252 @@
+#include "node/daemon/ask_service.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "federation/query/exact.h"
+#include "federation/query/parser.h"
+#include "federation/query/suggest.h"
+#include "node/daemon/answer_json.h"
+#include "security/privacy/blocks.h"
+#include "security/privacy/rho.h"
+
+namespace entente::node {
+
+namespace json = boost::json;
+using namespace federation;
+
+// A question resolved and planned: what either lane needs.
+struct AskService::Prepared {
+  std::string text;
+  Plan plan;
+  std::vector<AskTarget> targets;         // released lane
+  std::shared_ptr<const ExportView> own;  // exact lane
+  Needs needs;
+  Duration timeout;
+  bool preview = false;
+  bool exact() const { return own != nullptr; }
+};
+
+namespace {
+
+void collect_keys(const Tree<KeyTest>& tree, std::set<std::string>& keys) {
+  if (tree.kind == Tree<KeyTest>::Kind::leaf) keys.insert(tree.leaf.key.text);
+  for (const auto& child : tree.children) collect_keys(child, keys);
+}
+
+// `twins OF type` as an export of everything: its keys are the properties the sentence names, its
+// cells what the twins of today have there, its signals the type's, without bounds.
+Result<std::shared_ptr<const ExportView>> view_of_type(const Sentence& sentence,
+                                                       const std::string& dtmi,
+                                                       const TwinGraph& graph) {
+  const ResolvedType* type = graph.types().find(dtmi);
+  if (type == nullptr) {
+    std::vector<std::string> known;
+    for (const ResolvedType& one : graph.types().types()) known.push_back(one.id);
+    return make_error(ErrorCode::query_unknown_name,
+                      "there is no type '" + dtmi + "'" + did_you_mean(dtmi, known),
+                      "see 'entente type list'");
+  }
+  auto view = std::make_shared<ExportView>();
+  view->name = "twins";
+  view->type = dtmi;
+  view->tick = minutes(1);
+  view->block = Duration{};
+  std::set<std::string> keys;
+  for (const Name& key : sentence.group_by) keys.insert(key.text);
+  if (sentence.where) collect_keys(*sentence.where, keys);
+  for (const std::string& key : keys) {
+    if (type->property(key) != nullptr) view->keys.push_back(key);
+  }
+  std::map<std::vector<std::string>, std::uint32_t> cells;
+  for (const std::size_t index : graph.members(dtmi)) {
+    const Twin& twin = graph.twins()[index];
+    std::vector<std::string> values;
+    for (const std::string& key : view->keys) {
+      const auto property = twin.properties.find(key);
+      if (property != twin.properties.end()) values.push_back(to_text(property->second));
+    }
+    if (values.size() == view->keys.size()) ++cells[values];
+  }
+  for (const auto& [values, units] : cells) view->cells.push_back({values, units});
+  if (view->cells.empty()) {
+    return make_error(ErrorCode::not_found,
+                      "no twin of the type '" + dtmi + "' has these properties");
+  }
+  for (const Signal& signal : type->signals) {
+    if (signal.numeric) view->measures.push_back({signal.name, signal.unit, Reducer::mean, {}});
+  }
+  return std::shared_ptr<const ExportView>(std::move(view));
+}
+
+// Bounds that a system's properties state for the signals they name.
+std::vector<BoundsOverride> overrides_of(const SystemTwin& system) {
+  std::vector<BoundsOverride> bounds;
+  for (const SystemProperty& property : system.properties) {
+    if (!property.lower || !property.upper) continue;
+    auto parsed = parse_question("SELECT " + property.item + " FROM " + system.name + " OVER 1d");
+    if (!parsed) continue;  // check_system has refused such a system
+    const auto* folded = std::get_if<FoldedSignal>(&parsed->items.front().argument);
+    if (folded == nullptr) continue;
+    bounds.push_back({folded->signal.text, folded->reducer.value_or(Reducer::mean), *property.lower,
+                      *property.upper});
+  }
+  return bounds;
+}
+
+// " (epsilon 2.36 left in the block of 2015-08-23T00:00:00Z)": the tightest block of a refusal.
+std::string left_text(const MemberCoverage& member) {
+  if (member.code != ErrorCode::budget_exhausted || member.left.empty()) return {};
+  const BlockAmount& least =
+      *std::min_element(member.left.begin(), member.left.end(),
+                        [](const BlockAmount& a, const BlockAmount& b) { return a.rho < b.rho; });
+  char epsilon[64];
+  std::snprintf(epsilon, sizeof epsilon, "%.2f", security::epsilon_of(least.rho, member.delta));
+  return std::string(" (epsilon ") + epsilon + " left in the block of " +
+         (least.start == security::kLifetimeBlock ? "its lifetime" : to_text(least.start)) + ")";
+}
+
+// When nobody answered: one error that says why, for each.
+Error nobody_answered(const FederatedAnswer& answer) {
+  ErrorCode code = ErrorCode::peer_unreachable;
+  std::set<ErrorCode> codes;
+  std::string what;
+  for (const MemberCoverage& member : answer.coverage) {
+    if (member.state == MemberState::skipped) continue;
+    codes.insert(member.code);
+    what += (what.empty() ? "" : "; ") + member.name + ": " + member.reason + left_text(member);
+  }
+  if (codes.size() == 1) code = *codes.begin();
+  return make_error(code, what);
+}
+
+}  // namespace
+
+Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
+                                                 const SiteSnapshot& site,
+                                                 const TwinGraph& graph) const {
+  auto sentence = parse_question(request.question);
+  if (!sentence) return std::move(sentence).error();
+  Prepared prepared;
+  prepared.text = request.question;
+  prepared.preview = request.preview;
+  prepared.timeout = request.timeout.value_or(parts_.default_timeout);
+  PlanOptions options;
+  options.now = parts_.clock.now();
+  options.default_epsilon = parts_.default_epsilon;
+  std::vector<SystemMember> members;
+  if (const auto* type = std::get_if<TypeTarget>(&sentence->target)) {
+    auto view = view_of_type(*sentence, type->dtmi.text, graph);
+    if (!view) return std::move(view).error();
+    prepared.own = std::move(*view);
+  } else {
+    const auto& target = std::get<NamedTarget>(sentence->target);
+    const bool here = !target.organisation || target.organisation->text == site.self_name;
+    const auto own = site.exports.find(target.name.text);
+    const auto system = parts_.declarations.systems.find(target.name.text);
+    if (!here) {
+      members = {{target.name.text, target.organisation->text}};
+    } else if (own != site.exports.end()) {
+      prepared.own = own->second;
+    } else if (system != parts_.declarations.systems.end()) {
+      members = system->second.members;
+      prepared.needs = system->second.needs;
+      options.bounds = overrides_of(system->second);
+    } else {
+      std::vector<std::string> known;
+      for (const auto& [name, view] : site.exports) known.push_back(name);
+      for (const auto& [name, value] : parts_.declarations.systems) known.push_back(name);
+      return make_error(ErrorCode::query_unknown_name,
+                        "there is no export or system '" + target.name.text + "' here" +
+                            did_you_mean(target.name.text, known) + "\n" +
+                            pointed(request.question, target.name.at.offset),
+                        "see 'entente export list' and 'entente system list', or name a partner's "
+                        "export as export@organisation");
+    }
+  }
+  std::vector<MemberView> views;
+  if (prepared.own) {
+    options.exact = true;
+    views.push_back({prepared.own.get(), site.self_name});
+  }
+  for (const SystemMember& member : members) {
+    auto found = find_target(site, member.export_name, member.organisation);
+    if (!found) return std::move(found).error();
+    prepared.targets.push_back(std::move(*found));
+  }
+  for (const AskTarget& target : prepared.targets) {
+    views.push_back({target.view, target.partner.name});
+  }
+  auto planned = plan(*sentence, views, options);
+  if (!planned) return std::move(planned).error();
+  prepared.plan = std::move(*planned);
+  if (request.purpose) prepared.plan.purpose = *request.purpose;
+  return prepared;
+}
+
+Result<json::value> AskService::exact(const Prepared& prepared) const {
+  const MemberPlan& part = prepared.plan.members.front();
+  if (prepared.preview) return exact_preview_json(prepared.plan);
+  FoldRequest request{prepared.own, part.question->columns, {}};
+  for (std::size_t i = 0; i < part.question->tick_count(); ++i) {
+    request.ticks.push_back(part.question->tick(i));
+  }
+  auto folded = parts_.twins.fold(request);
+  if (!folded) return std::move(folded).error();
+  return exact_json(prepared.text, prepared.plan,
+                    blend_exact(*part.question, *prepared.own, *folded));
+}
+
+kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
+  auto site = parts_.site();
+  auto graph = parts_.graph();
+  // On a worker: parse, resolve, plan; an exact question is answered there too.
+  struct Step {
+    std::optional<Result<json::value>> done;
+    std::optional<Prepared> prepared;
+  };
+  return off_loop<std::shared_ptr<Step>>(
+             parts_.loop, parts_.workers,
+             [this, site, graph, request = std::move(request)] {
+               auto step = std::make_shared<Step>();
+               auto prepared = prepare(request, *site, *graph);
+               if (!prepared) {
+                 step->done.emplace(std::move(prepared).error());
+               } else if (prepared->exact()) {
+                 step->done.emplace(exact(*prepared));
+               } else if (prepared->preview) {
+                 step->done.emplace(preview_json(prepared->plan, prepared->targets));
+               } else {
+                 step->prepared.emplace(std::move(*prepared));
+               }
+               return step;
+             })
+      .then([this](std::shared_ptr<Step> step) -> kj::Promise<Result<json::value>> {
+        if (step->done) return std::move(*step->done);
+        Prepared& prepared = *step->prepared;
+        const std::string text = prepared.text;
+        const Needs needs = prepared.needs;
+        return parts_.asker
+            .ask(std::move(prepared.plan), std::move(prepared.targets), prepared.timeout)
+            .then([text, needs](FederatedAnswer answer) -> Result<json::value> {
+              if (answer.answered() == 0) return nobody_answered(answer);
+              if (!needs.met(answer.answered(), answer.coverage.size())) {
+                return make_error(ErrorCode::peer_unreachable,
+                                  "this system needs " + to_text(needs) + ", " +
+                                      std::to_string(answer.answered()) + " of " +
+                                      std::to_string(answer.coverage.size()) +
+                                      " answered; what was charged stays charged, and asking again "
+                                      "gives the same figures free");
+              }
+              return answer_json(text, answer);
+            });
+      })
+      .catch_([](kj::Exception&& fault) -> Result<json::value> {
+        const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
+        return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
+                          busy ? "the node has too much to do" : fault.getDescription().cStr());
+      });
+}
+
+}  // namespace entente::node

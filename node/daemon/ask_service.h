@@ -1,0 +1,65 @@
+// Answers a question of a local user, whatever it is about: own twins and exports exactly,
+// partners' exports and system twins through their disclosure gates; and previews what it would
+// cost.
+//
+// Planning runs on a worker, since a question may be long and conversions of epsilon take a while.
+// Threads: loop.
+#pragma once
+
+#include <kj/async.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/json/value.hpp>
+
+#include "federation/ask/asker.h"
+#include "federation/compose/system_twin.h"
+#include "federation/link/workers.h"
+#include "federation/query/twin_source.h"
+#include "node/config/declarations.h"
+#include "node/twin/twin_graph.h"
+#include "schemas/base/clock.h"
+
+namespace entente::node {
+
+struct AskRequest {
+  std::string question;
+  std::optional<std::string> purpose;
+  std::optional<Duration> timeout;
+  bool preview = false;
+};
+
+class AskService {
+ public:
+  struct Parts {
+    federation::Loop& loop;
+    federation::Workers& workers;
+    const Clock& clock;
+    federation::Asker& asker;
+    const federation::TwinSource& twins;
+    std::function<std::shared_ptr<const TwinGraph>()> graph;
+    federation::SnapshotSource site;
+    const Declarations& declarations;
+    double default_epsilon;
+    Duration default_timeout;
+  };
+  explicit AskService(Parts parts) : parts_(std::move(parts)) {}
+
+  // The JSON of POST /api/v1/ask. Refuses: what parse_question, plan and find_target refuse;
+  // budget_exhausted or denied when every member refused for that reason; peer_unreachable when
+  // nobody could be asked, or fewer answered than the system needs.
+  kj::Promise<Result<boost::json::value>> ask(AskRequest request);
+
+ private:
+  struct Prepared;
+  Result<Prepared> prepare(const AskRequest& request, const federation::SiteSnapshot& site,
+                           const TwinGraph& graph) const;
+  Result<boost::json::value> exact(const Prepared& prepared) const;
+
+  Parts parts_;
+};
+
+}  // namespace entente::node

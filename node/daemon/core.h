@@ -1,0 +1,93 @@
+// The assembled node: everything the daemon owns, in the order in which it is made.
+//
+// Only daemon.cpp builds one; the API's handlers get a reference. Threads: loop, but for what says
+// otherwise. Destruction goes upwards: edges, RPC, jobs, stores.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "federation/agree/agreement_exchange.h"
+#include "federation/ask/asker.h"
+#include "federation/ask/disclosure_gate.h"
+#include "federation/link/enrolment_port.h"
+#include "federation/link/link_manager.h"
+#include "federation/link/loop.h"
+#include "federation/link/workers.h"
+#include "node/config/declarations.h"
+#include "node/config/settings.h"
+#include "node/daemon/agreement_register.h"
+#include "node/daemon/ask_service.h"
+#include "node/daemon/keyring.h"
+#include "node/daemon/link_register.h"
+#include "node/daemon/node_metrics.h"
+#include "node/history/fold_source.h"
+#include "node/history/history.h"
+#include "node/service/health.h"
+#include "node/store/release_ledger.h"
+#include "node/store/store.h"
+#include "node/twin/twin_registry.h"
+#include "schemas/base/clock.h"
+#include "schemas/base/random.h"
+#include "security/identity/certificate.h"
+#include "security/identity/certificate_verifier.h"
+#include "security/identity/invitation.h"
+#include "security/policy/policy.h"
+#include "security/privacy/noise.h"
+
+namespace entente::node {
+
+struct Core {
+  Settings settings;
+  SystemClock clock;
+  SystemRandom random;  // libsodium's, safe from any thread
+  Instant started;
+  Declarations declarations;
+  Keyring keyring;
+  security::Policy policy;
+
+  federation::Loop loop;
+  std::unique_ptr<Store> store;          // entente.db
+  std::unique_ptr<Store> history_store;  // history.db
+  std::unique_ptr<TwinRegistry> twins;
+  std::unique_ptr<History> history;
+  std::unique_ptr<FoldSource> folds;
+  std::unique_ptr<ReleaseLedger> ledger;
+  std::unique_ptr<federation::Workers> workers;
+
+  std::unique_ptr<LinkRegister> links;
+  std::unique_ptr<AgreementRegister> agreements;
+  std::shared_ptr<const federation::SiteSnapshot> site;
+
+  security::PinnedVerifier verifier;
+  std::unique_ptr<security::CertificateIssuer> certificates;
+  security::InvitationBook invitations;
+  std::map<security::InvitationId, std::string> invited_names;
+
+  NodeMetrics metrics;
+  security::ExactNoise noise{random};  // the store's thread alone draws from it
+  std::unique_ptr<federation::DisclosureGate> gate;
+  std::unique_ptr<federation::LinkManager> link_manager;
+  std::unique_ptr<federation::EnrolmentPort> enrolment;
+  std::unique_ptr<federation::Asker> asker;
+  std::unique_ptr<AskService> ask;
+
+  std::uint16_t federation_port = 0;
+  std::uint16_t enrolment_port = 0;
+
+  Core(Settings given, Keyring keys)
+      : settings(std::move(given)),
+        started(clock.now()),
+        keyring(std::move(keys)),
+        policy(security::Policy::initial("admin")) {}
+
+  const OrgId& organisation() const { return keyring.self.id(); }
+  // host:port at which partners reach `port` of this node.
+  std::string public_address(std::uint16_t port) const;
+  security::EnrolmentSelf enrolment_self() const;
+  std::vector<HealthCheck> checks() const;
+};
+
+}  // namespace entente::node

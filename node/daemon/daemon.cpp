@@ -1,0 +1,271 @@
+#include "node/daemon/daemon.h"
+
+#include <sys/file.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include <boost/asio/signal_set.hpp>
+
+#include <csignal>
+#include <filesystem>
+#include <ostream>
+
+#include "federation/agree/agreements_desk.h"
+#include "federation/ask/questions_desk.h"
+#include "node/daemon/api.h"
+#include "node/daemon/upkeep.h"
+#include "node/limits.h"
+#include "node/service/http_server.h"
+#include "node/store/audit_log.h"
+#include "schemas/base/log.h"
+#include "security/identity/limits.h"
+
+namespace entente::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Held while a process serves a home, so that no second one opens the same files.
+class HomeLock {
+ public:
+  static Result<HomeLock> take(const std::string& home) {
+    std::error_code failure;
+    fs::create_directories(home + "/run", failure);
+    const std::string path = home + "/run/lock";
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) return make_error(ErrorCode::store_failed, "cannot write " + path);
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      ::close(file);
+      return make_error(ErrorCode::conflict, "another process serves " + home,
+                        "stop it first, or use another --home");
+    }
+    return HomeLock(file);
+  }
+  HomeLock(HomeLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  HomeLock& operator=(HomeLock&&) = delete;
+  ~HomeLock() {
+    if (file_ >= 0) ::close(file_);
+  }
+
+ private:
+  explicit HomeLock(int file) : file_(file) {}
+  int file_;
+};
+
+Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const char* prefix,
+                                          std::vector<const char*> migrations) {
+  Store::Options options;
+  options.path = core.settings.path(name);
+  options.migrations = std::move(migrations);
+  options.deliver = [&loop = core.loop](std::function<void()> work) { loop.post(std::move(work)); };
+  options.crash_prefix = prefix;
+  return Store::open(std::move(options));
+}
+
+Outcome open_data(Core& core) {
+  auto store = open_store(core, "entente.db", "ledger",
+                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+                           AgreementRegister::migration()});
+  if (!store) return std::move(store).error();
+  core.store = std::move(*store);
+  auto history_store = open_store(core, "history.db", "history", history_migrations());
+  if (!history_store) return std::move(history_store).error();
+  core.history_store = std::move(*history_store);
+  auto twins = TwinRegistry::load(*core.history_store);
+  if (!twins) return std::move(twins).error();
+  core.twins = std::move(*twins);
+  auto history = open_history(*core.history_store, limits::kCachedReadings);
+  if (!history) return std::move(history).error();
+  core.history = std::move(*history);
+  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
+  core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
+  core.workers = std::make_unique<federation::Workers>(2);
+  return {};
+}
+
+Outcome open_registers(Core& core) {
+  const auto changed = [&core] { refresh_site(core); };
+  core.links =
+      std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
+  core.agreements = std::make_unique<AgreementRegister>(
+      AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
+                               [&core] { return core.site; }, changed});
+  if (auto loaded = core.links->load(); !loaded) return loaded;
+  if (auto loaded = core.agreements->load(); !loaded) return loaded;
+  security::IssuerTerms terms;
+  terms.organisation = core.organisation();
+  terms.site = core.settings.site;
+  const Charter& charter = core.keyring.self.current();
+  terms.charter_validity = {charter.issued, charter.expires};
+  auto ca = security::SigningKey::from_seed(core.keyring.keys.ca.seed().view());
+  if (!ca) return std::move(ca).error();
+  auto issuer =
+      security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
+  if (!issuer) return std::move(issuer).error();
+  core.certificates = std::move(*issuer);
+  return {};
+}
+
+void open_asking(Core& core) {
+  const auto site = [&core] { return core.site; };
+  core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
+      core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
+      core.noise, site, core.metrics, core.settings.grid});
+  core.link_manager = std::make_unique<federation::LinkManager>(
+      core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
+  core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
+      core.loop, core.clock, core.random, core.invitations,
+      [&core] { return core.enrolment_self(); },
+      [&core](security::Enrolled enrolled, std::function<void(Outcome)> stored) {
+        store_enrolment(core, std::move(enrolled), std::move(stored));
+      }});
+  core.asker = std::make_unique<federation::Asker>(
+      federation::Asker::Parts{core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+                               federation::send_over(*core.link_manager)});
+  core.ask = std::make_unique<AskService>(AskService::Parts{
+      core.loop, *core.workers, core.clock, *core.asker, *core.folds,
+      [&core] {
+        auto state = core.twins->state();
+        return std::shared_ptr<const TwinGraph>(state, &state->graph);
+      },
+      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+}
+
+Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
+  return write_private(core.settings.path(std::string("run/") + name),
+                       bytes_of(std::to_string(port)));
+}
+
+// Everything that listens, and what it needs; destroyed in the order of design section 3.
+Outcome serve(Core& core, std::ostream& out) {
+  RouteTable routes;
+  add_twin_routes(routes, core);
+  add_federation_routes(routes, core);
+  add_question_routes(routes, core);
+  add_health_routes(routes, core.checks());
+  add_metrics_route(routes, core.metrics.registry());
+  auto token = read_file(core.settings.path("admin.token"), 4'096);
+  if (!token) return std::move(token).error();
+  std::string text(text_of(*token));
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}});
+  HttpMetrics http_metrics(core.metrics.registry());
+
+  auto federation_port =
+      core.link_manager->listen(core.settings.federation_address, core.settings.federation_port);
+  if (!federation_port) return std::move(federation_port).error();
+  core.federation_port = *federation_port;
+  refresh_site(core);
+  HttpConfig http_config;
+  http_config.address = core.settings.http_address;
+  http_config.port = core.settings.http_port;
+  auto http = HttpServer::start(core.loop.io(), http_config,
+                                {routes, authenticator, http_metrics, core.clock, core.random});
+  if (!http) return std::move(http).error();
+  if (auto written = write_port(core, "http.port", (*http)->port()); !written) return written;
+  if (auto written = write_port(core, "federation.port", *federation_port); !written)
+    return written;
+
+  auto stop = kj::newPromiseAndFulfiller<void>();
+  boost::asio::signal_set signals(core.loop.io(), SIGINT, SIGTERM);
+  signals.async_wait([&stop](boost::system::error_code failed, int) {
+    if (!failed) stop.fulfiller->fulfill();
+  });
+  core.loop.keep(upkeep(core));
+  out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
+      << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
+  log::info(
+      "node", "serving",
+      {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
+  core.loop.run(kj::mv(stop.promise));
+
+  log::info("node", "stopping");
+  auto drained = kj::newPromiseAndFulfiller<void>();
+  (*http)->stop(seconds(5), [&drained] { drained.fulfiller->fulfill(); });
+  core.enrolment->close();
+  core.link_manager->stop_listening();
+  core.loop.run(kj::mv(drained.promise));
+  core.ask.reset();
+  core.asker.reset();
+  core.enrolment.reset();
+  core.link_manager.reset();
+  core.workers->stop();
+  return {};
+}
+
+}  // namespace
+
+Outcome run_daemon(const DaemonOptions& options, std::ostream& out) {
+  auto settings = load_settings(options.home);
+  if (!settings) return std::move(settings).error();
+  if (options.http_port) settings->http_port = *options.http_port;
+  if (options.federation_port) settings->federation_port = *options.federation_port;
+  log::configure(options.log_level.value_or(settings->log_level),
+                 options.log_format.value_or(settings->log_format));
+  auto lock = HomeLock::take(options.home);
+  if (!lock) return std::move(lock).error();
+  auto keyring = load_keyring(options.home);
+  if (!keyring) return std::move(keyring).error();
+  auto core = std::make_unique<Core>(std::move(*settings), std::move(*keyring));
+  auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
+  if (!declarations) return std::move(declarations).error();
+  core->declarations = std::move(*declarations);
+  try {
+    if (auto opened = open_data(*core); !opened) return opened;
+    if (auto opened = open_registers(*core); !opened) return opened;
+    refresh_site(*core);
+    open_asking(*core);
+    return serve(*core, out);
+  } catch (const StoreFault& fault) {
+    return fault.error();
+  }
+}
+
+Result<InitOutcome> init_node(const InitRequest& request) {
+  const Settings& settings = request.settings;
+  if (auto name = checked_local_id(settings.organisation, "organisation"); !name) {
+    return std::move(name).error();
+  }
+  if (auto name = checked_local_id(settings.site, "site"); !name) return std::move(name).error();
+  InitOutcome outcome;
+  outcome.config_path = settings.path("entente.toml");
+  outcome.token_path = settings.path("admin.token");
+  if (fs::exists(outcome.config_path) || fs::exists(settings.path("vault.key"))) {
+    return make_error(ErrorCode::conflict, "there is a node in " + settings.home + " already",
+                      "start it with 'entente serve', or name another place with --home");
+  }
+  if (request.dry_run) return outcome;
+  const bool existed = fs::exists(settings.home);
+  SystemRandom random;
+  SystemClock clock;
+  const auto undo = [&](Error error) {
+    std::error_code ignored;
+    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token", "entente.toml"}) {
+      fs::remove_all(settings.path(made), ignored);
+    }
+    if (!existed) fs::remove(settings.home, ignored);
+    return error;
+  };
+  std::error_code failure;
+  fs::create_directories(settings.home, failure);
+  if (failure) {
+    return make_error(ErrorCode::store_failed,
+                      "cannot make " + settings.home + ": " + failure.message());
+  }
+  auto made =
+      create_keyring(settings.home, {settings.organisation, settings.title, clock.now()}, random);
+  if (!made) return undo(std::move(made).error());
+  auto keyring = load_keyring(settings.home);
+  if (!keyring) return undo(std::move(keyring).error());
+  if (auto written = write_private(outcome.config_path, bytes_of(settings_text(settings)));
+      !written) {
+    return undo(std::move(written).error());
+  }
+  fs::create_directories(settings.path("provision.d"), failure);
+  outcome.organisation = keyring->self.id();
+  return outcome;
+}
+
+}  // namespace entente::node

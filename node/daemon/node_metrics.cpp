@@ -1,0 +1,72 @@
+#include "node/daemon/node_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+namespace entente::node {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+
+struct NodeMetrics::Families {
+  prometheus::Registry registry;
+  prometheus::Family<prometheus::Counter>& questions = BuildCounter()
+                                                           .Name("entente_questions_total")
+                                                           .Help("Partners' questions by outcome")
+                                                           .Register(registry);
+  prometheus::Family<prometheus::Counter>& readings = BuildCounter()
+                                                          .Name("entente_readings_total")
+                                                          .Help("Readings by verdict at the edge")
+                                                          .Register(registry);
+  prometheus::Family<prometheus::Counter>& link_events =
+      BuildCounter()
+          .Name("entente_link_events_total")
+          .Help("Connections of partners by what became of them")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& links =
+      BuildGauge().Name("entente_links").Help("Links by state").Register(registry);
+  prometheus::Gauge& certificate = BuildGauge()
+                                       .Name("entente_certificate_expiry_seconds")
+                                       .Help("Life left of this site's certificate")
+                                       .Register(registry)
+                                       .Add({});
+  prometheus::Gauge& twins =
+      BuildGauge().Name("entente_twins").Help("Twins of this site").Register(registry).Add({});
+};
+
+NodeMetrics::NodeMetrics() : families_(std::make_unique<Families>()) {}
+NodeMetrics::~NodeMetrics() = default;
+const prometheus::Registry& NodeMetrics::registry() const {
+  return families_->registry;
+}
+prometheus::Registry& NodeMetrics::registry() {
+  return families_->registry;
+}
+
+void NodeMetrics::answered(bool reused) {
+  families_->questions.Add({{"outcome", reused ? "reused" : "released"}}).Increment();
+}
+
+void NodeMetrics::refused(ErrorCode code) {
+  families_->questions.Add({{"outcome", "refused"}, {"code", code_text(code)}}).Increment();
+}
+
+void NodeMetrics::readings(std::uint64_t accepted, std::uint64_t rejected) {
+  families_->readings.Add({{"verdict", "accepted"}}).Increment(static_cast<double>(accepted));
+  families_->readings.Add({{"verdict", "rejected"}}).Increment(static_cast<double>(rejected));
+}
+
+void NodeMetrics::link_event(std::string_view event) {
+  families_->link_events.Add({{"event", std::string(event)}}).Increment();
+}
+
+void NodeMetrics::gauges(std::size_t active, std::size_t connected, Duration certificate_left,
+                         std::size_t twins) {
+  families_->links.Add({{"state", "active"}}).Set(static_cast<double>(active));
+  families_->links.Add({{"state", "connected"}}).Set(static_cast<double>(connected));
+  families_->certificate.Set(certificate_left.seconds());
+  families_->twins.Set(static_cast<double>(twins));
+}
+
+}  // namespace entente::node

@@ -1,0 +1,316 @@
+#include "node/daemon/upkeep.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+
+#include "federation/agree/agreements_desk.h"
+#include "federation/ask/questions_desk.h"
+#include "node/daemon/link_register.h"
+#include "node/store/audit_log.h"
+#include "schemas/base/log.h"
+#include "security/identity/words.h"
+
+namespace entente::node {
+namespace {
+
+using federation::AgreementState;
+using federation::KnownPartner;
+using federation::LinkEvent;
+
+constexpr Duration kTick = seconds(1);
+constexpr int kTicksPerMinute = 60;
+constexpr Duration kCertificateWarning = hours(6);
+
+std::optional<federation::DialAddress> dial_address(const std::string& address) {
+  const auto colon = address.rfind(':');
+  if (colon == std::string::npos) return {};
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return federation::DialAddress{host,
+                                 static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1)))};
+}
+
+void give_links(Core& core) {
+  if (!core.link_manager) return;
+  for (const auto& [org, link] : core.links->entries()) {
+    if (link.state == LinkState::active) {
+      federation::Partner partner;
+      partner.organisation = org;
+      partner.name = link.name;
+      if (link.dials && !link.addresses.empty())
+        partner.dial = dial_address(link.addresses.front());
+      core.link_manager->set_partner(std::move(partner));
+    } else if (link.state == LinkState::suspended) {
+      core.link_manager->suspend(org, "suspended by an administrator");
+    } else {
+      core.link_manager->remove_partner(org);
+    }
+  }
+}
+
+// Records something about a link, in its own time.
+void note(Core& core, std::string action, std::string object, security::AuditOutcome outcome,
+          std::string reason) {
+  security::AuditRecord record;
+  record.time = core.clock.now();
+  record.actor = "node";
+  record.action = std::move(action);
+  record.object = std::move(object);
+  record.outcome = outcome;
+  if (!reason.empty()) record.detail = {{"reason", std::move(reason)}};
+  core.store->post<Hash256>(
+      [record = std::move(record)](Database& database) -> Result<Hash256> {
+        return append_audit(database, record);
+      },
+      [](Result<Hash256> head) {
+        if (!head) log::error("audit", "a note was lost", {{"reason", head.error().what}});
+      });
+}
+
+void on_link_event(Core& core, const LinkEvent& event) {
+  const char* words[] = {"connected", "closed", "violation", "refused"};
+  const std::string word = words[static_cast<std::size_t>(event.kind)];
+  core.metrics.link_event(word);
+  log::write(event.kind == LinkEvent::Kind::violation ? log::Level::warn : log::Level::info, "link",
+             word,
+             {{"partner", event.organisation.short_hex()},
+              {"reason", event.reason},
+              {"address", event.address}});
+  if (event.kind == LinkEvent::Kind::violation) {
+    note(core, "link.violation", "link:" + event.organisation.hex(),
+         security::AuditOutcome::refused, event.reason);
+  }
+}
+
+// Tells partners what waits for them; each message is repeated until it is acknowledged.
+void deliver_outbox(Core& core) {
+  for (const auto& [id, entry] : core.agreements->entries()) {
+    if (entry.outbox.empty() || !core.agreements->begin_delivery(id)) continue;
+    const Bytes body = entry.outbox == "terminate" ? to_bytes(id.view()) : entry.signed_bytes;
+    core.loop.keep(federation::tell_partner(*core.link_manager, entry.partner(), entry.outbox, body,
+                                            entry.reason)
+                       .then([&core, id = id, message = entry.outbox](Outcome outcome) {
+                         core.agreements->delivered(id, message, std::move(outcome));
+                       }));
+  }
+}
+
+void tend(Core& core) {
+  const Instant now = core.clock.now();
+  deliver_outbox(core);
+  core.agreements->expire(now);
+  if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();
+  std::size_t active = 0, connected = 0;
+  for (const auto& [org, link] : core.links->entries()) {
+    if (link.state != LinkState::active) continue;
+    ++active;
+    const auto health = core.link_manager->health(org);
+    connected += health && health->call.connected && health->serve.connected;
+  }
+  core.metrics.gauges(active, connected, core.certificates->current()->not_after - now,
+                      core.twins->state()->graph.twins().size());
+}
+
+void renew(Core& core) {
+  auto renewed = core.certificates->renew_if_due(core.clock.now());
+  if (!renewed) {
+    log::error("identity", "the certificate was not renewed", {{"reason", renewed.error().what}});
+  } else if (*renewed) {
+    log::info("identity", "a new certificate is in force",
+              {{"until", to_text(core.certificates->current()->not_after)}});
+  }
+}
+
+kj::Promise<void> tend_for_ever(Core& core, int ticks) {
+  return core.loop.after(kTick).then([&core, ticks] {
+    tend(core);
+    if (ticks % kTicksPerMinute == 0) renew(core);
+    return tend_for_ever(core, ticks + 1);
+  });
+}
+
+}  // namespace
+
+void refresh_site(Core& core) {
+  auto site = std::make_shared<federation::SiteSnapshot>();
+  site->self = core.organisation();
+  site->self_name = core.settings.organisation;
+  site->site = core.settings.site;
+  site->exports = core.declarations.exports;
+  site->policy = std::make_shared<const security::Policy>(core.policy);
+  security::PinnedOrganisations pinned = core.links->pinned();
+  for (const auto& [org, link] : core.links->entries()) {
+    const auto organisation = pinned.find(org);
+    if (organisation == pinned.end()) continue;
+    const Charter& charter = organisation->second.current();
+    KnownPartner partner;
+    partner.organisation = org;
+    partner.name = link.name;
+    partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
+    partner.answer_key = *charter.key_for(KeyPurpose::answer);
+    partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
+    partner.charter_expires = charter.expires;
+    site->partners.emplace(org, std::move(partner));
+  }
+  for (const auto& [id, entry] : core.agreements->entries()) {
+    if (entry.state == AgreementState::active)
+      site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
+  }
+  core.verifier.replace(std::move(pinned));
+  core.site = std::move(site);
+  give_links(core);
+  if (core.link_manager) deliver_outbox(core);
+}
+
+federation::LinkHooks link_hooks(Core& core) {
+  federation::LinkHooks hooks;
+  const auto allowed = [&core](const OrgId& org, security::Verb verb) -> Outcome {
+    security::DecisionContext context;
+    context.now = core.clock.now();
+    context.link_active = core.site->partners.contains(org);
+    const auto decision = security::decide(core.policy, security::Partner{org, {}}, verb,
+                                           {security::ResourceKind::node, ""}, context);
+    if (decision.allowed) return {};
+    return make_error(decision.code, decision.reason);
+  };
+  hooks.admit = [&core, allowed](const security::PeerIdentity& peer) -> Outcome {
+    if (auto valid = core.verifier.still_valid(peer, core.clock.now()); !valid) return valid;
+    return allowed(peer.organisation, security::Verb::partner_session);
+  };
+  // A question's own decision, with agreement and export, is the gate's.
+  hooks.decide = [&core, allowed](const federation::Caller& caller,
+                                  const federation::MethodRow& row) -> Outcome {
+    if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
+    const bool agreements = row.verb.starts_with("agreement.");
+    return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
+                                                        : security::Verb::partner_session);
+  };
+  // The intent of a question and of an agreement's message is written in the very transaction that
+  // has the effect; what is left is the opening of sessions and desks, which has none.
+  hooks.audit_intent = [](const federation::Caller&,
+                          const federation::MethodRow&) -> kj::Promise<void> {
+    return kj::READY_NOW;
+  };
+  hooks.questions = [&core](const federation::Caller& caller) {
+    return federation::make_questions_desk(caller, *core.gate);
+  };
+  hooks.agreements = [&core](const federation::Caller& caller) {
+    return federation::make_agreements_desk(caller, *core.agreements);
+  };
+  hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
+  return hooks;
+}
+
+void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void(Outcome)> stored) {
+  LinkEntry entry;
+  entry.organisation = enrolled.partner.id();
+  const auto invited = core.invited_names.find(enrolled.invitation);
+  entry.name = invited == core.invited_names.end() ? enrolled.name() : invited->second;
+  entry.title = enrolled.partner.current().title;
+  entry.site = enrolled.site;
+  entry.addresses = enrolled.addresses;
+  entry.chain = enrolled.partner.chain();
+  entry.words = security::to_text(enrolled.words);
+  core.links->add(std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
+    stored(added ? Outcome{} : Outcome(added.error()));
+  });
+}
+
+kj::Promise<void> upkeep(Core& core) {
+  return tend_for_ever(core, 1);
+}
+
+std::string Core::public_address(std::uint16_t port) const {
+  std::string host =
+      settings.federation_public.empty() ? settings.federation_address : settings.federation_public;
+  const auto colon = host.rfind(':');
+  const bool has_port = colon != std::string::npos && host.find(']') != host.size() - 1 &&
+                        (host.front() == '[' || host.find(':') == colon);
+  if (has_port && port == federation_port) return host;
+  if (has_port) host = host.substr(0, colon);
+  if (host.find(':') != std::string::npos && host.front() != '[') host = "[" + host + "]";
+  return host + ":" + std::to_string(port);
+}
+
+security::EnrolmentSelf Core::enrolment_self() const {
+  return {keyring.self,
+          settings.site,
+          certificates->current()->chain_der,
+          {public_address(federation_port)},
+          &keyring.keys.agreement};
+}
+
+std::vector<HealthCheck> Core::checks() const {
+  const auto certificate = [this]() -> CheckResult {
+    const Duration left = certificates->current()->not_after - clock.now();
+    const std::string text = "valid until " + to_text(certificates->current()->not_after);
+    if (left.ns <= 0)
+      return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
+    if (left < kCertificateWarning)
+      return {CheckState::warn, text, "see the log for why it was not renewed"};
+    return {CheckState::ok, text, ""};
+  };
+  const auto charter = [this]() -> CheckResult {
+    const Instant end = keyring.self.current().expires;
+    if (end <= clock.now())
+      return {CheckState::fail, "the charter expired at " + to_text(end), "sign a new charter"};
+    if (end - clock.now() < days(90))
+      return {CheckState::warn, "the charter expires at " + to_text(end), "sign a new charter"};
+    return {CheckState::ok, "in force until " + to_text(end), ""};
+  };
+  const auto link_state = [this]() -> CheckResult {
+    std::string down, pending;
+    std::size_t active = 0;
+    for (const auto& [org, link] : links->entries()) {
+      if (link.state == LinkState::pending) pending += (pending.empty() ? "" : ", ") + link.name;
+      if (link.state != LinkState::active) continue;
+      ++active;
+      const auto health = link_manager->health(org);
+      if (!health || !health->call.connected || !health->serve.connected) {
+        down += (down.empty() ? "" : ", ") + link.name;
+      }
+    }
+    if (!down.empty()) return {CheckState::warn, "not connected: " + down, "entente link list"};
+    if (!pending.empty())
+      return {CheckState::warn, "to be confirmed: " + pending, "entente link confirm NAME"};
+    return {CheckState::ok, std::to_string(active) + " active", ""};
+  };
+  const auto agreement_state = [this]() -> CheckResult {
+    std::string ours;
+    for (const auto& [id, entry] : agreements->entries()) {
+      if (entry.our_turn) ours += (ours.empty() ? "" : ", ") + entry.value.name;
+    }
+    if (!ours.empty())
+      return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
+    return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
+  };
+  const auto listening = [this]() -> CheckResult {
+    return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
+            ""};
+  };
+  return {{"certificate", certificate},
+          {"charter", charter},
+          {"federation port", listening},
+          {"links", link_state},
+          {"agreements", agreement_state}};
+}
+
+std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
+  const Hash256 hash = token_hash(token);
+  const Entry* owner = nullptr;
+  for (const Entry& entry : entries_) {
+    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0)
+      owner = &entry;
+  }
+  return owner == nullptr ? std::nullopt : policy_.user(owner->user);
+}
+
+Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
+  const auto decision =
+      security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
+  if (decision.allowed) return {};
+  return make_error(decision.code, decision.reason);
+}
+
+}  // namespace entente::node

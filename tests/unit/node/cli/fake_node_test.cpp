@@ -1,0 +1,219 @@
+#include "tests/unit/node/cli/fake_node.h"
+
+namespace entente::node::test {
+namespace {
+
+namespace json = boost::json;
+
+// Two states answer, one refuses, one is late.
+constexpr const char* kAnswer = R"j({
+ "question":"SELECT mean(pm25), count(*) FROM smoke GROUP BY state OVER 24h","query_id":"5ad0",
+ "window":{"from":"2015-08-23T00:00:00Z","to":"2015-08-24T00:00:00Z"},"exact":false,"partial":true,
+ "items":[{"label":"mean(pm25)","unit":"ug/m3"},{"label":"count(*)","unit":""}],
+ "group_keys":["state"],
+ "rows":[
+  {"group":["WA"],"total":false,"values":[{"value":83.4172,"standard_error":2.9,
+    "lower":77.73,"upper":89.10},
+                                          {"value":54.0,"standard_error":1.5,"lower":51.0,
+    "upper":57.0}]},
+  {"group":["OR"],"total":false,"values":[{"value":9.25,"standard_error":3.8,"lower":1.8,
+    "upper":16.7},null]},
+  {"group":["ID"],"total":false,"values":[null,null]},
+  {"group":[],"total":true,"values":[{"value":51.02,"standard_error":2.4,"lower":46.3,"upper":55.7},
+                                     {"value":95,"standard_error":2.1,"lower":90.8,"upper":99.2}]}],
+ "coverage":[
+  {"organisation":"washington","site":"main","state":"answered","reused":false,
+   "charged":{"epsilon":4,"rho":0.31,"blocks":[{"start":"2015-08-23T00:00:00Z","epsilon":4}]},
+   "left":{"epsilon":3.9999,"percent":49.99,"cap_epsilon":8},"age_s":3600},
+  {"organisation":"oregon","site":"main","state":"answered","reused":true,
+   "charged":{"epsilon":0,"rho":0,"blocks":[]},"left":{"epsilon":8,"percent":100,
+    "cap_epsilon":8},"age_s":86400},
+  {"organisation":"idaho","site":"boise","state":"refused","code":"ENT-5001",
+    "reason":"budget exhausted",
+   "left":{"epsilon":0,"percent":0,"cap_epsilon":8}},
+  {"organisation":"montana","site":"main","state":"late"}],
+ "unit":"twin","mechanism":"exact discrete Gaussian","receipt":"r-7Q2M"})j";
+
+constexpr const char* kPreview = R"j({
+ "charge":[{"organisation":"washington","epsilon":4,"left_epsilon_after":3.9},
+           {"organisation":"oregon","epsilon":4,"left_epsilon_after":4}],
+ "expected":[{"label":"mean(pm25)","group":["WA"],"error95":5.7},{"label":"mean(pm25)",
+    "group":["OR"],"error95":7.44}],
+ "protects":"one monitor in each day","notes":["idaho has not enough left"]})j";
+
+constexpr const char* kTwins = R"j({"items":[
+ {"id":"monitor-53","type":"dtmi:org:air:Monitor;1","name":"Seattle","properties":{"state":"WA"},
+  "signals":{"pm25":{"value":12.4,"time":"2015-08-23T10:00:00Z","age_s":7300,
+    "quality":"good","unit":"ug/m3"}}},
+ {"id":"m-1","type":"dtmi:org:air:Monitor;1","name":"Łódź 東京","properties":{},
+    "signals":{}}],"next":null})j";
+
+}  // namespace
+
+void FakeNode::add(RouteTable& table, Method method, const std::string& path, Verb verb,
+                   BodyKind body, std::string json) {
+  const std::string key = std::string(to_text(method)) + " " + path;
+  replies_.with([&](auto& all) { all[key] = {std::move(json), std::nullopt}; });
+  table.add(make_route(method, path, verb, body,
+                       [this, key](const Call& call) -> boost::asio::awaitable<Result<Reply>> {
+                         Seen seen{key, call.content_type, call.body};
+                         for (const auto& [name, value] : call.path)
+                           seen.line += " " + name + "=" + value;
+                         for (const auto& [name, value] : call.query)
+                           seen.line += " " + name + "=" + value;
+                         while (call.lines != nullptr) {
+                           auto part = co_await call.lines->next_lines();
+                           if (!part || part->empty()) break;
+                           seen.body += *part;
+                         }
+                         seen_.with([&](auto& all) { all.push_back(seen); });
+                         const bool preview =
+                             seen.body.find("\"dryRun\":true") != std::string::npos;
+                         const std::string which = preview ? "PREVIEW" : key;
+                         const Canned canned =
+                             replies_.with([&](const auto& all) { return all.at(which); });
+                         if (canned.error) co_return *canned.error;
+                         Reply reply;
+                         reply.body = canned.json;
+                         co_return reply;
+                       }));
+}
+
+void FakeNode::fill(RouteTable& table) {
+  const auto get = [&](const char* path, Verb verb, std::string json) {
+    add(table, Method::get, path, verb, BodyKind::none, std::move(json));
+  };
+  const auto post = [&](const char* path, Verb verb, BodyKind body, std::string json) {
+    add(table, Method::post, path, verb, body, std::move(json));
+  };
+  get("/api/v1/status", Verb::read_status,
+      R"j({"organisation":{"id":"ab12","name":"washington",)j"
+      R"j("title":"Department of Ecology"},"site":"main",)j"
+      R"j("version":"0.1.0","uptime_s":10800,"http":"http://127.0.0.1:8470",)j"
+      R"j("federation":{"listening":"127.0.0.1:8471"},"twins":54,"readings":129600,)j"
+      R"j("links":{"active":3,"pending":1,"revoked":0},"checks":[)j"
+      R"j({"name":"store","state":"ok","detail":"writes take 2 ms","remedy":""},)j"
+      R"j({"name":"disk","state":"warn","detail":"9 % free","remedy":"free space"}]})j");
+  get("/api/v1/types", Verb::read_twins,
+      R"j({"items":[{"id":"dtmi:org:air:Monitor;1","name":"Monitor","twins":54}]})j");
+  get("/api/v1/types/{dtmi}", Verb::read_twins,
+      R"j({"@id":"dtmi:org:air:Monitor;1","@type":"Interface","contents":[)j"
+      R"j({"@type":["Telemetry","Concentration"],"name":"pm25","schema":"double",)j"
+      R"j("unit":"microgramPerCubicMetre"}]})j");
+  post("/api/v1/types", Verb::write_twins, BodyKind::json,
+       R"j({"added":1,"changed":0,"unchanged":0})j");
+  get("/api/v1/twins", Verb::read_twins, kTwins);
+  get("/api/v1/twins/{id}", Verb::read_twins,
+      R"j({"id":"monitor-53","type":"dtmi:org:air:Monitor;1","name":"Seattle",)j"
+      R"j("properties":{"state":"WA"},)j"
+      R"j("signals":{"pm25":{"value":12.4,"time":"2015-08-23T10:00:00Z","age_s":7300,)j"
+      R"j("quality":"good",)j"
+      R"j("unit":"ug/m3"}},"relationships":[{"name":"in","target":"county-33"}],"readings":720})j");
+  post("/api/v1/twins", Verb::write_twins, BodyKind::json_or_text,
+       R"j({"added":2,"changed":1,"unchanged":51})j");
+  post("/api/v1/readings", Verb::write_readings, BodyKind::lines,
+       R"j({"accepted":2,"rejected":[{"line":2,"reason":"no signal 'pm26'"}],"duplicates":1})j");
+  post("/api/v1/ask", Verb::ask, BodyKind::json, kAnswer);
+  get("/api/v1/budget", Verb::read_budgets,
+      R"j({"domains":[{"domain":"air","unit":"twin","cap_epsilon":8,"delta":1e-6,"blocks":[)j"
+      R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,)j"
+      R"j("percent_left":46.3,)j"
+      R"j("partners":[{"organisation":"airshed","spent_epsilon":4.25,)j"
+      R"j("quota_epsilon":6}]}]}],"partners_quota":[]})j");
+  get("/api/v1/links", Verb::read_links,
+      R"j({"items":[{"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
+      R"j("state":"active",)j"
+      R"j("turn":"","since":"2026-01-02T03:04:05Z","last_error":null,)j"
+      R"j("certificate_expires":"2026-01-03T03:04:05Z",)j"
+      R"j("round_trip_ms":0.4213,"protocol":1,"dials":"them","words":"amber otter canal"},)j"
+      R"j({"organisation":{"id":"ef56","name":"idaho","title":"Idaho DEQ"},)j"
+      R"j("state":"pending","turn":"us",)j"
+      R"j("since":"2026-01-02T03:04:05Z","last_error":"refused \u001b[2Jred",)j"
+      R"j("certificate_expires":null,)j"
+      R"j("round_trip_ms":null,"protocol":1,"dials":"us","words":"one two three"}]})j");
+  post("/api/v1/links/invite", Verb::manage_links, BodyKind::json,
+       R"j({"token":"ENTL1abc","expires":"2026-01-03T00:00:00Z"})j");
+  post("/api/v1/links/accept", Verb::manage_links, BodyKind::json,
+       R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
+       R"j("words":"amber otter","state":"pending"})j");
+  for (const char* verb : {"confirm", "suspend", "resume", "revoke"}) {
+    add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
+        BodyKind::json, R"j({"state":"active"})j");
+  }
+  get("/api/v1/agreements", Verb::read_agreements,
+      R"j({"items":[{"id":"3f9a21cc00000000000000000000000000000000000000000000000000000000",)j"
+      R"j("name":"smoke",)j"
+      R"j("provider":"washington","consumer":"airshed","state":"active","turn":"",)j"
+      R"j("since":"2026-01-02T00:00:00Z",)j"
+      R"j("exports":["air"],"epsilon_per_block":4,"expires":"2027-01-01T00:00:00Z",)j"
+      R"j("last_error":null}]})j");
+  get("/api/v1/agreements/{id}", Verb::read_agreements,
+      R"j({"id":"3f9a","state":"active","text":"[agreement]\npartner = \"x\"\n"})j");
+  post("/api/v1/agreements", Verb::manage_agreements, BodyKind::json,
+       R"j({"id":"3f9a","state":"proposed"})j");
+  post("/api/v1/agreements/{id}/sign", Verb::manage_agreements, BodyKind::json,
+       R"j({"id":"3f9a","state":"active"})j");
+  post("/api/v1/agreements/{id}/terminate", Verb::manage_agreements, BodyKind::json,
+       R"j({"id":"3f9a","state":"terminated"})j");
+  get("/api/v1/systems", Verb::read_twins,
+      R"j({"items":[{"name":"smoke","members":["air@washington","air@oregon"],)j"
+      R"j("properties":{"pm25":{}}}]})j");
+  get("/api/v1/systems/{name}", Verb::read_twins,
+      R"j({"name":"smoke","members":["air@washington"],"needs":"quorum(2)"})j");
+  get("/api/v1/exports", Verb::read_twins,
+      R"j({"items":[{"name":"air","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
+      R"j("keys":{"state":["WA"]},)j"
+      R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
+  get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
+}
+
+FakeNode::FakeNode() {
+  server_ =
+      std::make_unique<RunningServer>([this](RouteTable& table, RunningServer&) { fill(table); });
+  folder.write("admin.token", kToken + "\n");
+  folder.write("entente.toml", "[http]\nport = 0\n");
+  folder.write("run/http.port", std::to_string(server_->port) + "\n");
+  local.init = [](const InitOptions& options) -> Result<LocalReport> {
+    return LocalReport{{{"organisation", options.organisation},
+                        {"title", options.title},
+                        {"site", options.site},
+                        {"home", options.home}},
+                       {"Start it with: entente serve"}};
+  };
+  local.serve = [](const ServeOptions&) -> Outcome { return {}; };
+  local.agreement_check = [](const AgreementCheckOptions& options) -> Result<LocalReport> {
+    if (options.text.find("[agreement]") == std::string::npos) {
+      return make_error(ErrorCode::agreement_invalid, options.path + ": no [agreement]");
+    }
+    return LocalReport{{{"tests", 3}, {"held", 3}}, {}};
+  };
+  local.sleep = [](Duration) {};
+  reply("PREVIEW", kPreview);
+}
+
+Ran run_bare(const LocalCommands& local, const std::vector<std::string>& arguments,
+             const Terminal& terminal) {
+  std::istringstream in(terminal.input);
+  std::ostringstream out, err;
+  Streams streams{in,
+                  out,
+                  err,
+                  terminal.people,
+                  terminal.people,
+                  terminal.people,
+                  [&](const std::string& name) -> std::optional<std::string> {
+                    const auto found = terminal.environment.find(name);
+                    if (found == terminal.environment.end()) return std::nullopt;
+                    return found->second;
+                  }};
+  const int code = run_cli(arguments, streams, local);
+  return {code, out.str(), err.str()};
+}
+
+Ran run(const FakeNode& node, std::vector<std::string> arguments, const Terminal& terminal) {
+  Terminal with_home = terminal;
+  with_home.environment["ENTENTE_HOME"] = node.folder.path;
+  return run_bare(node.local, arguments, with_home);
+}
+
+}  // namespace entente::node::test
