@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <ostream>
 
@@ -26,6 +27,8 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kExitIoError = 74;  // EX_IOERR of sysexits.h
 
 // Held while a process serves a home, so that no second one opens the same files.
 class HomeLock {
@@ -54,6 +57,12 @@ class HomeLock {
   int file_;
 };
 
+// A failed write or damage is not retried: the process ends, is started again and verifies.
+void leave_broken(const Error& error) {
+  log::error("store", "the disk failed, the node ends", {{"reason", error.text()}});
+  std::_Exit(kExitIoError);
+}
+
 Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const char* prefix,
                                           std::vector<const char*> migrations) {
   Store::Options options;
@@ -61,6 +70,7 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   options.migrations = std::move(migrations);
   options.deliver = [&loop = core.loop](std::function<void()> work) { loop.post(std::move(work)); };
   options.crash_prefix = prefix;
+  options.on_broken = leave_broken;
   return Store::open(std::move(options));
 }
 
@@ -192,6 +202,9 @@ Outcome serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.workers->stop();
+  // The stores' last reports speak to registers, twins and history: those go after them.
+  core.history_store.reset();
+  core.store.reset();
   return {};
 }
 
