@@ -140,7 +140,7 @@ TEST_SUITE("node/cli/ask") {
     for (const Seen& seen : node.seen()) CHECK(has(seen.body, "\"dryRun\":true"));
   }
 
-  TEST_CASE("a person sees the cost first and may say no; scripts and --yes are not asked") {
+  TEST_CASE("a person sees the cost first and may say no, scripts and --yes are not asked") {
     FakeNode node;
     const auto asked = [&] {
       std::size_t count = 0;

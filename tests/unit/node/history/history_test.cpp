@@ -271,7 +271,7 @@ TEST_CASE("a cache keeps within its limit and answers the same") {
 }
 
 #ifdef ENTENTE_CRASH_POINTS
-TEST_CASE("acknowledged batches survive kill -9 once each; no batch is there by half") {
+TEST_CASE("acknowledged batches survive kill -9 once each, no batch is there by half") {
   constexpr int kReadings = 40;
   const auto batch = [](int n) {
     Batch made;

@@ -277,7 +277,7 @@ TEST_SUITE("node/store") {
   }
 
 #ifdef ENTENTE_CRASH_POINTS
-  TEST_CASE("killed before the commit a job is gone; killed after it the job is there") {
+  TEST_CASE("killed before the commit a job is gone, killed after it the job is there") {
     if (const auto folder = test::child_folder()) {
       auto chosen = options(*folder);
       chosen.crash_prefix = "test";

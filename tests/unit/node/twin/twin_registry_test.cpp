@@ -25,7 +25,7 @@ constexpr const char* kTypes = R"json([
        {"name": "x", "schema": "double"}]}},
      {"@type": "Relationship", "name": "near", "target": "dtmi:test:Place;1"},
      {"@type": "Relationship", "name": "partOf", "target": "dtmi:test:Area;1",
-       "maxMultiplicity": 1}]},
+      "maxMultiplicity": 1}]},
   {"@context": "dtmi:dtdl:context;2", "@id": "dtmi:test:Tower;1", "@type": "Interface",
    "extends": "dtmi:test:Place;1",
    "contents": [{"@type": "Component", "name": "logger", "schema": "dtmi:test:Logger;1"}]},
