@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "security/privacy/rho.h"
 #include "tests/support/two_organisations.h"
 
 using namespace entente;
@@ -100,6 +101,14 @@ TEST_SUITE("ask/admission") {
       CAPTURE(row.what);
       CHECK(refused_with(row.change) == row.code);
     }
+  }
+
+  TEST_CASE("a question that names the whole quota fits it") {
+    TwoOrganisations both;
+    both.agreement.rho_per_block = *security::rho_cap_of(1, both.view.delta);
+    both.sign();
+    const Envelope envelope = both.envelope(both.question(kMeanByState));  // epsilon = 1
+    CHECK(admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now));
   }
 
   TEST_CASE("a group below the minimum is refused by declared sizes, before anything is read") {
