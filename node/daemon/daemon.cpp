@@ -61,6 +61,10 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   options.migrations = std::move(migrations);
   options.deliver = [&loop = core.loop](std::function<void()> work) { loop.post(std::move(work)); };
   options.crash_prefix = prefix;
+  options.on_broken = [&core](const Error& error) {
+    core.failed = error;
+    if (core.stop) core.stop();
+  };
   return Store::open(std::move(options));
 }
 
@@ -173,6 +177,7 @@ Outcome serve(Core& core, std::ostream& out) {
   signals.async_wait([&stop](boost::system::error_code failed, int) {
     if (!failed) stop.fulfiller->fulfill();
   });
+  core.stop = [&stop] { stop.fulfiller->fulfill(); };
   core.loop.keep(upkeep(core));
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
@@ -180,6 +185,7 @@ Outcome serve(Core& core, std::ostream& out) {
       "node", "serving",
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
+  core.stop = {};
 
   log::info("node", "stopping");
   auto drained = kj::newPromiseAndFulfiller<void>();
@@ -192,6 +198,7 @@ Outcome serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.workers->stop();
+  if (core.failed) return *core.failed;
   return {};
 }
 
