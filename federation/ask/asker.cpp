@@ -130,6 +130,11 @@ bool FederatedAnswer::partial() const {
 Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
                               std::string_view organisation) {
   const KnownPartner* partner = site.partner_named(organisation);
+  const auto closed = site.closed_links.find(organisation);
+  if (partner == nullptr && closed != site.closed_links.end()) {
+    return make_error(ErrorCode::link_not_active,
+                      "the link '" + closed->first + "' is " + closed->second);
+  }
   if (partner == nullptr) {
     std::vector<std::string> names;
     for (const auto& [org, known] : site.partners) names.push_back(known.name);

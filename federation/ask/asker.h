@@ -35,7 +35,8 @@ struct AskTarget {
 };
 
 // Finds the active agreement under which this site may ask `export_name` of the partner with this
-// local alias. Refuses: query_unknown_name (no such partner, with suggestions), agreement_missing.
+// local alias. Refuses: query_unknown_name (no such partner, with suggestions), link_not_active,
+// agreement_missing.
 [[nodiscard]] Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
                                             std::string_view organisation);
 

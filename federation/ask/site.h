@@ -36,6 +36,7 @@ struct SiteSnapshot {
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
   std::map<OrgId, KnownPartner> partners;             // of active links
+  std::map<std::string, std::string, std::less<>> closed_links;  // the others: alias, its state
   std::shared_ptr<const security::Policy> policy;
 
   const KnownPartner* partner_named(std::string_view name) const;

@@ -92,7 +92,8 @@ json::value left_json(const MemberCoverage& member) {
 json::object coverage_json(const MemberCoverage& member) {
   json::object out;
   out["organisation"] = member.name;
-  out["organisation_id"] = member.organisation.hex();
+  const bool known = member.organisation != OrgId{};
+  out["organisation_id"] = known ? json::value(member.organisation.hex()) : json::value(nullptr);
   out["site"] = member.site;
   out["export"] = member.export_name;
   out["state"] = to_text(member.state);

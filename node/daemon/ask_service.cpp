@@ -21,6 +21,7 @@ struct AskService::Prepared {
   std::string text;
   Plan plan;
   std::vector<AskTarget> targets;         // released lane
+  std::vector<MemberCoverage> absent;     // members of a system that cannot be asked now
   std::shared_ptr<const ExportView> own;  // exact lane
   Needs needs;
   Duration timeout;
@@ -121,6 +122,25 @@ Error nobody_answered(const FederatedAnswer& answer) {
   return make_error(code, what);
 }
 
+// One member without a live link or an agreement never blocks the others: it is named instead.
+MemberCoverage absent_member(const SystemMember& member, const Error& why) {
+  MemberCoverage coverage;
+  coverage.name = member.organisation;
+  coverage.export_name = member.export_name;
+  coverage.state =
+      why.code == ErrorCode::agreement_missing ? MemberState::refused : MemberState::unreachable;
+  coverage.code = why.code;
+  coverage.reason = why.what;
+  return coverage;
+}
+
+void add_absence_notes(json::value& preview, const std::vector<MemberCoverage>& absent) {
+  json::array& notes = preview.as_object()["notes"].as_array();
+  for (const MemberCoverage& member : absent) {
+    notes.push_back(json::value(member.name + " cannot be asked: " + member.reason));
+  }
+}
+
 }  // namespace
 
 Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
@@ -170,11 +190,7 @@ Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
     options.exact = true;
     views.push_back({prepared.own.get(), site.self_name});
   }
-  for (const SystemMember& member : members) {
-    auto found = find_target(site, member.export_name, member.organisation);
-    if (!found) return std::move(found).error();
-    prepared.targets.push_back(std::move(*found));
-  }
+  if (auto found = find_members(members, site, prepared); !found) return std::move(found).error();
   for (const AskTarget& target : prepared.targets) {
     views.push_back({target.view, target.partner.name});
   }
@@ -183,6 +199,24 @@ Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
   prepared.plan = std::move(*planned);
   if (request.purpose) prepared.plan.purpose = *request.purpose;
   return prepared;
+}
+
+Outcome AskService::find_members(const std::vector<SystemMember>& members, const SiteSnapshot& site,
+                                 Prepared& into) {
+  std::optional<Error> first;
+  for (const SystemMember& member : members) {
+    auto found = find_target(site, member.export_name, member.organisation);
+    if (found) {
+      into.targets.push_back(std::move(*found));
+      continue;
+    }
+    into.absent.push_back(absent_member(member, found.error()));
+    if (!first) first = std::move(found).error();
+  }
+  // Nobody is charged for a question that cannot be answered in the end.
+  const bool enough = !into.targets.empty() && into.needs.met(into.targets.size(), members.size());
+  if (first && !enough) return std::move(*first);
+  return {};
 }
 
 Result<json::value> AskService::exact(const Prepared& prepared) const {
@@ -206,30 +240,33 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
     std::optional<Result<json::value>> done;
     std::optional<Prepared> prepared;
   };
-  return off_loop<std::shared_ptr<Step>>(
-             parts_.loop, parts_.workers,
-             [this, site, graph, request = std::move(request)] {
-               auto step = std::make_shared<Step>();
-               auto prepared = prepare(request, *site, *graph);
-               if (!prepared) {
-                 step->done.emplace(std::move(prepared).error());
-               } else if (prepared->exact()) {
-                 step->done.emplace(exact(*prepared));
-               } else if (prepared->preview) {
-                 step->done.emplace(preview_json(prepared->plan, prepared->targets));
-               } else {
-                 step->prepared.emplace(std::move(*prepared));
-               }
-               return step;
-             })
+  auto work = [this, site, graph, request = std::move(request)] {
+    auto step = std::make_shared<Step>();
+    auto prepared = prepare(request, *site, *graph);
+    if (!prepared) {
+      step->done.emplace(std::move(prepared).error());
+    } else if (prepared->exact()) {
+      step->done.emplace(exact(*prepared));
+    } else if (prepared->preview) {
+      auto preview = preview_json(prepared->plan, prepared->targets);
+      if (preview) add_absence_notes(*preview, prepared->absent);
+      step->done.emplace(std::move(preview));
+    } else {
+      step->prepared.emplace(std::move(*prepared));
+    }
+    return step;
+  };
+  return off_loop<std::shared_ptr<Step>>(parts_.loop, parts_.workers, std::move(work))
       .then([this](std::shared_ptr<Step> step) -> kj::Promise<Result<json::value>> {
         if (step->done) return std::move(*step->done);
         Prepared& prepared = *step->prepared;
         const std::string text = prepared.text;
         const Needs needs = prepared.needs;
+        const std::vector<MemberCoverage> absent = prepared.absent;
         return parts_.asker
             .ask(std::move(prepared.plan), std::move(prepared.targets), prepared.timeout)
-            .then([text, needs](FederatedAnswer answer) -> Result<json::value> {
+            .then([text, needs, absent](FederatedAnswer answer) -> Result<json::value> {
+              answer.coverage.insert(answer.coverage.end(), absent.begin(), absent.end());
               if (answer.answered() == 0) return nobody_answered(answer);
               if (!needs.met(answer.answered(), answer.coverage.size())) {
                 return make_error(ErrorCode::peer_unreachable,

@@ -8,12 +8,12 @@
 
 #include <kj/async.h>
 
+#include <boost/json/value.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include <boost/json/value.hpp>
+#include <vector>
 
 #include "federation/ask/asker.h"
 #include "federation/compose/system_twin.h"
@@ -57,6 +57,10 @@ class AskService {
   struct Prepared;
   Result<Prepared> prepare(const AskRequest& request, const federation::SiteSnapshot& site,
                            const TwinGraph& graph) const;
+  // Whom a question goes to; a system's member that cannot be asked now is kept as absent. Refuses
+  // with the first absence when too few are left.
+  static Outcome find_members(const std::vector<federation::SystemMember>& members,
+                              const federation::SiteSnapshot& site, Prepared& into);
   Result<boost::json::value> exact(const Prepared& prepared) const;
 
   Parts parts_;

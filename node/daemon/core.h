@@ -77,6 +77,9 @@ struct Core {
   std::uint16_t federation_port = 0;
   std::uint16_t enrolment_port = 0;
 
+  std::function<void()> stop;   // ends the serving loop in order; empty when nothing serves
+  std::optional<Error> failed;  // why this node cannot go on: what its process ends with
+
   Core(Settings given, Keyring keys)
       : settings(std::move(given)),
         started(clock.now()),

@@ -9,7 +9,6 @@
 #include <boost/asio/signal_set.hpp>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <ostream>
 
@@ -27,8 +26,6 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kExitIoError = 74;  // EX_IOERR of sysexits.h
 
 // Held while a process serves a home, so that no second one opens the same files.
 class HomeLock {
@@ -57,12 +54,6 @@ class HomeLock {
   int file_;
 };
 
-// A failed write or damage is not retried: the process ends, is started again and verifies.
-void leave_broken(const Error& error) {
-  log::error("store", "the disk failed, the node ends", {{"reason", error.text()}});
-  std::_Exit(kExitIoError);
-}
-
 Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const char* prefix,
                                           std::vector<const char*> migrations) {
   Store::Options options;
@@ -70,7 +61,10 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   options.migrations = std::move(migrations);
   options.deliver = [&loop = core.loop](std::function<void()> work) { loop.post(std::move(work)); };
   options.crash_prefix = prefix;
-  options.on_broken = leave_broken;
+  options.on_broken = [&core](const Error& error) {
+    core.failed = error;
+    if (core.stop) core.stop();
+  };
   return Store::open(std::move(options));
 }
 
@@ -183,6 +177,7 @@ Outcome serve(Core& core, std::ostream& out) {
   signals.async_wait([&stop](boost::system::error_code failed, int) {
     if (!failed) stop.fulfiller->fulfill();
   });
+  core.stop = [&stop] { stop.fulfiller->fulfill(); };
   core.loop.keep(upkeep(core));
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
@@ -190,6 +185,7 @@ Outcome serve(Core& core, std::ostream& out) {
       "node", "serving",
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
+  core.stop = {};
 
   log::info("node", "stopping");
   auto drained = kj::newPromiseAndFulfiller<void>();
@@ -205,6 +201,7 @@ Outcome serve(Core& core, std::ostream& out) {
   // The stores' last reports speak to registers, twins and history: those go after them.
   core.history_store.reset();
   core.store.reset();
+  if (core.failed) return *core.failed;
   return {};
 }
 

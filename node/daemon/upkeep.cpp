@@ -142,7 +142,10 @@ void refresh_site(Core& core) {
   security::PinnedOrganisations pinned = core.links->pinned();
   for (const auto& [org, link] : core.links->entries()) {
     const auto organisation = pinned.find(org);
-    if (organisation == pinned.end()) continue;
+    if (organisation == pinned.end()) {
+      site->closed_links.emplace(link.name, to_text(link.state));
+      continue;
+    }
     const Charter& charter = organisation->second.current();
     KnownPartner partner;
     partner.organisation = org;

@@ -28,7 +28,7 @@ class Store {
     // Names passed to crash_point() just before and just after each commit; empty = none.
     std::string crash_prefix;
     // Delivered once, after the disk failed for good (StoreFault::fatal): every later job is
-    // answered store_failed, and the process should end with code 74, so that a restart verifies.
+    // answered store_failed, and the process should end, so that a restart verifies the file.
     std::function<void(const Error&)> on_broken;
   };
   // Opens, checks and migrates the file, then starts the thread. Refuses: conflict (another process

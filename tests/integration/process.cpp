@@ -2,8 +2,12 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +31,7 @@ int spawn(const std::vector<std::string>& command, const Environment& extra, int
   const int pid = ::fork();
   REQUIRE(pid >= 0);
   if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is ended leaves nothing behind
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   const int nothing = ::open("/dev/null", O_RDONLY);
@@ -63,9 +68,23 @@ bool read_both(int out, int err, Finished& into) {
   return true;
 }
 
+// The port in "… http=127.0.0.1:4711 …".
+std::uint16_t port_after(const std::string& line, const std::string& word) {
+  const std::size_t at = line.find(':', line.find(word));
+  REQUIRE(at != std::string::npos);
+  return static_cast<std::uint16_t>(std::stoi(line.substr(at + 1)));
+}
+
 }  // namespace
 
-json::value Finished::json() const { return out.empty() ? json::value{} : json::parse(out); }
+json::value Finished::json() const {
+  return out.empty() ? json::value{} : json::parse(out);
+}
+
+std::string text_at(const json::value& object, std::string_view name) {
+  const json::value& member = object.at(name);
+  return member.is_null() ? std::string() : std::string(member.as_string());
+}
 
 Finished run_program(const std::vector<std::string>& command, const Environment& extra) {
   int out[2], err[2];
@@ -98,7 +117,9 @@ TemporaryFolder::~TemporaryFolder() {
 TestNode::TestNode(std::string name, const std::filesystem::path& root)
     : name_(std::move(name)), home_(root / name_) {}
 
-TestNode::~TestNode() { kill(); }
+TestNode::~TestNode() {
+  kill();
+}
 
 Finished TestNode::run(std::vector<std::string> arguments, const Environment& extra) const {
   std::vector<std::string> command = {ENTENTE_BIN, "--home", home_.string(), "-o", "json"};
@@ -114,23 +135,33 @@ json::value TestNode::json(std::vector<std::string> arguments) const {
 }
 
 void TestNode::init() {
-  json({"init", "--org", name_, "--title", "Test " + name_, "--http-port", "0",
-        "--federation-port", "0"});
+  json({"init", "--org", name_, "--title", "Test " + name_, "--http-port", "0", "--federation-port",
+        "0"});
 }
 
-bool TestNode::start(const Environment& extra) {
+bool TestNode::start(const Launch& launch) {
   int out[2];
   REQUIRE(::pipe2(out, O_CLOEXEC) == 0);
-  const int err = ::open((home_.string() + ".log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = spawn({ENTENTE_BIN, "--home", home_.string(), "serve"}, extra, out[1], err);
+  const std::string log = home_.string() + ".log";
+  const int err = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  std::vector<std::string> command = {ENTENTE_BIN, "--home", home_.string(), "serve"};
+  if (federation_port_ != 0) {
+    command.insert(command.end(), {"--federation-port", std::to_string(federation_port_)});
+  }
+  command.insert(command.end(), launch.arguments.begin(), launch.arguments.end());
+  pid_ = spawn(command, launch.environment, out[1], err);
   ::close(out[1]);
   ::close(err);
   out_ = out[0];
   std::string line;
   for (char c = 0; ::read(out_, &c, 1) == 1 && c != '\n';) line += c;
-  if (line.starts_with("ready")) return true;
-  reap();
-  return false;
+  if (!line.starts_with("ready")) {
+    reap();
+    return false;
+  }
+  http_port_ = port_after(line, "http=");
+  federation_port_ = port_after(line, "federation=");
+  return true;
 }
 
 int TestNode::reap() {
@@ -138,7 +169,7 @@ int TestNode::reap() {
   if (pid_ <= 0 || ::waitpid(pid_, &status, 0) != pid_) return -1;
   pid_ = -1;
   ::close(out_);
-  return exit_code_of(status);
+  return ended_ = exit_code_of(status);
 }
 
 int TestNode::stop() {
@@ -151,7 +182,23 @@ void TestNode::kill() {
   reap();
 }
 
-int TestNode::wait() { return reap(); }
+int TestNode::wait() {
+  const int process = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+  REQUIRE(process >= 0);
+  pollfd ended{process, POLLIN, 0};
+  const bool in_time = ::poll(&ended, 1, 60'000) == 1;
+  ::close(process);
+  INFO(name_, " still runs; its log:\n", log());
+  REQUIRE(in_time);
+  return reap();
+}
+
+std::string TestNode::token() const {
+  std::ifstream stream(home_ / "admin.token");
+  std::string token;
+  stream >> token;
+  return token;
+}
 
 std::string TestNode::log() const {
   std::ifstream stream(home_.string() + ".log");
@@ -161,30 +208,31 @@ std::string TestNode::log() const {
 }
 
 void until(const std::string& what, const std::function<bool()>& ready) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!ready()) {
     INFO("waited in vain until ", what);
     REQUIRE(std::chrono::steady_clock::now() < end);
   }
 }
 
-namespace {
-
-// The link of this node with `partner` as listed, or null.
 json::value listed_link(const TestNode& node, const std::string& partner) {
   const json::value all = node.json({"link", "list"});
   for (const json::value& item : all.at("items").as_array()) {
-    if (item.at("organisation").at("name").as_string() == partner) return item;
+    if (text_at(item.at("organisation"), "name") == partner) return item;
   }
   return {};
 }
 
 bool is_connected(const TestNode& node, const std::string& partner) {
   const json::value item = listed_link(node, partner);
-  return !item.is_null() && item.at("state") == "active" && !item.at("round_trip_ms").is_null();
+  return !item.is_null() && text_at(item, "state") == "active" &&
+         !item.at("round_trip_ms").is_null();
 }
 
-}  // namespace
+void until_connected(const TestNode& one, const TestNode& other) {
+  until(one.name() + " and " + other.name() + " are connected",
+        [&] { return is_connected(one, other.name()) && is_connected(other, one.name()); });
+}
 
 void link_nodes(TestNode& inviter, TestNode& accepter) {
   const json::value invitation = inviter.json({"link", "invite", accepter.name()});
@@ -193,13 +241,12 @@ void link_nodes(TestNode& inviter, TestNode& accepter) {
   const std::string words(accepted.at("words").as_string());
   until("the inviter has the enrolment", [&] {
     const json::value item = listed_link(inviter, accepter.name());
-    return !item.is_null() && item.at("state") == "pending" && item.at("words") == words;
+    return !item.is_null() && text_at(item, "state") == "pending" &&
+           text_at(item, "words") == words;
   });
   accepter.json({"link", "confirm", inviter.name(), "--words", words});
   inviter.json({"link", "confirm", accepter.name(), "--words", words});
-  until("both are connected", [&] {
-    return is_connected(accepter, inviter.name()) && is_connected(inviter, accepter.name());
-  });
+  until_connected(accepter, inviter);
 }
 
 std::string agree(TestNode& provider, TestNode& consumer, const std::filesystem::path& text) {
@@ -208,7 +255,8 @@ std::string agree(TestNode& provider, TestNode& consumer, const std::filesystem:
   const auto in_state = [&](const TestNode& node, const char* state) {
     const json::value all = node.json({"agreement", "list"});
     for (const json::value& item : all.at("items").as_array()) {
-      if (item.at("id") == id && (*state == 0 || item.at("state") == state)) return true;
+      if (text_at(item, "id") == id && (*state == 0 || text_at(item, "state") == state))
+        return true;
     }
     return false;
   };
@@ -217,6 +265,34 @@ std::string agree(TestNode& provider, TestNode& consumer, const std::filesystem:
   until("both say active",
         [&] { return in_state(consumer, "active") && in_state(provider, "active"); });
   return id;
+}
+
+HttpAnswer http_get(const TestNode& node, const std::string& target, const std::string& token) {
+  const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(file >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(node.http_port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::connect(file, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  std::string request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+  if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
+  request += "\r\n";
+  REQUIRE(::send(file, request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size()));
+  std::string all;
+  char buffer[65536];
+  for (ssize_t got = 0; (got = ::recv(file, buffer, sizeof buffer, 0)) > 0;) {
+    all.append(buffer, static_cast<std::size_t>(got));
+  }
+  ::close(file);
+  HttpAnswer answer;
+  const std::size_t end = all.find("\r\n\r\n");
+  REQUIRE(end != std::string::npos);
+  answer.head = all.substr(0, end);
+  answer.body = all.substr(end + 4);
+  answer.status = std::stoi(all.substr(all.find(' ') + 1));
+  return answer;
 }
 
 }  // namespace entente::tests

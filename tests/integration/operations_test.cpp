@@ -1,0 +1,163 @@
+// What operators rely on: the API's edge, health, metrics, output for scripts, disks that fail.
+#include <doctest/doctest.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "tests/integration/federation.h"
+
+namespace entente::tests {
+namespace {
+
+namespace json = boost::json;
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::uint64_t readings_of(const TestNode& node, const std::string& twin) {
+  return node.json({"twin", "show", twin}).at("readings").to_number<std::uint64_t>();
+}
+
+// A provider with twins and all readings, served from a disk that fails on demand.
+struct OnBadDisk {
+  OnBadDisk()
+      : files(write_meter_files(folder.path())),
+        sign(folder.path() / "sign"),
+        works("works", folder.path()) {
+    init_provider(works, files);
+    REQUIRE(works.start({{{"LD_PRELOAD", ENTENTE_BAD_DISK},
+                          {"ENTENTE_BAD_DISK_SIGN", sign.string()},
+                          {"ASAN_OPTIONS", "verify_asan_link_order=0"}},
+                         {}}));
+    apply_twins(works, files);
+    write_text(folder.path() / "few.csv",
+               "time,meter-1\n2025-03-20T00:00:00Z,21\n2025-03-20T04:00:00Z,22\n");
+  }
+  Finished ingest_few() const {
+    return works.run({"ingest", (folder.path() / "few.csv").string(), "--map", files.map.string()});
+  }
+  TemporaryFolder folder;
+  MeterFiles files;
+  std::filesystem::path sign;
+  TestNode works;
+};
+
+}  // namespace
+
+TEST_SUITE("integration/operations") {
+  TEST_CASE("the API answers nobody without the token, and health to everybody") {
+    TemporaryFolder folder;
+    TestNode node("works", folder.path());
+    node.init();
+    REQUIRE(node.start());
+    for (const std::string& token :
+         {std::string(), std::string("ENTT1.wrong"), node.token().substr(1), node.token() + "A"}) {
+      CAPTURE(token);
+      for (const char* target : {"/api/v1/status", "/api/v1/twins", "/api/v1/budget", "/metrics"}) {
+        CAPTURE(target);
+        const HttpAnswer answer = http_get(node, target, token);
+        CHECK(answer.status == 401);
+        CHECK(contains(answer.head, "application/problem+json"));
+        CHECK(contains(answer.body, "ENT-1006"));
+      }
+    }
+    CHECK(http_get(node, "/api/v1/status", node.token()).status == 200);
+    const HttpAnswer live = http_get(node, "/livez", "");
+    CHECK(live.status == 200);
+    const HttpAnswer ready = http_get(node, "/readyz?verbose", "");
+    CHECK(ready.status == 200);
+    CHECK(contains(ready.body, "[+]certificate ok"));
+    CHECK(contains(ready.body, "ready"));
+    const HttpAnswer metrics = http_get(node, "/metrics", node.token());
+    CHECK(metrics.status == 200);
+    CHECK(contains(metrics.body, "# TYPE entente_"));
+    const HttpAnswer nowhere = http_get(node, "/api/v1/nothing", node.token());
+    CHECK(nowhere.status == 404);
+    CHECK(contains(nowhere.head, "application/problem+json"));
+  }
+
+  TEST_CASE("every reading command speaks JSON with its version") {
+    Pair pair;
+    const std::vector<std::vector<std::string>> at_works = {
+        {"status"},
+        {"doctor"},
+        {"budget", "show"},
+        {"budget", "show", "--partners"},
+        {"export", "list"},
+        {"audit", "verify"},
+        {"link", "list"},
+        {"link", "show", "office"},
+        {"agreement", "list"},
+        {"agreement", "show", pair.agreement},
+        {"agreement", "check", pair.files.agreement.string()},
+        {"type", "list"},
+        {"type", "show", "dtmi:org:entente:test:Meter;1"},
+        {"twin", "list"},
+        {"twin", "show", "meter-1"},
+        {"ask", question("mean(load)", "meters", 1)},
+        {"explain", "ENT-5001"},
+        {"version"},
+        {"completion", "bash"}};
+    const std::vector<std::vector<std::string>> at_office = {
+        {"system", "list"},
+        {"ask", "preview", question("mean(load)", "meters@works", 1)},
+        {"ask", question("mean(load)", "meters@works", 1)}};
+    const auto check = [](const TestNode& node, const std::vector<std::string>& command) {
+      const Finished finished = node.run(command);
+      INFO(command.front(), " ", command.back(), "\n", finished.words, finished.out);
+      CHECK(finished.exit_code == 0);
+      boost::system::error_code failure;
+      const json::value value = json::parse(finished.out, failure);
+      REQUIRE_FALSE(failure);
+      CHECK(text_at(value, "apiVersion") == "entente/v1");
+    };
+    for (const auto& command : at_works) check(pair.works, command);
+    for (const auto& command : at_office) check(pair.office, command);
+    // So does a refusal.
+    const Finished refused = pair.works.run({"twin", "show", "meter-99"});
+    CHECK(refused.exit_code == 3);
+    CHECK(text_at(refused.json(), "apiVersion") == "entente/v1");
+    CHECK(text_at(refused.json().at("error"), "code") == "ENT-1003");
+    pair.works.stop();
+    const Finished down = pair.works.run({"status"});
+    CHECK(down.exit_code == 6);
+    CHECK(text_at(down.json().at("error"), "code") == "ENT-1010");
+  }
+
+  TEST_CASE("a full disk acknowledges nothing, and the node goes on when there is room again") {
+    OnBadDisk on;
+    REQUIRE(on.ingest_few().exit_code == 0);
+    write_text(on.sign, "28");
+    const Finished full =
+        on.works.run({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
+    INFO(full.words, on.works.log());
+    CHECK(full.exit_code == 1);
+    CHECK(text_at(full.json().at("error"), "code") == "ENT-7002");
+    CHECK(readings_of(on.works, "meter-1") == 2);
+    std::filesystem::remove(on.sign);
+    const json::value done =
+        on.works.json({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
+    CHECK(done.at("duplicates").to_number<int>() == 0);
+    CHECK(readings_of(on.works, "meter-1") == 2 + kDays * kReadingsPerDay);
+    CHECK(on.works.stop() == 0);
+  }
+
+  TEST_CASE("a broken disk acknowledges nothing and ends the node, which says why") {
+    OnBadDisk on;
+    REQUIRE(on.ingest_few().exit_code == 0);
+    write_text(on.sign, "5");
+    const Finished broken =
+        on.works.run({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
+    INFO(broken.words, on.works.log());
+    CHECK(broken.exit_code != 0);
+    CHECK(on.works.wait() == 1);
+    CHECK(contains(on.works.log(), "ENT-7001"));
+    std::filesystem::remove(on.sign);
+    REQUIRE(on.works.start());
+    CHECK(readings_of(on.works, "meter-1") == 2);
+    REQUIRE(on.ingest_few().exit_code == 0);
+  }
+}
+
+}  // namespace entente::tests
