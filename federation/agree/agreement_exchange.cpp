@@ -3,6 +3,7 @@
 #include "federation/ask/admission.h"
 #include "federation/query/parser.h"
 #include "federation/query/plan.h"
+#include "security/privacy/rho.h"
 
 namespace entente::federation {
 namespace {
@@ -20,8 +21,12 @@ Outcome passes(const Agreement& agreement, const std::string& text, Instant now)
   const MemberView member{view, "provider"};
   PlanOptions options;
   options.now = now;
+  // A question that names no epsilon is tried with the whole quota, so that it is judged by its
+  // shape and not refused for want of a number.
+  options.default_epsilon = security::epsilon_of(agreement.rho_per_block, view->delta);
   auto planned = plan(*sentence, {&member, 1}, options);
   if (!planned) return std::move(planned).error();
+  if (auto allowed = check_purpose(agreement, planned->purpose); !allowed) return allowed;
   for (const MemberPlan& part : planned->members) {
     if (!part.question) continue;
     if (auto shape = check_shape(*part.question, *view, agreement); !shape) return shape;

@@ -24,15 +24,6 @@ Outcome check_fresh(const Envelope& envelope, Instant now) {
   return {};
 }
 
-Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
-  const auto& allowed = agreement.purposes;
-  if (allowed.empty() || std::find(allowed.begin(), allowed.end(), purpose) != allowed.end()) {
-    return {};
-  }
-  return make_error(ErrorCode::denied, "the agreement '" + agreement.name +
-                                           "' does not cover the purpose '" + purpose + "'");
-}
-
 Outcome check_allowed(const SiteSnapshot& site, const ActiveAgreement& agreement,
                       const std::string& export_name, Instant now) {
   security::Partner partner;
@@ -75,6 +66,15 @@ const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
     if (partner.name == name) return &partner;
   }
   return nullptr;
+}
+
+Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
+  const auto& allowed = agreement.purposes;
+  if (allowed.empty() || std::find(allowed.begin(), allowed.end(), purpose) != allowed.end()) {
+    return {};
+  }
+  return make_error(ErrorCode::denied, "the agreement '" + agreement.name +
+                                           "' does not cover the purpose '" + purpose + "'");
 }
 
 Outcome check_shape(const Question& question, const ExportView& view, const Agreement& agreement) {

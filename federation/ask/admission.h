@@ -30,6 +30,9 @@ struct Admitted {
 [[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, Instant now);
 
+// Whether the agreement covers this purpose; an agreement that names none covers all.
+[[nodiscard]] Outcome check_purpose(const Agreement& agreement, const std::string& purpose);
+
 // The shape a question must have under an agreement: allowed aggregates, minimum units by the
 // declared sizes of its public cells, rho within the quota. Also what an agreement's tests run.
 [[nodiscard]] Outcome check_shape(const Question& question, const ExportView& view,

@@ -160,8 +160,8 @@ class AskingNode {
         throw std::runtime_error(member.name + " did not answer: " + member.reason);
       }
       if (member.reused != repeated) {
-        throw std::runtime_error(member.name + (repeated ? " charged a repetition"
-                                                         : " did not charge a new question"));
+        throw std::runtime_error(
+            member.name + (repeated ? " charged a repetition" : " did not charge a new question"));
       }
     }
     return took;
@@ -207,7 +207,8 @@ class Bench {
     node_.rest(milliseconds(30));
     const auto sites_cpu = [&] {
       double sum = 0;
-      for (std::size_t i = from; i < from + count; ++i) sum += cpu_us_of(federation_.sites[i]->process);
+      for (std::size_t i = from; i < from + count; ++i)
+        sum += cpu_us_of(federation_.sites[i]->process);
       return sum;
     };
     const std::string again = next_question();
@@ -304,10 +305,11 @@ void print(const Options& options, Results& results, double plan_us) {
     if (sites == 4) ratio = kinds[Kind::repeated].at(0.5) / floor;
   }
   print_row("the same on the 50 ms grid", kSitesOnGrid, results.grid, 0);
-  std::printf("\nfdatasync of a page: p50 %.0f us, p99 %.0f us; parsing and planning: %.0f us\n"
-              "ratio: p50 to the floor of as many sites, charged ones less one fdatasync "
-              "(aim 1.5; 1,000 us for 4 sites)\n",
-              sync, results.sync.at(0.99), plan_us);
+  std::printf(
+      "\nfdatasync of a page: p50 %.0f us, p99 %.0f us; parsing and planning: %.0f us\n"
+      "ratio: p50 to the floor of as many sites, charged ones less one fdatasync "
+      "(aim 1.5; 1,000 us for 4 sites)\n",
+      sync, results.sync.at(0.99), plan_us);
   report.figure("grid_3_sites_p50_us", results.grid.at(0.5));
   report.figure("grid_3_sites_p99_us", results.grid.at(0.99));
   report.figure("fdatasync_p50_us", sync);
@@ -324,10 +326,10 @@ void run_alone(const Options& options, Bench& bench) {
   for (int i = 0; i < options.rounds; ++i) {
     bench.measure(series, kinds.at(options.alone), 0, 4, options.questions);
   }
-  std::printf("4 sites: p50 %.0f us, p99 %.0f us, CPU %.0f us asker, %.0f us a site; planning "
-              "%.0f us\n",
-              series.at(0.5), series.at(0.99), series.asker_cpu(), series.sites_cpu() / 4,
-              bench.plan_us());
+  std::printf(
+      "4 sites: p50 %.0f us, p99 %.0f us, CPU %.0f us asker, %.0f us a site; planning "
+      "%.0f us\n",
+      series.at(0.5), series.at(0.99), series.asker_cpu(), series.sites_cpu() / 4, bench.plan_us());
 }
 
 int run(const Options& options) {

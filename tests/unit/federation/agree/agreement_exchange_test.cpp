@@ -77,6 +77,12 @@ TEST_SUITE("agree/agreement_exchange") {
     CHECK_FALSE(run_agreement_tests(both.agreement, both.now));
     both.agreement.tests = {{false, by_state}};
     CHECK_FALSE(run_agreement_tests(both.agreement, both.now));
+    // A question without epsilon is judged by its shape: this must_not is allowed, so it fails.
+    both.agreement.tests = {
+        {false, "SELECT mean(pm25) FROM air GROUP BY state OVER 1d WITH (purpose = 'planning')"}};
+    CHECK_FALSE(run_agreement_tests(both.agreement, both.now));
+    both.agreement.tests = {{true, "SELECT count(*) FROM air OVER 1d WITH (purpose = 'fun')"}};
+    CHECK_FALSE(run_agreement_tests(both.agreement, both.now));
     both.agreement.tests = {{false, "SELECT nonsense"}};  // a test that could never fail
     CHECK_FALSE(run_agreement_tests(both.agreement, both.now));
   }
