@@ -1,6 +1,7 @@
 #include "federation/agree/agreement_exchange.h"
 
 #include "federation/ask/admission.h"
+#include "federation/ask/limits.h"
 #include "federation/query/parser.h"
 #include "federation/query/plan.h"
 
@@ -20,6 +21,8 @@ Outcome passes(const Agreement& agreement, const std::string& text, Instant now)
   const MemberView member{view, "provider"};
   PlanOptions options;
   options.now = now;
+  // Without this a must_not that names no epsilon would hold for that reason alone.
+  options.default_epsilon = limits::kTestEpsilon;
   auto planned = plan(*sentence, {&member, 1}, options);
   if (!planned) return std::move(planned).error();
   for (const MemberPlan& part : planned->members) {

@@ -10,5 +10,6 @@ namespace entente::federation::limits {
 inline constexpr Duration kClockSkew = seconds(30);     // how far two nodes' clocks may differ
 inline constexpr Duration kDeadlineMax = seconds(120);  // of an envelope, after its issue
 inline constexpr std::size_t kMembers = 256;            // of one system twin
+inline constexpr double kTestEpsilon = 0.1;             // of an agreement's test that names none
 
 }  // namespace entente::federation::limits
