@@ -53,11 +53,15 @@ Result<std::optional<double>> epsilon_of(const Sentence& sentence, const PlanOpt
   return epsilon;
 }
 
-// What each block of the member is charged, in 2^-40 rho.
+// What each block of the member is charged, in 2^-40 rho: the most that epsilon allows, rounded
+// down as a cap is, so that a question which names the whole cap fits it. The noise follows from
+// this integer, so rounding it down errs on the side of privacy. An epsilon below one unit costs
+// the least that counts.
 Result<std::uint64_t> rho_of(const Sentence& sentence, const std::optional<double>& epsilon,
                              const MemberView& member) {
   if (!epsilon) return std::uint64_t{0};
-  const auto rho = security::rho_cost_of(*epsilon, member.view->delta);
+  auto rho = security::rho_cap_of(*epsilon, member.view->delta);
+  if (!rho) rho = security::rho_cost_of(*epsilon, member.view->delta);
   if (rho) return rho->units;
   const Span at = sentence.options.epsilon ? sentence.options.epsilon->at : Span{};
   return refuse_at(sentence, at, ErrorCode::epsilon_refused,

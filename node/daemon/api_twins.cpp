@@ -333,8 +333,16 @@ void add_twin_routes(RouteTable& table, Core& core) {
              "All types with their twins' number", BodyKind::none, with(list_types)});
   table.add({Method::get, "/api/v1/types/{id}", Verb::read_twins, "showType",
              "One type with what it has, inherited included", BodyKind::none, with(show_type)});
-  table.add({Method::post, "/api/v1/types", Verb::write_twins, "applyTypes",
-             "Adds or replaces DTDL interfaces", BodyKind::json_or_text, with(apply_types)});
+  table.add({Method::post,
+             "/api/v1/types",
+             Verb::write_twins,
+             "applyTypes",
+             "Adds or replaces DTDL interfaces",
+             BodyKind::json_or_text,
+             with(apply_types),
+             Access::token,
+             {},
+             limits::kHttpLinesBytes});
   table.add({Method::get,
              "/api/v1/twins",
              Verb::read_twins,
@@ -348,8 +356,16 @@ void add_twin_routes(RouteTable& table, Core& core) {
               {"cursor", "where the last page ended"}}});
   table.add({Method::get, "/api/v1/twins/{id}", Verb::read_twins, "showTwin",
              "One twin with its relationships", BodyKind::none, with(show_twin)});
-  table.add({Method::post, "/api/v1/twins", Verb::write_twins, "applyTwins",
-             "Adds or replaces twins, all or none", BodyKind::json_or_text, with(apply_twins)});
+  table.add({Method::post,
+             "/api/v1/twins",
+             Verb::write_twins,
+             "applyTwins",
+             "Adds or replaces twins, all or none",
+             BodyKind::json_or_text,
+             with(apply_twins),
+             Access::token,
+             {},
+             limits::kHttpLinesBytes});
   table.add({Method::post, "/api/v1/readings", Verb::write_readings, "writeReadings",
              "Takes readings as JSON Lines; acknowledged after the commit", BodyKind::lines,
              with(take_readings)});

@@ -198,6 +198,9 @@ Outcome serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.workers->stop();
+  // The stores' last reports speak to registers, twins and history: those go after them.
+  core.history_store.reset();
+  core.store.reset();
   if (core.failed) return *core.failed;
   return {};
 }

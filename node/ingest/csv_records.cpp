@@ -7,7 +7,8 @@
 namespace entente::node {
 namespace {
 constexpr std::size_t kRawBytes = 512;  // of a bad record, for the rejects
-}
+constexpr std::size_t kRescanBytes = 64 << 10;
+}  // namespace
 
 // Splits the record at the front of `text`. Views point into `text` or into unquoted_, whose
 // strings never move: it is sized before.
@@ -118,7 +119,11 @@ CsvRecords::Step CsvRecords::next() {
         return bad_line("the record is longer than " + std::to_string(limits::kRecordBytes) +
                         " bytes; a quote may be missing");
       }
-      if (!buffer_.more()) ended_ = true;
+      // A long record is scanned from its beginning each time: look again when it has doubled.
+      const auto enough = text.size() > kRescanBytes ? 2 * text.size() : 0;
+      do {
+        if (!buffer_.more()) ended_ = true;
+      } while (!ended_ && buffer_.text().size() < enough);
       continue;
     }
     if (result == Scan::torn) return bad_line("a quote is never closed, or too many fields");

@@ -8,10 +8,9 @@ bool LineBuffer::more() {
   if (ended_) return false;
   buffer_.erase(0, begin_);
   begin_ = 0;
-  const auto old = buffer_.size();
-  buffer_.resize(old + limits::kReadBytes);
-  const auto got = source_(buffer_.data() + old, limits::kReadBytes);
-  buffer_.resize(old + got);
+  chunk_.resize(limits::kReadBytes);
+  const auto got = source_(chunk_.data(), chunk_.size());
+  buffer_.append(chunk_, 0, got);
   counted_ += got;
   ended_ = got == 0;
   if (!begun_ && (buffer_.size() >= 3 || ended_)) {

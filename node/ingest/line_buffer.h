@@ -24,6 +24,7 @@ class LineBuffer {
  private:
   ByteSource source_;
   std::uint64_t& counted_;
+  std::string chunk_;  // where the source writes; kept, because clearing it for each read is dear
   std::string buffer_;
   std::size_t begin_ = 0;
   bool ended_ = false;

@@ -1,10 +1,11 @@
 #include "node/ingest/time_text.h"
 
 #include <date/tz.h>
+#include <locale.h>
+#include <time.h>
 
 #include <charconv>
 #include <limits>
-#include <sstream>
 
 namespace entente::node {
 namespace {
@@ -50,6 +51,12 @@ std::optional<Instant> number_time(std::string_view text, std::int64_t unit_ns) 
   }
   if (__builtin_add_overflow(ns, negative ? -fraction : fraction, &ns)) return std::nullopt;
   return Instant{ns};
+}
+
+// Names of months are English, whatever the process's locale.
+locale_t c_locale() {
+  static const locale_t locale = ::newlocale(LC_ALL_MASK, "C", nullptr);
+  return locale;
 }
 
 // Whether RFC 3339 text says its zone.
@@ -101,24 +108,55 @@ struct TimeText::State {
     return by_pattern(format, text);
   }
 
+  // As the pattern stands, or with a fraction of the seconds cut out of the text, which strptime
+  // cannot read: the last ".digits" whose removal makes the pattern fit.
   std::optional<Result<Instant>> by_pattern(const std::string& format,
                                             std::string_view text) const {
-    std::istringstream stream{std::string(text)};
-    stream.imbue(std::locale::classic());
-    date::fields<std::chrono::nanoseconds> fields;
-    std::string abbreviation;
-    auto offset = std::chrono::minutes::min();
-    date::from_stream(stream, format.c_str(), fields, &abbreviation, &offset);
-    if (stream.fail() || stream.peek() != std::istringstream::traits_type::eof()) {
+    const std::string whole(text);
+    if (auto parsed = by_strptime(format, whole)) return parsed;
+    if (format.find("%S") == std::string::npos && format.find("%T") == std::string::npos) {
       return std::nullopt;
     }
-    if (!fields.ymd.ok()) return std::nullopt;
-    const auto of_day = fields.has_tod ? fields.tod.to_duration() : std::chrono::nanoseconds(0);
-    if (of_day < std::chrono::hours(0) || of_day >= std::chrono::hours(24)) return std::nullopt;
-    const auto plain = instant_of(fields.ymd, of_day);
+    for (auto dot = whole.rfind('.'); dot != std::string::npos && dot > 0;
+         dot = whole.rfind('.', dot - 1)) {
+      auto end = dot + 1;
+      std::int64_t fraction = 0;
+      std::int64_t weight = 1'000'000'000;
+      while (end < whole.size() && whole[end] >= '0' && whole[end] <= '9') {
+        weight /= 10;
+        fraction += (whole[end++] - '0') * weight;
+      }
+      if (end == dot + 1) continue;
+      auto parsed = by_strptime(format, whole.substr(0, dot) + whole.substr(end));
+      if (parsed && *parsed) return Result<Instant>(**parsed + nanoseconds(fraction));
+      if (parsed) return parsed;
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Result<Instant>> by_strptime(const std::string& format,
+                                             const std::string& text) const {
+    constexpr int kUnset = -100'000;
+    std::tm parts{};
+    parts.tm_year = kUnset;
+    parts.tm_mon = kUnset;
+    parts.tm_mday = kUnset;
+    const char* end = ::strptime_l(text.c_str(), format.c_str(), &parts, c_locale());
+    if (end != text.c_str() + text.size()) return std::nullopt;
+    if (parts.tm_year == kUnset || parts.tm_mon == kUnset || parts.tm_mday == kUnset ||
+        parts.tm_sec > 60) {
+      return std::nullopt;
+    }
+    const date::year_month_day day(date::year(parts.tm_year + 1'900),
+                                   date::month(static_cast<unsigned>(parts.tm_mon + 1)),
+                                   date::day(static_cast<unsigned>(parts.tm_mday)));
+    if (!day.ok()) return std::nullopt;
+    const auto plain =
+        instant_of(day, std::chrono::hours(parts.tm_hour) + std::chrono::minutes(parts.tm_min) +
+                            std::chrono::seconds(parts.tm_sec));
     if (!plain) return Result<Instant>(unreadable("the time lies beyond the years 1677 to 2262"));
-    if (offset != std::chrono::minutes::min())
-      return Result<Instant>(*plain - minutes(offset.count()));
+    if (format.find("%z") != std::string::npos)
+      return Result<Instant>(*plain - seconds(parts.tm_gmtoff));
     return from_local(*plain);
   }
 };

@@ -102,6 +102,17 @@ class Linker {
         check_depth(interface, property.schema, 1, interface.version == 2);
       }
     }
+    cut_circles(interface);
+  }
+
+  // A schema that refers to itself would own itself for ever. Circles go through named schemas, and
+  // make the interface broken, so that nobody needs what is cut here.
+  void cut_circles(Interface& interface) {
+    if (!nodes_[interface.id].broken) return;
+    for (auto& [id, schema] : interface.schemas) {
+      schema->element.reset();
+      schema->fields.clear();
+    }
   }
 
   void replace(Interface& interface, SchemaPtr& schema) {

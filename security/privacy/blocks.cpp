@@ -8,6 +8,7 @@ namespace entente::security {
 Result<std::vector<BlockWeight>> weigh_blocks(const std::vector<TimeWindow>& ticks, Duration block,
                                               std::string_view zone) {
   if (block.ns == 0) return std::vector<BlockWeight>{{kLifetimeBlock, ticks.size()}};
+  if (auto fits = check_step(block, zone); !fits) return std::move(fits).error();
   std::vector<BlockWeight> blocks;
   Instant end{INT64_MIN};  // of the last block in `blocks`
   for (const TimeWindow& tick : ticks) {

@@ -23,7 +23,9 @@ struct BlockWeight {
 };
 
 // The blocks that `ticks` (ascending, not overlapping) touch, ascending. `block` zero = lifetime.
-// Refuses (shape_refused) more than limits::kBlocks.
+// Cells partition units by public keys, so a unit is in one group only and groups do not enter.
+// Refuses: shape_refused (more than limits::kBlocks); invalid_argument (a zone that this machine
+// does not know, blocks that have no boundaries in it: a partner's description may name either).
 [[nodiscard]] Result<std::vector<BlockWeight>> weigh_blocks(const std::vector<TimeWindow>& ticks,
                                                             Duration block, std::string_view zone);
 

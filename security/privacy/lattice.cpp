@@ -30,8 +30,13 @@ Result<Lattice> Lattice::make(double lower, double upper, double centre, int exp
 std::int64_t Lattice::quantise(double value) const {
   ENTENTE_CHECK(!std::isnan(value));
   const double clamped = std::clamp(value, lower_, upper_);
-  const double steps = std::nearbyint(std::ldexp(clamped - centre_, -exponent_));  // half to even
-  return std::clamp(static_cast<std::int64_t>(steps), -bound_, bound_);
+  const double steps = std::ldexp(clamped - centre_, -exponent_);
+  // Half to even by hand, so that the processor's rounding mode does not matter.
+  const double below = std::floor(steps);
+  const double rest = steps - below;
+  auto mantissa = static_cast<std::int64_t>(below);
+  if (rest > 0.5 || (rest == 0.5 && mantissa % 2 != 0)) ++mantissa;
+  return std::clamp(mantissa, -bound_, bound_);
 }
 
 }  // namespace entente::security

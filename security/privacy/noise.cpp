@@ -1,8 +1,10 @@
 #include "security/privacy/noise.h"
 
+#include <pthread.h>
 #include <sodium.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 
 #include "schemas/base/check.h"
@@ -15,6 +17,14 @@ constexpr std::uint64_t kGeometricMost = 4'096;
 
 // 4 KiB each: the generator is asked for a new key after every MiB.
 constexpr unsigned kRefillsPerKey = 256;
+
+// How many forks led to this process.
+std::atomic<std::uint64_t> fork_count{0};
+
+void count_forks() {
+  static const int failure = pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1); });
+  ENTENTE_CHECK(failure == 0);
+}
 
 // floor(sqrt(n)) by Newton's method in integers.
 std::uint64_t integer_sqrt(std::uint64_t n) {
@@ -61,6 +71,11 @@ static_assert(kInverseE[0] == 0x5E2D && kInverseE[1] == 0x58D8 && kInverseE[2] =
 
 }  // namespace
 
+ExactNoise::ExactNoise(Random& random) : random_(random) {
+  count_forks();
+  forks_ = fork_count.load();
+}
+
 ExactNoise::~ExactNoise() {
   sodium_memzero(pool_.data(), pool_.size());
   sodium_memzero(key_.data(), key_.size());
@@ -70,7 +85,13 @@ void ExactNoise::refill() {
   static_assert(kKeyBytes == crypto_stream_chacha20_KEYBYTES);
   // Every key makes one stretch of the stream only, so the nonce may stay the same.
   constexpr std::array<std::uint8_t, crypto_stream_chacha20_NONCEBYTES> kNonce{};
-  if (refills_++ % kRefillsPerKey == 0) random_.fill(key_);
+  const std::uint64_t forks = fork_count.load();
+  if (forks_ != forks || refills_ % kRefillsPerKey == 0) {
+    random_.fill(key_);
+    forks_ = forks;
+    refills_ = 0;
+  }
+  ++refills_;
   crypto_stream_chacha20(pool_.data(), pool_.size(), kNonce.data(), key_.data());
   std::memcpy(key_.data(), pool_.data(), key_.size());
   sodium_memzero(pool_.data(), key_.size());
@@ -79,7 +100,8 @@ void ExactNoise::refill() {
 
 template <class Word>
 Word ExactNoise::bits() {
-  if (used_ + sizeof(Word) > pool_.size()) refill();
+  const bool forked = forks_ != fork_count.load(std::memory_order_relaxed);
+  if (forked || used_ + sizeof(Word) > pool_.size()) refill();
   Word value = 0;
   std::memcpy(&value, pool_.data() + used_, sizeof value);
   std::memset(pool_.data() + used_, 0, sizeof value);

@@ -30,10 +30,11 @@ class NoiseSource {
 // Draws from a ChaCha20 stream keyed by `random` (in production the system's generator, which ends
 // the process rather than give predictable bytes) and keyed again for every MiB. Each 4 KiB of the
 // stream begin with the key of the next, and used bytes are wiped, so that memory read later tells
-// nothing of noise drawn before. Not to be used on both sides of a fork().
+// nothing of noise drawn before. A child of fork() keys itself anew: no two processes draw the
+// same.
 class ExactNoise final : public NoiseSource {
  public:
-  explicit ExactNoise(Random& random) : random_(random) {}
+  explicit ExactNoise(Random& random);
   ~ExactNoise() override;
   std::int64_t gaussian(std::uint64_t variance) override;
   std::int64_t laplace(std::uint64_t scale) override;
@@ -54,7 +55,8 @@ class ExactNoise final : public NoiseSource {
   std::array<std::uint8_t, kKeyBytes> key_{};
   std::array<std::uint8_t, kKeyBytes + 4'096> pool_{};
   std::size_t used_ = kKeyBytes + 4'096;
-  unsigned refills_ = 0;
+  unsigned refills_ = 0;        // since the latest key
+  std::uint64_t forks_ = 0;     // that had led to the process when it was drawn
   std::uint64_t variance_ = 0;  // of the latest Gaussian, and the scale of its proposals
   std::uint64_t scale_ = 0;
 };

@@ -158,7 +158,7 @@ TEST_SUITE("privacy/audit") {
     }
   }
 
-  TEST_CASE("an outlier is clamped; without clamping it is caught") {
+  TEST_CASE("an outlier is clamped, without clamping it is caught") {
     City city("2015-08-10");
     State& idaho = city.states[kIdaho];
     const std::size_t monitor = cleanest(idaho);

@@ -128,6 +128,16 @@ TEST_SUITE("tidy") {
     }
   }
 
+  TEST_CASE("names of test cases have nothing that CMake's lists trip over") {
+    const std::regex trap("TEST_CASE\\(\"[^\"]*[\\[\\];]");
+    for (const SourceFile& file : sources({"tests"})) {
+      if (file.path == "tests/unit/tidy_test.cpp") continue;
+      for (const std::string& line : file.lines) {
+        if (std::regex_search(line, trap)) FAIL_CHECK(file.path << ": " << line);
+      }
+    }
+  }
+
   TEST_CASE("every test file is built, and every folder of sources has a README") {
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / "tests" / "unit")) {
       const std::string name = entry.path().filename();

@@ -49,7 +49,7 @@ TEST_SUITE("federation/query/plan") {
     CHECK(oregon.items[2].predicate == Predicate{Compare{0, Comparison::greater, 55.5}});
     CHECK(oregon.groups == std::vector<Group>{{{"OR"}, {0, 1}}});
     CHECK(plan.members[1].groups == std::vector<std::size_t>{1});
-    CHECK(oregon.rho_per_block == security::rho_cost_of(1, states.oregon.delta)->units);
+    CHECK(oregon.rho_per_block == security::rho_cap_of(1, states.oregon.delta)->units);
     CHECK(oregon.rho_per_block > 0);
     for (const MemberPlan& member : plan.members) {
       const auto read = question_from_bytes(canonical_bytes(*member.question));
@@ -364,7 +364,7 @@ TEST_SUITE("federation/query/plan") {
     states.refused(question + " WITH (epsilon = -1)", ErrorCode::epsilon_refused);
     CHECK(
         states.planned(question + " WITH (epsilon = 1e-300)").members[0].question->rho_per_block ==
-        2);  // one unit still gives epsilon 0 at this delta; never free
+        1);  // never free
     states.refused(question + " WITH (epsilon = 1e9)", ErrorCode::epsilon_refused);
     states.options.default_epsilon.reset();
     CHECK(has(states.refused(question, ErrorCode::epsilon_refused).remedy, "WITH (epsilon"));

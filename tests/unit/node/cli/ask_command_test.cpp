@@ -140,7 +140,7 @@ TEST_SUITE("node/cli/ask") {
     for (const Seen& seen : node.seen()) CHECK(has(seen.body, "\"dryRun\":true"));
   }
 
-  TEST_CASE("a person sees the cost first and may say no; scripts and --yes are not asked") {
+  TEST_CASE("a person sees the cost first and may say no, scripts and --yes are not asked") {
     FakeNode node;
     const auto asked = [&] {
       std::size_t count = 0;
@@ -231,7 +231,8 @@ TEST_SUITE("node/cli/ingest") {
     node.reply("POST /api/v1/readings", R"j({"accepted":3,"rejected":[],"duplicates":0})j");
     const std::string map = node.folder.write(
         "m.toml",
-        "[time]\ncolumn = \"when\"\n[twin]\nprefix = \"aqs-\"\n[wide]\nsignal = \"pm25\"\n");
+        "layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n"
+        "[twin]\nprefix = \"aqs-\"\n");
     const std::string table =
         "when,a,b\n2015-08-23T00:00Z,1.5,\n2015-08-23T01:00Z,x,2\n2015-08-23T02:00Z,nan,-3e2\n";
     const std::string file = node.folder.write("t.csv", table);

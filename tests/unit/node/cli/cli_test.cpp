@@ -244,7 +244,7 @@ TEST_SUITE("node/cli") {
           2);
   }
 
-  TEST_CASE("the home: option before environment before default; broken ones are refused") {
+  TEST_CASE("the home: option before environment before default, broken ones are refused") {
     FakeNode node;
     Ran ran = run(node, {"status", "--home", "/nowhere"});
     CHECK(ran.code == 3);

@@ -271,7 +271,7 @@ TEST_CASE("a cache keeps within its limit and answers the same") {
 }
 
 #ifdef ENTENTE_CRASH_POINTS
-TEST_CASE("acknowledged batches survive kill -9 once each; no batch is there by half") {
+TEST_CASE("acknowledged batches survive kill -9 once each, no batch is there by half") {
   constexpr int kReadings = 40;
   const auto batch = [](int n) {
     Batch made;
@@ -292,14 +292,13 @@ TEST_CASE("acknowledged batches survive kill -9 once each; no batch is there by 
     }
     return;
   }
-  const auto self = "acknowledged batches survive kill -9 once each; no batch is there by half";
   for (const char* point : {"history.before_commit:", "history.after_commit:"}) {
     for (int pass : {2, 3, 9, 30}) {
       CAPTURE(point);
       CAPTURE(pass);
       TemporaryFolder folder;
       const auto path = folder / "h.db";
-      const auto end = test::run_child(self, path, point + std::to_string(pass));
+      const auto end = test::run_child(path, point + std::to_string(pass));
       REQUIRE(end.killed);
       auto here = opened(path);
       std::map<int, int> seen;  // batch -> readings

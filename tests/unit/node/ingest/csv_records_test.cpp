@@ -123,7 +123,7 @@ TEST_SUITE("node/csv_records") {
     CHECK(got.records.size() == 1);
   }
 
-  TEST_CASE("a quote inside an unquoted field is a character; other delimiters work") {
+  TEST_CASE("a quote inside an unquoted field is a character, other delimiters work") {
     CHECK(read_all("5\" pipe;2\n", 3, ';').records[0] == std::vector<std::string>{"5\" pipe", "2"});
   }
 }

@@ -64,7 +64,7 @@ std::string line(const std::string& twin, const std::string& signal, const std::
 }
 
 TEST_SUITE("node/ingest") {
-  TEST_CASE("readings are judged and kept; unknown names are told once and counted") {
+  TEST_CASE("readings are judged and kept, unknown names are told once and counted") {
     Site site({"a", "b"});
     const std::string text =
         line("a", "pm25", "2019-01-01", "5") + line("a", "pm25", "2019-01-02", "5000") +
@@ -114,7 +114,7 @@ TEST_SUITE("node/ingest") {
     CHECK(records.fields()[1].empty());
   }
 
-  TEST_CASE("a header that fails is the file's error; a stopped run keeps what is durable") {
+  TEST_CASE("a header that fails is the file's error, a stopped run keeps what is durable") {
     Site site({"a"});
     auto mapping =
         read_mapping("layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n", "m.toml");

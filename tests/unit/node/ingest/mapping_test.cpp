@@ -118,6 +118,12 @@ TEST_SUITE("node/time_text") {
       CAPTURE(text);
       CHECK_FALSE(parsed(text.c_str(), {"%Y-%m-%d %H:%M"}).has_value());
     }
+    for (const char* text : {"2015-07-24T09:00:Z", "2015-07-24T09:00:61Z", "2015-07-24T09:00:.5Z",
+                             "2015-07-24T09:00:00.Z", "2015-07-24T09:00:00.5.5Z"}) {
+      CAPTURE(std::string(text));
+      CHECK_FALSE(parsed(text, {"%Y-%m-%dT%H:%M:%SZ"}).has_value());
+    }
+    CHECK_FALSE(parsed("12:00:00", {"%H:%M:%S"}).has_value());  // no date
     CHECK_FALSE(parsed("99999999999999", {"unix"}).has_value());
     CHECK_FALSE(parsed("1e400", {"unix"}).has_value());
   }

@@ -92,7 +92,7 @@ TEST_SUITE("node/csv_reader") {
     CHECK(to_text(got.rows[0].time) == "2015-02-28T16:00:00Z");
   }
 
-  TEST_CASE("dirty fields are rejects of their own, with line and column; the rest goes in") {
+  TEST_CASE("dirty fields are rejects of their own, with line and column, the rest goes in") {
     const auto got = read_file(test::vectors() / "ingest" / "dirty.csv", kShipments);
     CHECK(got.failure.empty());
     REQUIRE(got.rejects.size() == 4);
@@ -106,7 +106,7 @@ TEST_SUITE("node/csv_reader") {
     CHECK(got.rows.size() + got.rejects.size() + got.missing == 14);
   }
 
-  TEST_CASE("long tables take signal and value from columns; unknown names are rejects") {
+  TEST_CASE("long tables take signal and value from columns, unknown names are rejects") {
     const std::string mapping =
         "layout = \"long\"\nvalue = \"v\"\nsignal_column = \"kind\"\ndelimiter = \";\"\n"
         "decimal = \",\"\nskip_lines = 2\n[signals]\nT = \"temperature\"\n"
@@ -183,7 +183,7 @@ TEST_SUITE("node/jsonl_reader") {
     return read_all(reader);
   }
 
-  TEST_CASE("a line is a reading; time as text or nanoseconds") {
+  TEST_CASE("a line is a reading, time as text or nanoseconds") {
     const auto got = read_lines(
         "\xEF\xBB\xBF{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20T00:00:00Z\",\"value\":"
         "1.5}\n"

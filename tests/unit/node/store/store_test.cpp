@@ -277,7 +277,7 @@ TEST_SUITE("node/store") {
   }
 
 #ifdef ENTENTE_CRASH_POINTS
-  TEST_CASE("killed before the commit a job is gone; killed after it the job is there") {
+  TEST_CASE("killed before the commit a job is gone, killed after it the job is there") {
     if (const auto folder = test::child_folder()) {
       auto chosen = options(*folder);
       chosen.crash_prefix = "test";
@@ -288,16 +288,15 @@ TEST_SUITE("node/store") {
       }
       return;
     }
-    const auto self = "killed before the commit a job is gone; killed after it the job is there";
     for (int n : {1, 2, 7}) {
       CAPTURE(n);
       TemporaryFolder folder;
       const auto pass = ":" + std::to_string(n);
-      const auto before = test::run_child(self, folder / "b.db", "test.before_commit" + pass);
+      const auto before = test::run_child(folder / "b.db", "test.before_commit" + pass);
       CHECK(before.killed);
       CHECK(before.said.size() == static_cast<std::size_t>(n - 1));
       CHECK(rows(*opened(options(folder / "b.db"))) == n - 1);
-      const auto after = test::run_child(self, folder / "a.db", "test.after_commit" + pass);
+      const auto after = test::run_child(folder / "a.db", "test.after_commit" + pass);
       CHECK(after.killed);
       CHECK(after.said.size() == static_cast<std::size_t>(n - 1));
       CHECK(rows(*opened(options(folder / "a.db"))) == n);

@@ -25,7 +25,7 @@ constexpr const char* kTypes = R"json([
        {"name": "x", "schema": "double"}]}},
      {"@type": "Relationship", "name": "near", "target": "dtmi:test:Place;1"},
      {"@type": "Relationship", "name": "partOf", "target": "dtmi:test:Area;1",
-       "maxMultiplicity": 1}]},
+      "maxMultiplicity": 1}]},
   {"@context": "dtmi:dtdl:context;2", "@id": "dtmi:test:Tower;1", "@type": "Interface",
    "extends": "dtmi:test:Place;1",
    "contents": [{"@type": "Component", "name": "logger", "schema": "dtmi:test:Logger;1"}]},
@@ -311,13 +311,12 @@ TEST_SUITE("node/twin_registry") {
       test::say(1);
       return;
     }
-    const auto self = "killed around the commit: all twins of a change are there or none";
     // The first commit of the child reads the tables; the second one writes.
     for (const char* point : {"twins.before_commit:2", "twins.after_commit:2"}) {
       CAPTURE(point);
       TemporaryFolder folder;
       with_types(folder / "h.db");
-      const auto end = test::run_child(self, folder / "h.db", point);
+      const auto end = test::run_child(folder / "h.db", point);
       REQUIRE(end.killed);
       CHECK(end.said.empty());
       const bool after = std::string(point).find("after") != std::string::npos;

@@ -96,7 +96,7 @@ TEST_SUITE("security/certificate") {
                            world.random));
   }
 
-  TEST_CASE("a leaf renews itself at half its life; holders of the old one keep it") {
+  TEST_CASE("a leaf renews itself at half its life, holders of the old one keep it") {
     World world;
     const OrgId id = world.washington.pinned.id();
     const Instant end = kNow + hours(40);

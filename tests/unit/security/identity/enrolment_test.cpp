@@ -196,7 +196,7 @@ TEST_SUITE("security/enrolment") {
     });
   }
 
-  TEST_CASE("a bit flipped in any message ends the run; the receiver never enrols") {
+  TEST_CASE("a bit flipped in any message ends the run, the receiver never enrols") {
     World world(3);
     for (int target = 0; target < 6; ++target) {
       CAPTURE(target);
@@ -244,7 +244,7 @@ TEST_SUITE("security/enrolment") {
     }
   }
 
-  TEST_CASE("an invitation is good once; the second to come is refused, so is a replay") {
+  TEST_CASE("an invitation is good once, the second to come is refused, so is a replay") {
     World world(5);
     auto accepting = world.accepting();
     auto inviting = world.inviting();

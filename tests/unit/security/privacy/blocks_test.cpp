@@ -137,6 +137,25 @@ TEST_SUITE("security/blocks") {
     CHECK(many_ticks.error().code == ErrorCode::shape_refused);
   }
 
+  TEST_CASE("zones that nobody knows and blocks without boundaries are refused") {
+    const std::vector<TimeWindow> day = {{at("2015-08-20"), at("2015-08-21")}};
+    CHECK(weigh_blocks(day, days(1), "Mars/Olympus").error().code == ErrorCode::invalid_argument);
+    CHECK(weigh_blocks(day, hours(7), "Europe/Berlin").error().code == ErrorCode::invalid_argument);
+    CHECK(weigh_blocks(day, hours(-1), "UTC").error().code == ErrorCode::invalid_argument);
+  }
+
+  TEST_CASE("a window as long as time itself ends in a refusal, not in an overflow") {
+    for (const char* zone : {"UTC", "America/Los_Angeles"}) {
+      for (const Duration block : {hours(1), days(7)}) {
+        const auto all = weigh_blocks({{{INT64_MIN}, {INT64_MAX}}}, block, zone);
+        REQUIRE_FALSE(all);
+        CHECK(all.error().code == ErrorCode::shape_refused);
+        const Instant late{INT64_MAX - 5};
+        CHECK(weigh_blocks({{late, {INT64_MAX}}}, block, zone)->size() == 1);
+      }
+    }
+  }
+
   TEST_CASE("no ticks touch nothing") {
     CHECK(weigh_blocks({}, days(1), "UTC")->empty());
   }

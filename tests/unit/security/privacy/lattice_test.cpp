@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cfenv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -132,5 +133,20 @@ TEST_SUITE("security/lattice") {
       CHECK(lattice.error().code == ErrorCode::shape_refused);
     }
     CHECK(Lattice::make(0, 1, 0, -50)->bound() == std::int64_t{1} << 50);
+  }
+
+  TEST_CASE("the processor's rounding mode does not matter") {
+    const Lattice lattice = *Lattice::make(-50, 50, 0, 0);
+    const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    for (const int mode : modes) {
+      std::fesetround(mode);
+      const std::int64_t got[] = {lattice.quantise(2.5), lattice.quantise(3.5),
+                                  lattice.quantise(-2.5), lattice.quantise(1.4)};
+      std::fesetround(FE_TONEAREST);
+      CHECK(got[0] == 2);
+      CHECK(got[1] == 4);
+      CHECK(got[2] == -2);
+      CHECK(got[3] == 1);
+    }
   }
 }

@@ -124,7 +124,7 @@ TEST_SUITE("security/ledger") {
 
   // Each request first inquires and later commits; a commit inquires again, as the store does in
   // its transaction. All orders of the six steps are tried.
-  TEST_CASE("no interleaving of three requests overspends; without the second check one does") {
+  TEST_CASE("no interleaving of three requests overspends, without the second check one does") {
     for (const bool checked_twice : {true, false}) {
       int overspent = 0, orders = 0;
       std::array<int, 6> order = {0, 0, 1, 1, 2, 2};

@@ -3,6 +3,8 @@
 #include "security/privacy/noise.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -257,5 +259,25 @@ TEST_SUITE("security/noise") {
     ExactNoise noise(random);
     // Not a fixed seed: once in a thousand million runs this fails by chance.
     CHECK(gaussian_fit(noise, 2, 100'000) > 1e-9);
+  }
+
+  TEST_CASE("a forked child does not draw its parent's noise") {
+    SystemRandom system;
+    ExactNoise parent(system);
+    parent.gaussian(4);
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const std::int64_t draw = parent.gaussian(std::uint64_t{1} << 50);
+      const bool sent = write(ends[1], &draw, sizeof draw) == sizeof draw;
+      _exit(sent ? 0 : 1);
+    }
+    std::int64_t theirs = 0;
+    REQUIRE(read(ends[0], &theirs, sizeof theirs) == sizeof theirs);
+    REQUIRE(waitpid(child, nullptr, 0) == child);
+    close(ends[0]);
+    close(ends[1]);
+    CHECK(parent.gaussian(std::uint64_t{1} << 50) != theirs);
   }
 }

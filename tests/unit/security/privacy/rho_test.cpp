@@ -148,7 +148,7 @@ TEST_SUITE("security/rho") {
     CHECK(std::isinf(epsilon_of({1}, {0})));
   }
 
-  TEST_CASE("deltas are rounded down and refused outside (0, 1/4]") {
+  TEST_CASE("deltas are rounded down and refused when not above 0 and at most 1/4") {
     CHECK(delta_of(0.25)->units == std::uint64_t{1} << 58);
     CHECK(delta_of(1e-6)->units == 1'152'921'504'606);
     CHECK(to_double(*delta_of(0x1p-60)) == 0x1p-60);

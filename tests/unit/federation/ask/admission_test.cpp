@@ -1,0 +1,156 @@
+#include "federation/ask/admission.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "security/privacy/rho.h"
+#include "tests/support/two_organisations.h"
+
+using namespace entente;
+using namespace entente::federation;
+using namespace entente::test;
+
+namespace {
+
+using Change = std::function<void(TwoOrganisations&, Envelope&)>;
+
+// The code with which a question is refused after one change; `internal` when it is admitted.
+ErrorCode refused_with(const Change& change, const std::string& text = kMeanByState) {
+  TwoOrganisations both;
+  Envelope envelope = both.envelope(both.question(text));
+  change(both, envelope);
+  const auto admitted = admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
+  return admitted ? ErrorCode::internal : admitted.error().code;
+}
+
+}  // namespace
+
+TEST_SUITE("ask/admission") {
+  TEST_CASE("a question that keeps every term is admitted with its price") {
+    TwoOrganisations both;
+    const Question question = both.question(kMeanByState);
+    const Envelope envelope = both.envelope(question);
+    const auto admitted = admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now);
+    REQUIRE(admitted);
+    CHECK(admitted->question == question);
+    REQUIRE(admitted->inquiry.charges.size() == 1);
+    CHECK(admitted->inquiry.charges[0].rho.units == question.rho_per_block);
+    CHECK(admitted->inquiry.site_cap == both.view.rho_cap);
+    CHECK(admitted->inquiry.partner_quota == both.agreement.rho_per_block);
+  }
+
+  TEST_CASE("each term that is broken is refused by its own code") {
+    const struct {
+      const char* what;
+      ErrorCode code;
+      Change change;
+    } rows[] = {
+        {"issued in the future", ErrorCode::stale,
+         [](auto&, auto& e) {
+           e.issued = e.issued + minutes(5), e.deadline = e.issued + seconds(1);
+         }},
+        {"deadline over", ErrorCode::deadline_exceeded,
+         [](auto& b, auto& e) { e.issued = b.now - minutes(1), e.deadline = b.now; }},
+        {"deadline too far", ErrorCode::invalid_argument,
+         [](auto& b, auto& e) { e.deadline = b.now + minutes(3); }},
+        {"another audience", ErrorCode::verification_failed,
+         [](auto& b, auto& e) { e.audience = b.consumer; }},
+        {"another site", ErrorCode::verification_failed,
+         [](auto&, auto& e) { e.audience_site = "other"; }},
+        {"another origin", ErrorCode::verification_failed,
+         [](auto& b, auto& e) { e.origin = b.provider; }},
+        {"unknown agreement", ErrorCode::agreement_missing,
+         [](auto& b, auto& e) { e.agreement = b.random.template id<AgreementId>(); }},
+        {"expired agreement", ErrorCode::agreement_missing,
+         [](auto& b, auto& e) {
+           b.agreement.expires = b.now;
+           b.sign();
+           e.agreement = b.agreement_id;
+         }},
+        {"another purpose", ErrorCode::denied, [](auto&, auto& e) { e.purpose = "marketing"; }},
+        {"an export changed since", ErrorCode::agreement_missing,
+         [](auto& b, auto&) { b.view.rho_cap.units /= 2; }},
+        {"an organisation cut off", ErrorCode::denied,
+         [](auto& b, auto&) {
+           b.policy = *security::Policy::from_toml(
+               "[user.admin]\nroles = [\"owner\"]\n[cut_off]\norganisations = [\"" +
+               b.consumer.hex() + "\"]\n");
+         }},
+        {"an aggregate not agreed", ErrorCode::shape_refused,
+         [](auto& b, auto& e) {
+           b.agreement.aggregates = {Aggregate::count};
+           b.sign();
+           e.agreement = b.agreement_id;
+         }},
+        {"a group too small", ErrorCode::group_too_small,
+         [](auto& b, auto& e) {
+           b.agreement.min_units = 29;
+           b.sign();
+           e.agreement = b.agreement_id;
+         }},
+        {"more than the quota at once", ErrorCode::epsilon_refused,
+         [](auto& b, auto& e) {
+           b.agreement.rho_per_block = {1};
+           b.sign();
+           e.agreement = b.agreement_id;
+         }},
+    };
+    CHECK(refused_with([](auto&, auto&) {}) == ErrorCode::internal);  // the control
+    for (const auto& row : rows) {
+      CAPTURE(row.what);
+      CHECK(refused_with(row.change) == row.code);
+    }
+  }
+
+  TEST_CASE("a question that names the whole quota fits it") {
+    TwoOrganisations both;
+    both.agreement.rho_per_block = *security::rho_cap_of(1, both.view.delta);
+    both.sign();
+    const Envelope envelope = both.envelope(both.question(kMeanByState));  // epsilon = 1
+    CHECK(admit(*both.site(), both.peer(), both.signed_bytes(envelope), both.now));
+  }
+
+  TEST_CASE("a group below the minimum is refused by declared sizes, before anything is read") {
+    CHECK(refused_with([](auto&, auto&) {},
+                       "SELECT mean(pm25) FROM air GROUP BY county OVER '2015-08-23' .. "
+                       "'2015-08-24' WITH (epsilon = 1, purpose = 'planning')") ==
+          ErrorCode::group_too_small);
+  }
+
+  TEST_CASE("a question the planner would never make is refused by the site's own check") {
+    TwoOrganisations both;
+    Question question = both.question(kMeanByState);
+    question.columns[0].upper = 1'000;  // wider than the export
+    const auto wide =
+        admit(*both.site(), both.peer(), both.signed_bytes(both.envelope(question)), both.now);
+    REQUIRE_FALSE(wide);
+    CHECK(wide.error().code == ErrorCode::shape_refused);
+    question = both.question(kMeanByState);
+    question.rho_per_block = 0;
+    CHECK_FALSE(
+        admit(*both.site(), both.peer(), both.signed_bytes(both.envelope(question)), both.now));
+  }
+
+  TEST_CASE("any flipped byte of a signed envelope is refused") {
+    TwoOrganisations both;
+    const Bytes good = both.signed_bytes(both.envelope(both.question(kMeanByState)));
+    for (std::size_t i = 0; i < good.size(); ++i) {
+      CAPTURE(i);
+      Bytes bad = good;
+      bad[i] ^= 0x10;
+      CHECK_FALSE(admit(*both.site(), both.peer(), bad, both.now));
+    }
+  }
+
+  TEST_CASE("a peer whose link is not active is refused whatever it signs") {
+    TwoOrganisations both;
+    auto site = both.site();
+    site->partners.clear();
+    const auto refused =
+        admit(*site, both.peer(), both.signed_bytes(both.envelope(both.question(kMeanByState))),
+              both.now);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::link_not_active);
+  }
+}

@@ -1,0 +1,216 @@
+#include "node/store/release_ledger.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <future>
+#include <map>
+
+#include "node/store/audit_log.h"
+#include "schemas/base/clock.h"
+#include "schemas/base/random.h"
+
+using namespace entente;
+using namespace entente::node;
+using federation::CommittedRelease;
+using federation::ReleaseInquiry;
+
+namespace {
+
+// A ledger on a real file; reports come on the store's own thread.
+struct Bench {
+  std::filesystem::path folder;
+  ManualClock clock{*parse_instant("2026-01-01")};
+  std::unique_ptr<Store> store;
+  std::unique_ptr<ReleaseLedger> ledger;
+
+  Bench() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "entente-ledger-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    folder = pattern;
+    open();
+  }
+  ~Bench() {
+    ledger.reset();
+    store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  void open() {
+    ledger.reset();
+    store.reset();
+    Store::Options options;
+    options.path = (folder / "entente.db").string();
+    options.migrations = {audit_migration(), ReleaseLedger::migration()};
+    options.deliver = [](std::function<void()> work) { work(); };
+    auto opened = Store::open(std::move(options));
+    REQUIRE(opened);
+    store = std::move(*opened);
+    ledger = std::make_unique<ReleaseLedger>(*store, clock);
+  }
+
+  std::future<Result<CommittedRelease>> start(const ReleaseInquiry& inquiry, Bytes bytes) {
+    auto promise = std::make_shared<std::promise<Result<CommittedRelease>>>();
+    auto result = promise->get_future();
+    ledger->commit(
+        inquiry, [bytes] { return bytes; },
+        [promise](Result<CommittedRelease> done) { promise->set_value(std::move(done)); });
+    return result;
+  }
+  Result<CommittedRelease> commit(const ReleaseInquiry& inquiry, Bytes bytes = {1}) {
+    return start(inquiry, std::move(bytes)).get();
+  }
+  std::uint64_t spent(std::string_view scope) {
+    std::uint64_t sum = 0;
+    for (const LedgerRow& row : ledger->rows()) sum += row.scope == scope ? row.spent.units : 0;
+    return sum;
+  }
+};
+
+ReleaseInquiry inquiry_of(std::uint64_t question, std::uint64_t partner, std::uint64_t rho) {
+  SeededRandom questions(question), partners(partner + 1'000'000);
+  static std::uint64_t next_id = 0;
+  SeededRandom ids(++next_id);
+  ReleaseInquiry inquiry;
+  inquiry.partner = partners.id<OrgId>();
+  inquiry.query_id = ids.id<QueryId>();
+  inquiry.envelope_hash = ids.id<Hash256>();
+  inquiry.deadline = *parse_instant("2026-01-01T00:01");
+  inquiry.question_hash = questions.id<Hash256>();
+  inquiry.release_key = questions.id<Hash256>();
+  inquiry.domain = "air";
+  inquiry.charges = {{*parse_instant("2015-08-23"), {rho}}};
+  inquiry.site_cap = {100};
+  inquiry.partner_quota = {80};
+  return inquiry;
+}
+
+}  // namespace
+
+TEST_SUITE("node/release_ledger") {
+  TEST_CASE("a release is debited once and given again free, the same bytes") {
+    Bench bench;
+    const auto first = bench.commit(inquiry_of(1, 1, 30), {1, 2, 3});
+    REQUIRE(first);
+    CHECK_FALSE(first->reused);
+    CHECK(first->left[0].rho.units == 50);
+    const auto again = bench.commit(inquiry_of(1, 1, 30), {9, 9});
+    REQUIRE(again);
+    CHECK(again->reused);
+    CHECK(again->release == Bytes{1, 2, 3});
+    CHECK(again->charged.empty());
+    CHECK(bench.spent("site") == 30);
+  }
+
+  TEST_CASE("another partner gets the same bytes, free for the site, charged to its own quota") {
+    Bench bench;
+    REQUIRE(bench.commit(inquiry_of(1, 1, 30), {1, 2, 3}));
+    const ReleaseInquiry other = inquiry_of(1, 2, 30);
+    const auto second = bench.commit(other, {4});
+    REQUIRE(second);
+    CHECK(second->release == Bytes{1, 2, 3});
+    CHECK(second->charged.size() == 1);
+    CHECK(bench.spent("site") == 30);
+    CHECK(bench.spent(other.partner.hex()) == 30);
+  }
+
+  TEST_CASE("quota and cap refuse, change nothing and say what is left") {
+    Bench bench;
+    REQUIRE(bench.commit(inquiry_of(1, 1, 60)));
+    const ReleaseInquiry beyond_quota = inquiry_of(2, 1, 21);
+    const auto quota = bench.ledger->inquire(beyond_quota);
+    REQUIRE_FALSE(quota);
+    CHECK(quota.error().code == ErrorCode::budget_exhausted);
+    CHECK(bench.ledger->left(beyond_quota)[0].rho.units == 20);
+    CHECK(bench.commit(beyond_quota).error().code == ErrorCode::budget_exhausted);
+    CHECK(bench.commit(inquiry_of(3, 2, 41)).error().code == ErrorCode::budget_exhausted);
+    CHECK(bench.spent("site") == 60);
+    CHECK(bench.commit(inquiry_of(4, 2, 40)));
+    CHECK(bench.spent("site") == 100);
+  }
+
+  TEST_CASE("of 64 racing questions for one remaining charge exactly one succeeds") {
+    Bench bench;
+    REQUIRE(bench.commit(inquiry_of(1, 1, 60)));
+    std::vector<std::future<Result<CommittedRelease>>> racing;
+    for (std::uint64_t i = 0; i < 64; ++i) {
+      racing.push_back(
+          bench.start(inquiry_of(100 + i, 100 + i, 40), {static_cast<std::uint8_t>(i)}));
+    }
+    int won = 0;
+    for (auto& one : racing) won += one.get().has_value() ? 1 : 0;
+    CHECK(won == 1);
+    CHECK(bench.spent("site") == 100);
+  }
+
+  TEST_CASE("a query id under another envelope is refused, under its own it is answered again") {
+    Bench bench;
+    const ReleaseInquiry first = inquiry_of(1, 1, 30);
+    REQUIRE(bench.commit(first));
+    CHECK(bench.commit(first));
+    ReleaseInquiry replay = first;
+    replay.envelope_hash = inquiry_of(9, 9, 1).envelope_hash;
+    CHECK(bench.ledger->inquire(replay).error().code == ErrorCode::replayed);
+    CHECK(bench.commit(replay).error().code == ErrorCode::replayed);
+  }
+
+  TEST_CASE("what fails while drawing leaves no debit") {
+    Bench bench;
+    auto promise = std::make_shared<std::promise<bool>>();
+    auto failed = promise->get_future();
+    bench.ledger->commit(
+        inquiry_of(1, 1, 30), []() -> Bytes { throw StoreFault("the disk is gone", 0); },
+        [promise](Result<CommittedRelease> done) { promise->set_value(!done.has_value()); });
+    CHECK(failed.get());
+    CHECK(bench.spent("site") == 0);
+  }
+
+  TEST_CASE("budgets and releases survive reopening, and the audit chain is whole") {
+    Bench bench;
+    REQUIRE(bench.commit(inquiry_of(1, 1, 30), {7}));
+    bench.open();
+    CHECK(bench.spent("site") == 30);
+    const auto again = bench.commit(inquiry_of(1, 1, 30), {8});
+    REQUIRE(again);
+    CHECK(again->release == Bytes{7});
+    auto reader = bench.store->reader();
+    REQUIRE(reader);
+    const AuditVerdict whole = verify_audit(*reader, {});
+    CHECK_FALSE(whole.first_bad);
+    CHECK(whole.head.count == 2);
+    // The control: an edited record is found.
+    REQUIRE(bench.store->run<int>([](Database& database) -> Result<int> {
+      database.exec("UPDATE audit SET record = zeroblob(length(record)) WHERE seq = 1");
+      return 0;
+    }));
+    CHECK(verify_audit(*reader, {}).first_bad == 1);
+  }
+
+  TEST_CASE("any sequence of questions stays within every cap, as a naive model says") {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+      CAPTURE(seed);
+      Bench bench;
+      SeededRandom random(seed);
+      std::map<std::uint64_t, std::uint64_t> released;  // question -> rho
+      std::map<std::uint64_t, std::uint64_t> by_partner;
+      std::map<std::pair<std::uint64_t, std::uint64_t>, bool> paid;
+      std::uint64_t site = 0;
+      for (int step = 0; step < 40; ++step) {
+        const std::uint64_t question = random.below(6), partner = random.below(3);
+        const std::uint64_t rho = 10 + 3 * question;
+        const bool has = paid[{question, partner}], known = released.contains(question);
+        const bool room = (has || by_partner[partner] + rho <= 80) && (known || site + rho <= 100);
+        const auto done =
+            bench.commit(inquiry_of(question, partner, rho), {static_cast<std::uint8_t>(question)});
+        REQUIRE(done.has_value() == room);
+        if (!room) continue;
+        if (!has) by_partner[partner] += rho;
+        if (!known) site += rho;
+        released[question] = rho;
+        paid[{question, partner}] = true;
+        CHECK(bench.spent("site") == site);
+      }
+    }
+  }
+}
