@@ -227,7 +227,8 @@ TEST_SUITE("integration/bad_input") {
       write_text(path, text);
       return works.run({"agreement", "propose", path.string()});
     };
-    // A must_not that the terms allow, a must that they do not.
+    // A must_not that the terms allow (it names no epsilon, which is no reason to hold), and a must
+    // that they do not.
     check_refused(propose(replaced(good, "min_units = 12", "min_units = 10")), 2, "ENT-3003");
     check_refused(propose(replaced(good, "min_units = 12", "min_units = 31")), 2, "ENT-3003");
     const std::string unknown = replaced(good, "onward = []", "onwards = []");
