@@ -106,7 +106,7 @@ def link(authority, state):
     for node, partner in ((state, "airshed"), (authority, state.name)):
         until(f"{node.name} sees {partner} connected", lambda: any(
             item["organisation"]["name"] == partner and item["state"] == "active"
-            and item["round_trip_ms"] is not None for item in node.json("link", "list")["items"]))
+            and item["connected"] for item in node.json("link", "list")["items"]))
     say(f"  {state.name:<11} linked to airshed   words: {words}")
 
 

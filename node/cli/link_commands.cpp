@@ -126,14 +126,16 @@ Result<int> list_links(Session& session) {
                {"state", "state", Kind::state},
                {"turn", "whose turn"},
                {"since", "since"},
+               {"connected", "connected"},
                {"round_trip_ms", "rtt ms", Kind::number},
                {"certificate_expires", "certificate until"},
                {"last_error", "last error"}},
               {}};
   for (const json::value& link : array_of_field(*got, "items")) {
     table.rows.push_back({json::value(name_of(link)), field(link, "state"), field(link, "turn"),
-                          field(link, "since"), field(link, "round_trip_ms"),
-                          field(link, "certificate_expires"), field(link, "last_error")});
+                          field(link, "since"), field(link, "connected"),
+                          field(link, "round_trip_ms"), field(link, "certificate_expires"),
+                          field(link, "last_error")});
   }
   const bool empty = table.rows.empty();
   session.show({object_of(std::move(*got)), std::move(table), "items", false});

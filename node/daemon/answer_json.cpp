@@ -59,7 +59,7 @@ json::object charged_json(const MemberCoverage& member) {
   double most = 0;
   std::uint64_t rho = 0;
   for (const BlockAmount& block : member.charged) {
-    const double epsilon = security::epsilon_of(block.rho, member.delta);
+    const double epsilon = shown_epsilon(block.rho, member.delta);
     blocks.push_back({{"start", block_text(block.start)}, {"epsilon", epsilon}});
     most = std::max(most, epsilon);
     rho += block.rho.units;
@@ -80,10 +80,10 @@ json::value left_json(const MemberCoverage& member) {
     if (share >= least) continue;
     least = share;
     out["block"] = block_text(member.left[i].start);
-    out["epsilon"] = security::epsilon_of(member.left[i].rho, member.delta);
+    out["epsilon"] = shown_epsilon(member.left[i].rho, member.delta);
     if (cap.units != 0) {
       out["percent"] = 100 * share;
-      out["cap_epsilon"] = security::epsilon_of(cap, member.delta);
+      out["cap_epsilon"] = shown_epsilon(cap, member.delta);
     }
   }
   return out;
@@ -117,6 +117,14 @@ json::value estimate_json(const std::optional<Estimate>& estimate) {
 }
 
 }  // namespace
+
+double shown_epsilon(RhoUnits rho, DeltaUnits delta) {
+  return std::round(security::epsilon_of(rho, delta) * 1e6) / 1e6;
+}
+
+std::string shown_time(Instant instant) {
+  return to_text(Instant{instant.ns - instant.ns % seconds(1).ns});
+}
 
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
   json::object out = head(question, answer.plan);
@@ -205,16 +213,16 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
     json::array blocks;
     double epsilon = 0;
     for (const BlockAmount& block : prices[i].charges) {
-      const double one = security::epsilon_of(block.rho, target.view->delta);
+      const double one = shown_epsilon(block.rho, target.view->delta);
       blocks.push_back({{"start", block_text(block.start)}, {"epsilon", one}});
       epsilon = std::max(epsilon, one);
     }
     most = std::max(most, epsilon);
-    charge.push_back({{"organisation", target.partner.name},
-                      {"epsilon", epsilon},
-                      {"quota_epsilon",
-                       security::epsilon_of(target.agreement->rho_per_block, target.view->delta)},
-                      {"blocks", std::move(blocks)}});
+    charge.push_back(
+        {{"organisation", target.partner.name},
+         {"epsilon", epsilon},
+         {"quota_epsilon", shown_epsilon(target.agreement->rho_per_block, target.view->delta)},
+         {"blocks", std::move(blocks)}});
   }
   json::array expected;
   for (const ExpectedError& row : expected_errors(plan, members)) {

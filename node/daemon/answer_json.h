@@ -11,6 +11,11 @@
 
 namespace entente::node {
 
+// An amount as people are shown it: its epsilon, to a millionth.
+double shown_epsilon(RhoUnits rho, DeltaUnits delta);
+// A moment of the node's own life, to the second.
+std::string shown_time(Instant instant);
+
 boost::json::value answer_json(const std::string& question,
                                const federation::FederatedAnswer& answer);
 boost::json::value exact_json(const std::string& question, const federation::Plan& plan,

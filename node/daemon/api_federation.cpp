@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/daemon/await.h"
 #include "security/identity/words.h"
@@ -21,25 +22,28 @@ json::value link_json(const Core& core, const LinkEntry& link) {
       {"id", link.organisation.hex()}, {"name", link.name}, {"title", link.title}};
   out["state"] = to_text(link.state);
   out["turn"] = link.state == LinkState::pending ? "ours" : "nobody's";
-  out["since"] = to_text(link.since);
+  out["since"] = shown_time(link.since);
   out["dials"] = link.dials;
   out["words"] = link.words;
   out["site"] = link.site;
   out["addresses"] = json::value_from(link.addresses);
+  bool connected = false;
   std::string error = link.last_error;
   json::value round_trip, expires, protocol;
   if (health && link.state == LinkState::active) {
     const bool up = health->call.connected && health->serve.connected;
+    connected = up;
     if (!up) error = health->call.connected ? health->serve.last_error : health->call.last_error;
     if (!up && error.empty()) {
       error = link.dials ? "not connected yet" : "not connected: the partner dials";
     }
     if (up) {
-      round_trip = health->round_trip.seconds() * 1e3;
-      expires = to_text(health->certificate_expires);
+      if (health->round_trip.ns > 0) round_trip = health->round_trip.seconds() * 1e3;
+      expires = shown_time(health->certificate_expires);
       protocol = health->protocol;
     }
   }
+  out["connected"] = connected;
   out["last_error"] = error;
   out["round_trip_ms"] = round_trip;
   out["certificate_expires"] = expires;
@@ -57,7 +61,8 @@ awaitable<Result<Reply>> list_links(Core& core, const Call&) {
                      {"state", "invited"},
                      {"turn", "theirs"},
                      {"since", nullptr},
-                     {"last_error", "the invitation ends at " + to_text(record.expires)},
+                     {"connected", false},
+                     {"last_error", "the invitation ends at " + shown_time(record.expires)},
                      {"certificate_expires", nullptr},
                      {"round_trip_ms", nullptr},
                      {"protocol", nullptr},
@@ -94,7 +99,7 @@ awaitable<Result<Reply>> invite(Core& core, const Call& call) {
   if (!invitation) co_return std::move(invitation).error();
   core.invited_names[invitation->id] = *name;
   co_return Reply::json(
-      {{"token", security::to_token(*invitation)}, {"expires", to_text(invitation->expires)}});
+      {{"token", security::to_token(*invitation)}, {"expires", shown_time(invitation->expires)}});
 }
 
 awaitable<Result<Reply>> accept(Core& core, const Call& call) {
@@ -186,10 +191,10 @@ json::object agreement_json(const Core& core, const AgreementEntry& entry) {
           {"consumer", organisation_name(core, entry.value.consumer)},
           {"state", federation::to_text(entry.state)},
           {"turn", turn_of(entry)},
-          {"since", to_text(entry.since)},
+          {"since", shown_time(entry.since)},
           {"exports", std::move(exports)},
-          {"epsilon_per_block", security::epsilon_of(entry.value.rho_per_block, delta)},
-          {"expires", to_text(entry.value.expires)},
+          {"epsilon_per_block", shown_epsilon(entry.value.rho_per_block, delta)},
+          {"expires", shown_time(entry.value.expires)},
           {"last_error", entry.last_error}};
 }
 
@@ -206,7 +211,7 @@ json::object whole_agreement_json(const Core& core, const AgreementEntry& entry)
   out["aggregates"] = std::move(aggregates);
   out["purposes"] = json::value_from(entry.value.purposes);
   out["min_units"] = entry.value.min_units;
-  out["issued"] = to_text(entry.value.issued);
+  out["issued"] = shown_time(entry.value.issued);
   out["reason"] = entry.reason;
   out["tests"] = std::move(tests);
   return out;

@@ -4,9 +4,11 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "federation/link/bridge.h"
+#include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/store/audit_log.h"
 #include "security/privacy/blocks.h"
@@ -92,14 +94,14 @@ json::object block_json(Instant start, const std::vector<LedgerRow>& rows, const
     const auto quota = quotas.find(row.scope);
     by_partner.push_back(
         {{"organisation", name == partners.end() ? row.scope.substr(0, 8) : name->second},
-         {"spent_epsilon", security::epsilon_of(row.spent, view.delta)},
+         {"spent_epsilon", shown_epsilon(row.spent, view.delta)},
          {"quota_epsilon",
-          quota == quotas.end() ? 0.0 : security::epsilon_of(quota->second, view.delta)}});
+          quota == quotas.end() ? 0.0 : shown_epsilon(quota->second, view.delta)}});
   }
   const std::uint64_t cap = view.rho_cap.units, left = spent < cap ? cap - spent : 0;
   return {{"start", block_text(start)},
-          {"spent_epsilon", security::epsilon_of({spent}, view.delta)},
-          {"left_epsilon", security::epsilon_of({left}, view.delta)},
+          {"spent_epsilon", shown_epsilon({spent}, view.delta)},
+          {"left_epsilon", shown_epsilon({left}, view.delta)},
           {"spent_rho", spent},
           {"cap_rho", cap},
           {"percent_left", 100.0 * static_cast<double>(left) / static_cast<double>(cap)},
@@ -118,8 +120,8 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
     quota_rows.push_back(
         {{"organisation", partners[org]},
          {"agreement", agreement.value.name},
-         {"epsilon_per_block", security::epsilon_of(agreement.value.rho_per_block,
-                                                    agreement.value.exports.front().delta)}});
+         {"epsilon_per_block",
+          shown_epsilon(agreement.value.rho_per_block, agreement.value.exports.front().delta)}});
   }
   auto job = [&core, domains = domains_of(core), partners, quotas, quota_rows] {
     const std::vector<LedgerRow> rows = core.ledger->rows();
@@ -136,8 +138,8 @@ awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
                      {"unit", view->unit},
                      {"zone", view->zone},
                      {"block", view->block.ns == 0 ? "lifetime" : to_text(view->block)},
-                     {"cap_epsilon", security::epsilon_of(view->rho_cap, view->delta)},
-                     {"delta", security::to_double(view->delta)},
+                     {"cap_epsilon", shown_epsilon(view->rho_cap, view->delta)},
+                     {"delta", std::round(security::to_double(view->delta) * 1e12) / 1e12},
                      {"blocks", std::move(blocks)}});
     }
     return json::value{{"domains", std::move(all)}, {"partners_quota", quota_rows}};
@@ -236,7 +238,7 @@ awaitable<Result<Reply>> status(Core& core, const Call&) {
        {"site", core.settings.site},
        {"version", ENTENTE_VERSION},
        {"uptime_s", (core.clock.now() - core.started).seconds()},
-       {"http", core.settings.http_address},
+       {"http", core.settings.http_address + ":" + std::to_string(core.http_port)},
        {"federation", {{"listening", core.public_address(core.federation_port)}}},
        {"twins", state->graph.twins().size()},
        {"links", {{"active", active}, {"connected", connected}, {"pending", pending}}},

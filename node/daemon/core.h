@@ -74,6 +74,7 @@ struct Core {
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
 
+  std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;
   std::uint16_t enrolment_port = 0;
 

@@ -168,7 +168,8 @@ Outcome serve(Core& core, std::ostream& out) {
   auto http = HttpServer::start(core.loop.io(), http_config,
                                 {routes, authenticator, http_metrics, core.clock, core.random});
   if (!http) return std::move(http).error();
-  if (auto written = write_port(core, "http.port", (*http)->port()); !written) return written;
+  core.http_port = (*http)->port();
+  if (auto written = write_port(core, "http.port", core.http_port); !written) return written;
   if (auto written = write_port(core, "federation.port", *federation_port); !written)
     return written;
 

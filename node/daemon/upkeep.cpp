@@ -6,6 +6,7 @@
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
+#include "node/daemon/answer_json.h"
 #include "node/daemon/link_register.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -118,7 +119,7 @@ void renew(Core& core) {
     log::error("identity", "the certificate was not renewed", {{"reason", renewed.error().what}});
   } else if (*renewed) {
     log::info("identity", "a new certificate is in force",
-              {{"until", to_text(core.certificates->current()->not_after)}});
+              {{"until", shown_time(core.certificates->current()->not_after)}});
   }
 }
 
@@ -247,7 +248,7 @@ security::EnrolmentSelf Core::enrolment_self() const {
 std::vector<HealthCheck> Core::checks() const {
   const auto certificate = [this]() -> CheckResult {
     const Duration left = certificates->current()->not_after - clock.now();
-    const std::string text = "valid until " + to_text(certificates->current()->not_after);
+    const std::string text = "valid until " + shown_time(certificates->current()->not_after);
     if (left.ns <= 0)
       return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
     if (left < kCertificateWarning)
@@ -257,10 +258,10 @@ std::vector<HealthCheck> Core::checks() const {
   const auto charter = [this]() -> CheckResult {
     const Instant end = keyring.self.current().expires;
     if (end <= clock.now())
-      return {CheckState::fail, "the charter expired at " + to_text(end), "sign a new charter"};
+      return {CheckState::fail, "the charter expired at " + shown_time(end), "sign a new charter"};
     if (end - clock.now() < days(90))
-      return {CheckState::warn, "the charter expires at " + to_text(end), "sign a new charter"};
-    return {CheckState::ok, "in force until " + to_text(end), ""};
+      return {CheckState::warn, "the charter expires at " + shown_time(end), "sign a new charter"};
+    return {CheckState::ok, "in force until " + shown_time(end), ""};
   };
   const auto link_state = [this]() -> CheckResult {
     std::string down, pending;

@@ -226,7 +226,7 @@ json::value listed_link(const TestNode& node, const std::string& partner) {
 bool is_connected(const TestNode& node, const std::string& partner) {
   const json::value item = listed_link(node, partner);
   return !item.is_null() && text_at(item, "state") == "active" &&
-         !item.at("round_trip_ms").is_null();
+         item.at("connected").as_bool();
 }
 
 void until_connected(const TestNode& one, const TestNode& other) {
