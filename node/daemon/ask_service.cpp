@@ -123,9 +123,10 @@ Error nobody_answered(const FederatedAnswer& answer) {
 
 }  // namespace
 
-Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
-                                                 const SiteSnapshot& site,
-                                                 const TwinGraph& graph) const {
+Result<AskService::Prepared> AskService::prepare(
+    const AskRequest& request, const std::shared_ptr<const SiteSnapshot>& snapshot,
+    const TwinGraph& graph) const {
+  const SiteSnapshot& site = *snapshot;
   auto sentence = parse_question(request.question);
   if (!sentence) return std::move(sentence).error();
   Prepared prepared;
@@ -171,7 +172,7 @@ Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
     views.push_back({prepared.own.get(), site.self_name});
   }
   for (const SystemMember& member : members) {
-    auto found = find_target(site, member.export_name, member.organisation);
+    auto found = find_target(snapshot, member.export_name, member.organisation);
     if (!found) return std::move(found).error();
     prepared.targets.push_back(std::move(*found));
   }
@@ -210,7 +211,7 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
              parts_.loop, parts_.workers,
              [this, site, graph, request = std::move(request)] {
                auto step = std::make_shared<Step>();
-               auto prepared = prepare(request, *site, *graph);
+               auto prepared = prepare(request, site, *graph);
                if (!prepared) {
                  step->done.emplace(std::move(prepared).error());
                } else if (prepared->exact()) {

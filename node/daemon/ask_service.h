@@ -55,7 +55,8 @@ class AskService {
 
  private:
   struct Prepared;
-  Result<Prepared> prepare(const AskRequest& request, const federation::SiteSnapshot& site,
+  Result<Prepared> prepare(const AskRequest& request,
+                           const std::shared_ptr<const federation::SiteSnapshot>& snapshot,
                            const TwinGraph& graph) const;
   Result<boost::json::value> exact(const Prepared& prepared) const;
 

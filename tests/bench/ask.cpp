@@ -140,7 +140,7 @@ class AskingNode {
     std::vector<AskTarget> targets;
     std::vector<MemberView> views;
     for (std::size_t i = from; i < from + count; ++i) {
-      auto found = find_target(*snapshot_, kExport, federation_.sites[i]->name);
+      auto found = find_target(snapshot_, kExport, federation_.sites[i]->name);
       if (!found) throw std::runtime_error(found.error().text());
       targets.push_back(std::move(*found));
       views.push_back({targets.back().view, targets.back().partner.name});
