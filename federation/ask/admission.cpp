@@ -135,7 +135,9 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
                       "the export '" + question->export_name + "' is not part of the agreement");
   }
   const std::shared_ptr<const ExportView> view = offered->second;
-  if (question->export_hash != export_hash(*agreed) || export_hash(*agreed) != export_hash(*view)) {
+  // Views are compared as values: to hash one is to build it as a message. check_question, below,
+  // would call another hash a fault of shape.
+  if (*agreed != *view || question->export_hash != export_hash(*view)) {
     return make_error(ErrorCode::agreement_missing,
                       "the export '" + view->name + "' has changed since the agreement was signed",
                       "propose the agreement again");

@@ -127,8 +127,9 @@ bool FederatedAnswer::partial() const {
   });
 }
 
-Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
-                              std::string_view organisation) {
+Result<AskTarget> find_target(const std::shared_ptr<const SiteSnapshot>& snapshot,
+                              std::string_view export_name, std::string_view organisation) {
+  const SiteSnapshot& site = *snapshot;
   const KnownPartner* partner = site.partner_named(organisation);
   const auto closed = site.closed_links.find(organisation);
   if (partner == nullptr && closed != site.closed_links.end()) {
@@ -158,7 +159,7 @@ Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_
   AskTarget target;
   target.partner = *partner;
   target.agreement_id = best->id;
-  target.agreement = std::make_shared<const Agreement>(best->value);
+  target.agreement = std::shared_ptr<const Agreement>(snapshot, &best->value);
   target.view = target.agreement->find_export(export_name);
   return target;
 }

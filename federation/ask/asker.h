@@ -30,14 +30,15 @@ class Loop;
 struct AskTarget {
   KnownPartner partner;
   AgreementId agreement_id;
-  std::shared_ptr<const Agreement> agreement;
+  std::shared_ptr<const Agreement> agreement;  // keeps the snapshot it is in
   const ExportView* view = nullptr;  // in `agreement`
 };
 
 // Finds the active agreement under which this site may ask `export_name` of the partner with this
 // local alias. Refuses: query_unknown_name (no such partner, with suggestions), link_not_active,
 // agreement_missing.
-[[nodiscard]] Result<AskTarget> find_target(const SiteSnapshot& site, std::string_view export_name,
+[[nodiscard]] Result<AskTarget> find_target(const std::shared_ptr<const SiteSnapshot>& snapshot,
+                                            std::string_view export_name,
                                             std::string_view organisation);
 
 enum class MemberState { answered, refused, late, unreachable, unverified, skipped };

@@ -169,7 +169,7 @@ json::object system_json(const Core& core, const federation::SystemTwin& system)
   json::array members, properties;
   for (const federation::SystemMember& member : system.members) {
     const auto target =
-        federation::find_target(*core.site, member.export_name, member.organisation);
+        federation::find_target(core.site, member.export_name, member.organisation);
     json::object one{{"name", member.export_name + "@" + member.organisation},
                      {"state", target ? "ready" : "not ready"}};
     if (!target) one["reason"] = target.error().what;

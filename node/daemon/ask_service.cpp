@@ -143,9 +143,10 @@ void add_absence_notes(json::value& preview, const std::vector<MemberCoverage>& 
 
 }  // namespace
 
-Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
-                                                 const SiteSnapshot& site,
-                                                 const TwinGraph& graph) const {
+Result<AskService::Prepared> AskService::prepare(
+    const AskRequest& request, const std::shared_ptr<const SiteSnapshot>& snapshot,
+    const TwinGraph& graph) const {
+  const SiteSnapshot& site = *snapshot;
   auto sentence = parse_question(request.question);
   if (!sentence) return std::move(sentence).error();
   Prepared prepared;
@@ -190,7 +191,9 @@ Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
     options.exact = true;
     views.push_back({prepared.own.get(), site.self_name});
   }
-  if (auto found = find_members(members, site, prepared); !found) return std::move(found).error();
+  if (auto found = find_members(members, snapshot, prepared); !found) {
+    return std::move(found).error();
+  }
   for (const AskTarget& target : prepared.targets) {
     views.push_back({target.view, target.partner.name});
   }
@@ -201,11 +204,12 @@ Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
   return prepared;
 }
 
-Outcome AskService::find_members(const std::vector<SystemMember>& members, const SiteSnapshot& site,
+Outcome AskService::find_members(const std::vector<SystemMember>& members,
+                                 const std::shared_ptr<const SiteSnapshot>& snapshot,
                                  Prepared& into) {
   std::optional<Error> first;
   for (const SystemMember& member : members) {
-    auto found = find_target(site, member.export_name, member.organisation);
+    auto found = find_target(snapshot, member.export_name, member.organisation);
     if (found) {
       into.targets.push_back(std::move(*found));
       continue;
@@ -242,7 +246,7 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
   };
   auto work = [this, site, graph, request = std::move(request)] {
     auto step = std::make_shared<Step>();
-    auto prepared = prepare(request, *site, *graph);
+    auto prepared = prepare(request, site, *graph);
     if (!prepared) {
       step->done.emplace(std::move(prepared).error());
     } else if (prepared->exact()) {

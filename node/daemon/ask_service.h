@@ -55,12 +55,14 @@ class AskService {
 
  private:
   struct Prepared;
-  Result<Prepared> prepare(const AskRequest& request, const federation::SiteSnapshot& site,
+  Result<Prepared> prepare(const AskRequest& request,
+                           const std::shared_ptr<const federation::SiteSnapshot>& snapshot,
                            const TwinGraph& graph) const;
   // Whom a question goes to; a system's member that cannot be asked now is kept as absent. Refuses
   // with the first absence when too few are left.
   static Outcome find_members(const std::vector<federation::SystemMember>& members,
-                              const federation::SiteSnapshot& site, Prepared& into);
+                              const std::shared_ptr<const federation::SiteSnapshot>& snapshot,
+                              Prepared& into);
   Result<boost::json::value> exact(const Prepared& prepared) const;
 
   Parts parts_;

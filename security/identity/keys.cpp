@@ -2,10 +2,23 @@
 
 #include <sodium.h>
 
+#include <array>
+
 namespace entente::security {
 namespace {
 
 constexpr std::string_view kPrefix = "ENTENTE-SIG1";
+
+// A secret that does not outlive one call: on the stack and wiped, as libsodium's own sealed box
+// keeps its ephemeral key. The guarded heap would cost a dozen system calls for each.
+struct Ephemeral {
+  Ephemeral() = default;
+  Ephemeral(const Ephemeral&) = delete;
+  Ephemeral& operator=(const Ephemeral&) = delete;
+  ~Ephemeral() { wipe(bytes); }
+  std::array<std::uint8_t, 32> bytes;
+};
+static_assert(crypto_box_SEEDBYTES == 32 && crypto_box_SECRETKEYBYTES == 32);
 
 Bytes signed_bytes(std::string_view context, ByteView body) {
   ENTENTE_CHECK(!context.empty() && context.size() <= 255);
@@ -73,13 +86,13 @@ bool verify(const PublicKey& key, std::string_view context, const Signed& body) 
   return verify(key, context, body.body, body.signature);
 }
 
-SealPair::SealPair(const Secret& seed) : secret_(crypto_box_SECRETKEYBYTES) {
-  crypto_box_seed_keypair(public_key_.bytes.data(), secret_.bytes().data(), seed.view().data());
+SealPair::SealPair(Random& random) : secret_(crypto_box_SECRETKEYBYTES) {
+  Ephemeral seed;
+  random.fill(seed.bytes);
+  crypto_box_seed_keypair(public_key_.bytes.data(), secret_.bytes().data(), seed.bytes.data());
 }
 
-SealPair SealPair::generate(Random& random) {
-  return SealPair(Secret::random(random, crypto_box_SEEDBYTES));
-}
+SealPair SealPair::generate(Random& random) { return SealPair(random); }
 
 Result<Bytes> SealPair::open(ByteView sealed) const {
   Bytes out(sealed.size() < kSealOverhead ? 0 : sealed.size() - kSealOverhead);
@@ -94,10 +107,10 @@ Result<Bytes> SealPair::open(ByteView sealed) const {
 
 Result<Bytes> seal_to(const SealKey& key, ByteView plain, Random& random) {
   static_assert(kSealOverhead == crypto_box_SEALBYTES);
-  const Secret seed = Secret::random(random, crypto_box_SEEDBYTES);
-  Secret secret(crypto_box_SECRETKEYBYTES);
+  Ephemeral seed, secret;
+  random.fill(seed.bytes);
   Bytes out(crypto_box_SEALBYTES + plain.size());
-  crypto_box_seed_keypair(out.data(), secret.bytes().data(), seed.view().data());
+  crypto_box_seed_keypair(out.data(), secret.bytes.data(), seed.bytes.data());
   // As crypto_box_seal does: the nonce is the hash of both public keys.
   std::array<std::uint8_t, crypto_box_NONCEBYTES> nonce{};
   crypto_generichash_state state;
@@ -106,7 +119,7 @@ Result<Bytes> seal_to(const SealKey& key, ByteView plain, Random& random) {
   crypto_generichash_update(&state, key.bytes.data(), key.bytes.size());
   crypto_generichash_final(&state, nonce.data(), nonce.size());
   if (crypto_box_easy(out.data() + crypto_box_PUBLICKEYBYTES, plain.data(), plain.size(),
-                      nonce.data(), key.bytes.data(), secret.view().data()) != 0) {
+                      nonce.data(), key.bytes.data(), secret.bytes.data()) != 0) {
     return make_error(ErrorCode::invalid_argument, "the seal key is no key that keeps a secret");
   }
   return out;

@@ -61,7 +61,7 @@ class SealPair {
   [[nodiscard]] Result<Bytes> open(ByteView sealed) const;
 
  private:
-  explicit SealPair(const Secret& seed);
+  explicit SealPair(Random& random);
   Secret secret_;
   SealKey public_key_;
 };

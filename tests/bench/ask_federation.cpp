@@ -76,8 +76,7 @@ std::shared_ptr<const SiteSnapshot> Federation::snapshot_of_asker() const {
     snapshot->partners[partner.organisation] = partner;
     snapshot->agreements[site->agreement_id] = {site->agreement_id, site->agreement};
   }
-  snapshot->policy =
-      std::make_shared<const security::Policy>(security::Policy::initial("bench"));
+  snapshot->policy = std::make_shared<const security::Policy>(security::Policy::initial("bench"));
   return snapshot;
 }
 
@@ -89,8 +88,7 @@ std::shared_ptr<const SiteSnapshot> Federation::snapshot_of(const SiteSpec& site
   snapshot->exports[site.view.name] = std::make_shared<const ExportView>(site.view);
   snapshot->agreements[site.agreement_id] = {site.agreement_id, site.agreement};
   snapshot->partners[asker_authority.organisation()] = asker_as_partner();
-  snapshot->policy =
-      std::make_shared<const security::Policy>(security::Policy::initial("bench"));
+  snapshot->policy = std::make_shared<const security::Policy>(security::Policy::initial("bench"));
   return snapshot;
 }
 

@@ -31,10 +31,10 @@ struct SiteSpec {
   ExportView view;
   AgreementId agreement_id;
   Agreement agreement;
-  Duration grid;       // its answers leave at multiples of this
+  Duration grid;  // its answers leave at multiples of this
   std::uint16_t port = 0;
   pid_t process = 0;
-  int life = -1;       // closing it ends the process
+  int life = -1;  // closing it ends the process
 };
 
 // Every key and certificate, made before the processes part, so that each has what it needs.

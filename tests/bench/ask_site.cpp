@@ -90,9 +90,8 @@ struct Site {
               std::to_string(i % kCounties) + "\"\n";
       node::SeriesBatch series{{id, "pm25"}, {}};
       for (int hour = 0; hour < kReadingsPerTwin; ++hour) {
-        series.readings.push_back(
-            {day + hours(hour), static_cast<double>((i * 7 + hour * 3) % 150),
-             node::Quality::good});
+        series.readings.push_back({day + hours(hour), static_cast<double>((i * 7 + hour * 3) % 150),
+                                   node::Quality::good});
       }
       batch.push_back(std::move(series));
     }
@@ -106,16 +105,13 @@ struct Site {
       security::DecisionContext context;
       context.now = clock.now();
       context.link_active = snapshot->partners.contains(organisation);
-      const auto decision =
-          security::decide(*snapshot->policy, security::Partner{organisation, {}},
-                           security::Verb::partner_session,
-                           {security::ResourceKind::node, ""}, context);
+      const auto decision = security::decide(*snapshot->policy, security::Partner{organisation, {}},
+                                             security::Verb::partner_session,
+                                             {security::ResourceKind::node, ""}, context);
       if (decision.allowed) return {};
       return make_error(decision.code, decision.reason);
     };
-    made.admit = [decide](const security::PeerIdentity& peer) {
-      return decide(peer.organisation);
-    };
+    made.admit = [decide](const security::PeerIdentity& peer) { return decide(peer.organisation); };
     made.decide = [decide](const Caller& caller, const MethodRow&) {
       return decide(caller.peer.organisation);
     };
@@ -146,8 +142,8 @@ struct Site {
 };
 
 // Serves until the other end of `life` is closed.
-void serve(const Federation& federation, const SiteSpec& spec, const std::string& folder,
-           int ready, int life) {
+void serve(const Federation& federation, const SiteSpec& spec, const std::string& folder, int ready,
+           int life) {
   std::filesystem::create_directories(folder);
   Site site(federation, spec, folder);
   const std::uint16_t port = must(site.links->listen("127.0.0.1", 0));
@@ -190,8 +186,7 @@ void serve(const Federation& federation, const SiteSpec& spec, const std::string
 
 }  // namespace
 
-void start_site(const Federation& federation, SiteSpec& site, const std::string& folder,
-                int core) {
+void start_site(const Federation& federation, SiteSpec& site, const std::string& folder, int core) {
   int ready[2], life[2];
   if (::pipe2(ready, O_CLOEXEC) != 0 || ::pipe2(life, O_CLOEXEC) != 0) {
     throw std::runtime_error("no pipe");
