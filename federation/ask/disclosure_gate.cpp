@@ -104,6 +104,17 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
 }
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pending> pending) {
+  // The aggregate took its time: what has ended meanwhile ends this question too, at no cost.
+  const auto site = parts_.site();
+  const Envelope& envelope = pending->admitted.envelope;
+  if (!site->partners.contains(envelope.origin) || !site->agreements.contains(envelope.agreement)) {
+    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+                  pending.get());
+  }
+  if (envelope.deadline <= parts_.clock.now()) {
+    return refuse(make_error(ErrorCode::deadline_exceeded, "the deadline passed meanwhile"),
+                  pending.get());
+  }
   auto pair = kj::newPromiseAndFulfiller<Outcome>();
   auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(kj::mv(pair.fulfiller));
   const Instant now = parts_.clock.now();

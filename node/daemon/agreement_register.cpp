@@ -235,7 +235,10 @@ void AgreementRegister::delivered(const AgreementId& id, const std::string& mess
   delivering_.erase(id);
   AgreementEntry* entry = known(id);
   if (entry == nullptr || entry->outbox != message) return;
-  if (!outcome && exit_code(outcome.error().code) == 6) {  // unreachable: try again later
+  const bool later = !outcome && (exit_code(outcome.error().code) == 6 ||
+                                  outcome.error().code == ErrorCode::overloaded ||
+                                  outcome.error().code == ErrorCode::store_failed);
+  if (later) {
     entry->last_error = outcome.error().what;
     return;
   }

@@ -148,6 +148,28 @@ awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
   co_return Reply::json(link_json(core, *moved));
 }
 
+// Revoking ends what the link carried: a link made anew with the same organisation grants nothing.
+// Agreements go first, so that a crash in between leaves less and never more.
+awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
+  const LinkEntry* link = core.links->named(call.path.at("name"));
+  if (link != nullptr && !call.dry_run) {
+    std::vector<AgreementId> carried;
+    for (const auto& [id, entry] : core.agreements->entries()) {
+      const bool over = entry.state == federation::AgreementState::terminated ||
+                        entry.state == federation::AgreementState::expired;
+      if (entry.partner() == link->organisation && !over) carried.push_back(id);
+    }
+    for (const AgreementId& id : carried) {
+      auto ended =
+          co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+            core.agreements->terminate(id, "the link was revoked", std::move(reply));
+          });
+      if (!ended) co_return std::move(ended).error();
+    }
+  }
+  co_return co_await move_link(core, call, &LinkRegister::revoke);
+}
+
 awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
   const std::string name = call.path.at("name");
   auto words = call.optional_text_field("words");
@@ -345,7 +367,7 @@ void add_federation_routes(RouteTable& table, Core& core) {
   table.add({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
              "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
   table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
-             "Ends a link for good", BodyKind::json, stepping(&LinkRegister::revoke)});
+             "Ends a link for good", BodyKind::json, with(revoke)});
   table.add({Method::get, "/api/v1/agreements", Verb::read_agreements, "listAgreements",
              "All agreements with whose turn it is", BodyKind::none, with(list_agreements)});
   table.add({Method::get, "/api/v1/agreements/{id}", Verb::read_agreements, "showAgreement",

@@ -43,6 +43,9 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   }
   const json::value* dry =
       call.json.is_object() ? call.json.get_object().if_contains("dryRun") : nullptr;
+  if (dry != nullptr && !dry->is_bool()) {
+    co_return make_error(ErrorCode::invalid_argument, "dryRun must be true or false");
+  }
   request.preview = call.dry_run || (dry != nullptr && dry->is_bool() && dry->get_bool());
   using Shared = std::shared_ptr<Result<json::value>>;
   auto promise = core.ask->ask(std::move(request)).then([](Result<json::value> result) {
@@ -168,8 +171,7 @@ awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
 json::object system_json(const Core& core, const federation::SystemTwin& system) {
   json::array members, properties;
   for (const federation::SystemMember& member : system.members) {
-    const auto target =
-        federation::find_target(core.site, member.export_name, member.organisation);
+    const auto target = federation::find_target(core.site, member.export_name, member.organisation);
     json::object one{{"name", member.export_name + "@" + member.organisation},
                      {"state", target ? "ready" : "not ready"}};
     if (!target) one["reason"] = target.error().what;

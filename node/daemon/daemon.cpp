@@ -15,6 +15,7 @@
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "node/daemon/api.h"
+#include "node/daemon/domain_register.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
 #include "node/service/http_server.h"
@@ -71,7 +72,7 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration()});
+                           AgreementRegister::migration(), domain_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -84,6 +85,10 @@ Outcome open_data(Core& core) {
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
+  const auto state = core.twins->state();
+  if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
+    return bound;
+  }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
   core.workers = std::make_unique<federation::Workers>(2);
   return {};
@@ -135,6 +140,18 @@ void open_asking(Core& core) {
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
       site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+}
+
+// Lets every job of the stores be reported while what the reports speak to still stands: twice,
+// since a report may note something more.
+void drain_stores(Core& core) {
+  for (int i = 0; i < 2; ++i) {
+    for (Store* store : {core.store.get(), core.history_store.get()}) {
+      auto idle = store->run<int>([](Database&) -> Result<int> { return 0; });
+      if (!idle) log::warn("store", "the last jobs failed", {{"reason", idle.error().what}});
+    }
+    core.loop.run(core.loop.after(milliseconds(1)));
+  }
 }
 
 Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
@@ -199,9 +216,11 @@ Outcome serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.workers->stop();
+  drain_stores(core);
   // The stores' last reports speak to registers, twins and history: those go after them.
   core.history_store.reset();
   core.store.reset();
+  core.loop.run(core.loop.after(milliseconds(1)));
   if (core.failed) return *core.failed;
   return {};
 }
