@@ -23,6 +23,20 @@ Outcome check_size(const Question& question, std::size_t statistics, std::size_t
                     "ask with fewer groups, ticks or items");
 }
 
+bool counts_members(const std::vector<StatisticLayout>& layout) {
+  return std::any_of(layout.begin(), layout.end(),
+                     [](const StatisticLayout& one) { return one.kind == StatisticKind::members; });
+}
+
+// Who is a member belongs to no day: counted day after day it would be asked of as many budgets. So
+// count(*) is charged to the domain's lifetime besides, once for every tick that repeats it.
+RhoUnits membership_charge(const Question& question, std::uint64_t heaviest_block) {
+  const unsigned __int128 all =
+      static_cast<unsigned __int128>(question.rho_per_block) * question.tick_count();
+  const unsigned __int128 charge = (all + heaviest_block - 1) / heaviest_block;
+  return {charge > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(charge)};
+}
+
 }  // namespace
 
 Result<Price> price_of(const Question& question, const ExportView& view) {
@@ -43,6 +57,10 @@ Result<Price> price_of(const Question& question, const ExportView& view) {
     const unsigned __int128 share =
         static_cast<unsigned __int128>(question.rho_per_block) * block.weight;
     price.charges.push_back({block.start, {static_cast<std::uint64_t>((share + most - 1) / most)}});
+  }
+  if (counts_members(price.layout) && view.block.ns != 0) {
+    price.charges.insert(price.charges.begin(),
+                         {security::kLifetimeBlock, membership_charge(question, most)});
   }
   return price;
 }

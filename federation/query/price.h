@@ -14,8 +14,9 @@ struct Price {
   std::vector<StatisticLayout> layout;  // the same coordinates with how they are computed
 };
 
-// The block touched most is charged exactly rho_per_block, the others their share, rounded up.
-// Refuses as lay_out does.
+// The block touched most is charged exactly rho_per_block, the others their share, rounded up. What
+// counts members (count(*)) is charged to the domain's lifetime besides, since membership has no
+// date. Refuses as lay_out does.
 [[nodiscard]] Result<Price> price_of(const Question& question, const ExportView& view);
 
 }  // namespace entente::federation

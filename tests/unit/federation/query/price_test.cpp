@@ -16,9 +16,12 @@ Instant at(const char* text) {
   return *parse_instant(text);
 }
 
-Question count_all(TimeWindow window, std::optional<Duration> every, std::uint64_t rho) {
+Question count_some(TimeWindow window, std::optional<Duration> every, std::uint64_t rho) {
   Question question;
-  question.items = {Item{}};
+  Item item;  // count(s > 0)
+  item.predicate = {Compare{0, Comparison::greater, 0}};
+  question.columns = {{"s", Reducer::mean, 0, 1, {}}};
+  question.items = {item};
   question.groups = {{{}, {0}}};
   question.window = window;
   question.every = every;
@@ -39,7 +42,7 @@ TEST_SUITE("query/price") {
     for (const std::optional<Duration> every :
          {std::optional<Duration>{}, std::optional(hours(1))}) {
       const auto price = price_of(
-          count_all({at("2015-08-23"), at("2015-08-24")}, every, 123'456'789'012), one_cell());
+          count_some({at("2015-08-23"), at("2015-08-24")}, every, 123'456'789'012), one_cell());
       REQUIRE(price);
       REQUIRE(price->charges.size() == 1);
       CHECK(price->charges[0] == BlockAmount{at("2015-08-23"), {123'456'789'012}});
@@ -51,7 +54,7 @@ TEST_SUITE("query/price") {
     // second. A third of rho = 1 is 366,503,875,926 units (privacy.md 3.2).
     const std::uint64_t one = std::uint64_t{1} << 40;
     const auto third = price_of(
-        count_all({at("2015-08-23T21:00"), at("2015-08-24T01:00")}, hours(1), one), one_cell());
+        count_some({at("2015-08-23T21:00"), at("2015-08-24T01:00")}, hours(1), one), one_cell());
     REQUIRE(third);
     REQUIRE(third->charges.size() == 2);
     CHECK(third->charges[0].rho.units == one);
@@ -61,7 +64,7 @@ TEST_SUITE("query/price") {
     weeks.block = days(70);
     const Instant begin = at("1970-01-01") + days(70 * 200);
     const auto part =
-        price_of(count_all({begin - hours(8) * 3, begin + hours(8) * 200}, hours(8), one), weeks);
+        price_of(count_some({begin - hours(8) * 3, begin + hours(8) * 200}, hours(8), one), weeks);
     REQUIRE(part);
     REQUIRE(part->charges.size() == 2);
     CHECK(part->charges[0].rho.units == 16'492'674'417);
@@ -69,12 +72,30 @@ TEST_SUITE("query/price") {
   }
 
   TEST_CASE("a cell across two days charges both in full") {
-    const auto price = price_of(
-        count_all({at("2015-08-23T12:00"), at("2015-08-24T12:00")}, {}, 1'000'000'000), one_cell());
+    const auto price =
+        price_of(count_some({at("2015-08-23T12:00"), at("2015-08-24T12:00")}, {}, 1'000'000'000),
+                 one_cell());
     REQUIRE(price);
     REQUIRE(price->charges.size() == 2);
     CHECK(price->charges[0].rho.units == 1'000'000'000);
     CHECK(price->charges[1].rho.units == 1'000'000'000);
+  }
+
+  TEST_CASE("counting members is charged to the lifetime too, once for every tick") {
+    Question question = count_some({at("2015-08-23"), at("2015-08-25")}, hours(1), 24'000'000);
+    question.columns.clear();
+    question.items = {Item{}};  // count(*)
+    const auto price = price_of(question, one_cell());
+    REQUIRE(price);
+    REQUIRE(price->charges.size() == 3);
+    CHECK(price->charges[0] == BlockAmount{security::kLifetimeBlock, {48'000'000}});
+    CHECK(price->charges[1].rho.units == 24'000'000);
+    // However many empty days are asked about, one account pays for all of them.
+    question.window = {at("1900-01-01"), at("1900-01-03")};
+    CHECK(price_of(question, one_cell())->charges[0] == price->charges[0]);
+    ExportView lifetime = one_cell();
+    lifetime.block = Duration{};
+    CHECK(price_of(question, lifetime)->charges.size() == 1);
   }
 
   TEST_CASE("charges follow the blocks' weights, ascend, and their largest is what was named") {
@@ -86,11 +107,12 @@ TEST_SUITE("query/price") {
       if (!price) continue;
       const auto blocks = weigh(world.question, world.view);
       REQUIRE(blocks);
-      REQUIRE(price->charges.size() == blocks->size());
+      const bool members = price->charges.size() == blocks->size() + 1;
+      REQUIRE((members || price->charges.size() == blocks->size()));
       const std::uint64_t most = heaviest(*blocks);
       std::uint64_t largest = 0;
       for (std::size_t b = 0; b < blocks->size(); ++b) {
-        const BlockAmount& charge = price->charges[b];
+        const BlockAmount& charge = price->charges[b + members];
         CHECK(charge.start == (*blocks)[b].start);
         if (b > 0) CHECK(price->charges[b - 1].start < charge.start);
         const unsigned __int128 named =
@@ -125,7 +147,7 @@ TEST_SUITE("query/price") {
 
   TEST_CASE("the largest charge there is neither wraps nor shrinks") {
     const auto price =
-        price_of(count_all({at("2015-08-23T21:00"), at("2015-08-24T01:00")}, hours(1), UINT64_MAX),
+        price_of(count_some({at("2015-08-23T21:00"), at("2015-08-24T01:00")}, hours(1), UINT64_MAX),
                  one_cell());
     REQUIRE(price);
     CHECK(price->charges[0].rho.units == UINT64_MAX);
@@ -134,11 +156,11 @@ TEST_SUITE("query/price") {
 
   TEST_CASE("a refusal is the layout's") {
     const auto nothing =
-        price_of(count_all({at("2015-08-23"), at("2015-08-24")}, {}, 0), one_cell());
+        price_of(count_some({at("2015-08-23"), at("2015-08-24")}, {}, 0), one_cell());
     REQUIRE_FALSE(nothing);
     CHECK(nothing.error().code == ErrorCode::epsilon_refused);
     const auto many =
-        price_of(count_all({at("2015-01-01"), at("2017-01-01")}, {}, 1'000'000'000), one_cell());
+        price_of(count_some({at("2015-01-01"), at("2017-01-01")}, {}, 1'000'000'000), one_cell());
     REQUIRE_FALSE(many);
     CHECK(many.error().code == ErrorCode::shape_refused);
   }
