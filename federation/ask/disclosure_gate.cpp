@@ -73,8 +73,15 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
-  return aggregate_and_commit(pending).then(
-      [this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
+  return aggregate_and_commit(pending)
+      .catch_([this, pending](kj::Exception&& fault) -> Outcome {
+        // A fault keeps to the time grid as well, and tells the partner no more than to come back.
+        const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
+        return refuse(make_error(busy ? ErrorCode::overloaded : ErrorCode::store_failed,
+                                 fault.getDescription().cStr()),
+                      pending.get());
+      })
+      .then([this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
 }
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(

@@ -9,6 +9,8 @@ using federation::AgreementState;
 
 namespace {
 
+constexpr std::size_t kProposalsOpen = 64;  // of one partner, not yet signed or ended
+
 // Passes on only the state that was reached.
 AgreementRegister::Reply state_only(federation::AgreementBook::Done done) {
   return [done = std::move(done)](Result<AgreementEntry> entry) {
@@ -182,6 +184,13 @@ void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done d
     return done(make_error(ErrorCode::agreement_invalid, "only the provider proposes"));
   }
   if (AgreementEntry* entry = known(verified->id)) return done(entry->state);
+  std::size_t waiting = 0;
+  for (const auto& [id, known_entry] : entries_) {
+    waiting += known_entry.partner() == peer && known_entry.our_turn ? 1 : 0;
+  }
+  if (waiting >= kProposalsOpen) {
+    return done(make_error(ErrorCode::overloaded, "too many proposals wait for an answer"));
+  }
   AgreementEntry entry;
   entry.id = verified->id;
   entry.value = std::move(verified->value);

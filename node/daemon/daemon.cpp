@@ -55,6 +55,19 @@ class HomeLock {
   int file_;
 };
 
+// Roles, grants and organisations cut off; without the file there is one owner, "admin".
+Result<security::Policy> load_policy(const std::string& path) {
+  if (!fs::exists(path)) return security::Policy::initial("admin");
+  auto text = read_file(path, limits::kMappingBytes);
+  if (!text) return std::move(text).error();
+  auto policy = security::Policy::from_toml(text_of(*text));
+  if (!policy) {
+    return make_error(policy.error().code, path + ": " + policy.error().what,
+                      policy.error().remedy);
+  }
+  return policy;
+}
+
 Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const char* prefix,
                                           std::vector<const char*> migrations) {
   Store::Options options;
@@ -239,6 +252,11 @@ Outcome run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto keyring = load_keyring(options.home);
   if (!keyring) return std::move(keyring).error();
   auto core = std::make_unique<Core>(std::move(*settings), std::move(*keyring));
+  if (auto policy = load_policy(core->settings.path("policy.toml")); !policy) {
+    return std::move(policy).error();
+  } else {
+    core->policy = std::move(*policy);
+  }
   auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
   if (!declarations) return std::move(declarations).error();
   core->declarations = std::move(*declarations);

@@ -152,7 +152,9 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
         write_row(database, entry);
         security::AuditRecord record;
         record.time = now;
-        record.actor = "user:admin";
+        // An enrolment at the inviting side is the partner's act; all else an administrator's.
+        const bool theirs = action == "link.enrol" && !entry.dials;
+        record.actor = theirs ? "organisation:" + entry.organisation.hex() : "user:admin";
         record.action = action;
         record.object = "link:" + entry.organisation.hex();
         record.outcome = security::AuditOutcome::done;

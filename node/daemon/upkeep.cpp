@@ -73,11 +73,6 @@ void on_link_event(Core& core, const LinkEvent& event) {
   const char* words[] = {"connected", "closed", "violation", "refused"};
   const std::string word = words[static_cast<std::size_t>(event.kind)];
   core.metrics.link_event(word);
-  log::write(event.kind == LinkEvent::Kind::violation ? log::Level::warn : log::Level::info, "link",
-             word,
-             {{"partner", event.organisation.short_hex()},
-              {"reason", event.reason},
-              {"address", event.address}});
   if (event.kind == LinkEvent::Kind::violation) {
     note(core, "link.violation", "link:" + event.organisation.hex(),
          security::AuditOutcome::refused, event.reason);
