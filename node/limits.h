@@ -41,6 +41,8 @@ inline constexpr std::size_t kCachedReadings = 16 << 20;           // 17 bytes e
 inline constexpr std::size_t kIdleReaders = 4;                     // query-only connections kept
 inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;    // a reading from later is refused
 inline constexpr std::size_t kSignalNameBytes = 256;
+inline constexpr std::size_t kTwinNameBytes = 128;
+inline constexpr std::size_t kSeries = 16 << 20;                   // names take 100 bytes each
 
 // Ingestion.
 inline constexpr std::size_t kRecordBytes = 1 << 20;               // one CSV record

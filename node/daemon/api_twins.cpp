@@ -78,10 +78,13 @@ json::object twin_json(const Core& core, const TwinGraph& graph, const Twin& twi
   std::uint64_t readings = 0;
   for (const Signal& signal : graph.type_of(twin)->signals) {
     if (!signal.numeric) continue;
-    const SeriesKey key{twin.id, signal.name};
-    if (whole) readings += core.history->summary(key).readings;
-    const auto latest = core.history->latest(key);
+    const auto series = core.history->find(twin.id, signal.name);
+    const auto latest = series ? core.history->latest(*series) : std::nullopt;
     if (!latest) continue;
+    if (whole) {
+      core.history->scan(*series, kAllTime,
+                         [&](const History::Block& block) { readings += block.times.size(); });
+    }
     signals[signal.name] = {
         {"value", std::isfinite(latest->value) ? json::value(latest->value) : json::value(nullptr)},
         {"time", to_text(latest->time)},

@@ -94,7 +94,7 @@ Outcome open_data(Core& core) {
   auto twins = TwinRegistry::load(*core.history_store);
   if (!twins) return std::move(twins).error();
   core.twins = std::move(*twins);
-  auto history = open_history(*core.history_store, limits::kCachedReadings);
+  auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);

@@ -82,14 +82,18 @@ Result<federation::FoldedTable> FoldSource::fold(const federation::FoldRequest& 
   table.columns = request.columns.size();
   table.units.reserve(units->size());
   std::vector<double> folded(table.ticks);
-  std::vector<SeriesKey> series;
+  std::vector<SeriesId> series;
   for (const auto& [name, unit] : *units) {
     federation::FoldedUnit made;
     made.cell = unit.cell;
     made.values.resize(table.ticks * table.columns);
     for (std::size_t c = 0; c < table.columns; ++c) {
       series.clear();
-      for (const auto* twin : unit.twins) series.push_back({twin->id, request.columns[c].signal});
+      for (const auto* twin : unit.twins) {
+        if (const auto id = history_.find(twin->id, request.columns[c].signal)) {
+          series.push_back(*id);
+        }
+      }
       history_.fold(series, request.columns[c], request.ticks, folded);
       for (std::size_t t = 0; t < table.ticks; ++t) {
         made.values[t * table.columns + c] = folded[t];

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
-#include <set>
 #include <shared_mutex>
 
 #include "federation/query/fold.h"
 #include "node/history/column_cache.h"
+#include "node/history/series_table.h"
 #include "node/limits.h"
 
 namespace entente::node {
@@ -49,45 +48,50 @@ class SqliteHistory final : public History {
       : store_(store), cache_(cached_readings_max) {}
 
   Outcome load() {
-    using Rows = std::vector<std::pair<SeriesKey, std::int64_t>>;
-    auto rows = store_.run<Rows>([](Database& database) -> Result<Rows> {
-      Rows all;
-      auto& query = database.cached("SELECT twin, signal, id FROM series");
+    return store_.run<void>([this](Database& database) -> Outcome {
+      auto& query = database.cached("SELECT twin, signal FROM series ORDER BY id");
       while (query.step()) {
-        all.push_back({{query.text(0), query.text(1)}, query.integer(2)});
+        if (auto opened = table_.open(query.text(0), query.text(1)); !opened) {
+          return std::move(opened).error();
+        }
       }
-      return all;
+      named_ = table_.size();
+      return {};
     });
-    if (!rows) return std::move(rows).error();
-    for (auto& [key, id] : *rows) ids_.emplace(std::move(key), id);
-    return {};
   }
+
+  Result<SeriesId> open_series(std::string_view twin, std::string_view signal) override {
+    return table_.open(twin, signal);
+  }
+  std::optional<SeriesId> find(std::string_view twin, std::string_view signal) const override {
+    return table_.find(twin, signal);
+  }
+  SeriesKey key_of(SeriesId id) const override { return table_.key_of(id); }
 
   void append(Batch batch, Appended done) override {
     if (auto refused = check(batch); !refused) return done(std::move(refused).error());
     auto shared = std::make_shared<const Batch>(std::move(batch));
-    store_.post<Written>([this, shared](Database& database) { return write(database, *shared); },
-                         [this, shared, done = std::move(done)](Result<Written> written) {
-                           if (!written) return done(std::move(written).error());
-                           remember(*shared, *written);
-                           done(written->report);
-                         });
+    store_.post<AppendReport>(
+        [this, shared](Database& database) { return write(database, *shared); },
+        [this, shared, done = std::move(done)](Result<AppendReport> written) {
+          if (written) remember(*shared);
+          done(std::move(written));
+        });
   }
 
   Result<AppendReport> append_now(Batch batch) override {
     if (auto refused = check(batch); !refused) return std::move(refused).error();
-    auto written = store_.run<Written>([&](Database& database) { return write(database, batch); });
-    if (!written) return std::move(written).error();
-    remember(batch, *written);
-    return written->report;
+    auto written =
+        store_.run<AppendReport>([&](Database& database) { return write(database, batch); });
+    if (written) remember(batch);
+    return written;
   }
 
-  void erase(SeriesKey key, TimeWindow window,
+  void erase(SeriesId series, TimeWindow window,
              std::function<void(Result<std::uint64_t>)> done) override {
-    const auto id = id_of(key);
-    if (!id) return done(std::uint64_t{0});
+    const auto id = number(series);
     store_.post<std::uint64_t>(
-        [id = *id, window](Database& database) -> Result<std::uint64_t> {
+        [id, window](Database& database) -> Result<std::uint64_t> {
           database.cached("DELETE FROM reading WHERE series = ? AND time >= ? AND time < ?")
               .bind(1, id)
               .bind(2, window.from.ns)
@@ -95,15 +99,14 @@ class SqliteHistory final : public History {
               .run();
           return static_cast<std::uint64_t>(database.changes());
         },
-        [this, id = *id, window, done = std::move(done)](Result<std::uint64_t> erased) {
+        [this, id, window, done = std::move(done)](Result<std::uint64_t> erased) {
           if (erased) cache_.patch(id, [&](SeriesColumn& column) { column.erase(window); });
           done(std::move(erased));
         });
   }
 
-  void scan(const SeriesKey& key, TimeWindow window, const Visit& visit) const override {
-    const auto column = column_of(key);
-    if (!column) return;
+  void scan(SeriesId series, TimeWindow window, const Visit& visit) const override {
+    const auto column = column_of(series);
     std::shared_lock guard(column->mutex);
     const auto& times = column->times;
     const auto first = std::lower_bound(times.begin(), times.end(), window.from.ns);
@@ -116,91 +119,62 @@ class SqliteHistory final : public History {
            {column->qualities.data() + from, size}});
   }
 
-  std::optional<Reading> latest(const SeriesKey& key) const override {
-    const auto column = column_of(key);
-    if (!column) return std::nullopt;
+  std::optional<Reading> latest(SeriesId series) const override {
+    const auto column = column_of(series);
     std::shared_lock guard(column->mutex);
     if (column->times.empty()) return std::nullopt;
     return Reading{{column->times.back()}, column->values.back(), column->qualities.back()};
   }
 
-  SeriesSummary summary(const SeriesKey& key) const override {
-    SeriesSummary summary;
-    summary.key = key;
-    const auto column = column_of(key);
-    if (!column) return summary;
-    std::shared_lock guard(column->mutex);
-    if (column->times.empty()) return summary;
-    summary.readings = column->times.size();
-    summary.good = static_cast<std::uint64_t>(
-        std::count(column->qualities.begin(), column->qualities.end(), Quality::good));
-    summary.first = {column->times.front()};
-    summary.last = {column->times.back()};
-    return summary;
-  }
-
   std::vector<SeriesKey> series(std::string_view twin) const override {
-    std::shared_lock guard(ids_mutex_);
     std::vector<SeriesKey> all;
-    auto each = twin.empty() ? ids_.begin() : ids_.lower_bound({std::string(twin), ""});
-    for (; each != ids_.end() && (twin.empty() || each->first.twin == twin); ++each) {
-      all.push_back(each->first);
+    for (const auto id : twin.empty() ? table_.all() : table_.of_twin(twin)) {
+      if (latest(id)) all.push_back(table_.key_of(id));
     }
     return all;
   }
 
  private:
-  struct Written {
-    AppendReport report;
-    std::vector<std::int64_t> ids;  // of the batch's series, in its order
-  };
+  static std::int64_t number(SeriesId id) { return static_cast<std::int64_t>(id); }
 
-  static Outcome check(const Batch& batch) {
-    std::size_t readings = 0;
-    for (const auto& each : batch) {
-      readings += each.readings.size();
-      if (each.key.twin.empty() || each.key.signal.empty() ||
-          each.key.signal.size() > limits::kSignalNameBytes) {
-        return make_error(ErrorCode::invalid_argument, "a series needs a twin and a signal");
+  Outcome check(const Batch& batch) const {
+    const auto known = table_.size();
+    for (const auto id : batch.series) {
+      if (static_cast<std::size_t>(id) >= known) {
+        return make_error(ErrorCode::invalid_argument, "a batch names a series that nobody opened");
       }
     }
-    if (readings > limits::kBatchReadings) {
+    if (batch.size() > limits::kBatchReadings) {
       return make_error(ErrorCode::payload_too_large,
                         "a batch has at most " + std::to_string(limits::kBatchReadings) +
-                            " readings, not " + std::to_string(readings));
+                            " readings, not " + std::to_string(batch.size()));
     }
     return {};
   }
 
-  std::optional<std::int64_t> id_of(const SeriesKey& key) const {
-    std::shared_lock guard(ids_mutex_);
-    const auto found = ids_.find(key);
-    return found == ids_.end() ? std::nullopt : std::optional(found->second);
-  }
-
   // --- the store thread ----------------------------------------------------------------------
 
-  Result<Written> write(Database& database, const Batch& batch) const {
-    Written written;
-    for (const auto& each : batch) {
-      const auto id = series_id(database, each.key);
-      written.ids.push_back(id);
-      for (const auto& reading : each.readings) write_one(database, id, reading, written.report);
+  Result<AppendReport> write(Database& database, const Batch& batch) {
+    AppendReport report;
+    name_series(database);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      write_one(database, number(batch.series[i]),
+                {{batch.times[i]}, batch.values[i], batch.qualities[i]}, report);
     }
-    return written;
+    return report;
   }
 
-  // Ids known here are committed ones; a new one is made inside the job and known after it.
-  std::int64_t series_id(Database& database, const SeriesKey& key) const {
-    if (const auto known = id_of(key)) return *known;
-    database.cached("INSERT OR IGNORE INTO series (twin, signal) VALUES (?, ?)")
-        .bind(1, key.twin)
-        .bind(2, key.signal)
-        .run();
-    auto& query = database.cached("SELECT id FROM series WHERE twin = ? AND signal = ?");
-    query.bind(1, key.twin).bind(2, key.signal);
-    ENTENTE_CHECK(query.step());
-    return query.integer(0);
+  // Every series gets its row with the first batch after its first mention.
+  void name_series(Database& database) {
+    const auto size = table_.size();
+    for (auto id = named_; id < size; ++id) {
+      const auto key = table_.key_of(static_cast<SeriesId>(id));
+      database.cached("INSERT OR IGNORE INTO series (id, twin, signal) VALUES (?, ?, ?)")
+          .bind(1, static_cast<std::int64_t>(id))
+          .bind(2, key.twin)
+          .bind(3, key.signal)
+          .run();
+    }
   }
 
   static void write_one(Database& database, std::int64_t id, const Reading& reading,
@@ -231,22 +205,18 @@ class SqliteHistory final : public History {
 
   // --- after the commit ----------------------------------------------------------------------
 
-  void remember(const Batch& batch, const Written& written) {
-    {
-      std::unique_lock guard(ids_mutex_);
-      for (std::size_t i = 0; i < batch.size(); ++i) ids_.emplace(batch[i].key, written.ids[i]);
-    }
+  void remember(const Batch& batch) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      cache_.patch(written.ids[i], [&](SeriesColumn& column) { column.merge(batch[i].readings); });
+      cache_.patch(number(batch.series[i]), [&](SeriesColumn& column) {
+        column.merge({{{batch.times[i]}, batch.values[i], batch.qualities[i]}});
+      });
     }
   }
 
   // --- reading -------------------------------------------------------------------------------
 
-  std::shared_ptr<SeriesColumn> column_of(const SeriesKey& key) const {
-    const auto id = id_of(key);
-    if (!id) return nullptr;
-    return cache_.get(*id, [&] { return loaded(*id); });
+  std::shared_ptr<SeriesColumn> column_of(SeriesId series) const {
+    return cache_.get(number(series), [&] { return loaded(number(series)); });
   }
 
   std::shared_ptr<SeriesColumn> loaded(std::int64_t id) const {
@@ -282,29 +252,22 @@ class SqliteHistory final : public History {
 
   Store& store_;
   mutable ColumnCache cache_;
-  mutable std::shared_mutex ids_mutex_;
-  std::map<SeriesKey, std::int64_t> ids_;  // committed series only
+  SeriesTable table_;
+  std::size_t named_ = 0;  // series that had a row when the file was opened
   mutable std::mutex readers_mutex_;
   mutable std::vector<std::unique_ptr<Database>> readers_;
 };
 
 }  // namespace
 
-std::string_view to_text(Quality quality) {
-  switch (quality) {
-    case Quality::good:
-      return "good";
-    case Quality::not_finite:
-      return "not_finite";
-    case Quality::clock_ahead:
-      return "clock_ahead";
-    case Quality::out_of_range:
-      return "out_of_range";
-  }
-  return "unknown";
+void AppendReport::operator+=(const AppendReport& other) {
+  added += other.added;
+  repeated += other.repeated;
+  corrected += other.corrected;
+  bad += other.bad;
 }
 
-void History::fold(std::span<const SeriesKey> unit, const Column& column,
+void History::fold(std::span<const SeriesId> unit, const Column& column,
                    std::span<const TimeWindow> ticks, std::span<double> out) const {
   ENTENTE_CHECK(out.size() == ticks.size());
   if (ticks.empty()) return;
@@ -328,8 +291,8 @@ const std::vector<const char*>& history_migrations() {
   return all;
 }
 
-Result<std::unique_ptr<History>> open_history(Store& store, std::size_t cached_readings_max) {
-  auto history = std::make_unique<SqliteHistory>(store, cached_readings_max);
+Result<std::unique_ptr<History>> open_history(Store& store, const Clock&) {
+  auto history = std::make_unique<SqliteHistory>(store, limits::kCachedReadings);
   if (auto loaded = history->load(); !loaded) return std::move(loaded).error();
   return std::unique_ptr<History>(std::move(history));
 }

@@ -3,9 +3,10 @@
 // Good readings alone count towards the figures; `readings` counts all. Merging is exact for every
 // count, extreme, first and last; sums are floating point and agree with a sum over the readings to
 // about 1e-15 of the sum of magnitudes for each merge. The second moment is kept about the mean
-// (Chan, Golub and LeVeque, Updating formulae (1979), equation 2.1b), because a plain sum of squares
-// loses a small variance beside a large mean. The integral holds each value until the next reading
-// and spans [first_time, last_time]. `rise` is what a counter rose by, a fall being a restart at 0.
+// (Chan, Golub and LeVeque, Updating formulae (1979), equation 2.1b), because a plain sum of
+// squares loses a small variance beside a large mean. The integral holds each value until the next
+// reading and spans [first_time, last_time]. `rise` is what a counter rose by, a fall being a
+// restart at 0.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ namespace entente::node {
 
 struct Partial {
   std::uint64_t readings = 0;  // of every quality
-  std::uint64_t count = 0;     // good ones; what follows speaks of these and is 0 when there is none
+  std::uint64_t count = 0;  // good ones; what follows speaks of these and is 0 when there is none
   double sum = 0;
   double squares = 0;  // sum of squared distances from the mean
   double minimum = 0;
@@ -41,11 +42,14 @@ struct Partial {
   // `later` begins after this ends.
   void merge(const Partial& later);
 
-  double mean() const { return count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                                          : sum / static_cast<double>(count); }
+  double mean() const {
+    return count == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / static_cast<double>(count);
+  }
   // Of the population (divided by count); NaN when there is no good reading.
-  double variance() const { return count == 0 ? std::numeric_limits<double>::quiet_NaN()
-                                              : squares / static_cast<double>(count); }
+  double variance() const {
+    return count == 0 ? std::numeric_limits<double>::quiet_NaN()
+                      : squares / static_cast<double>(count);
+  }
   bool operator==(const Partial&) const = default;
 };
 

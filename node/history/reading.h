@@ -25,11 +25,11 @@ enum class SeriesId : std::uint32_t {};
 enum class Quality : std::uint8_t {
   good = 0,
   // bad: not what the sensor saw
-  not_finite = 1,      // NaN or infinite; kept as NaN
-  clock_ahead = 2,     // from later than its arrival allows
-  out_of_range = 3,    // outside the range that the type or a rule gives
-  unit_mismatch = 4,   // lies where the same quantity in another unit would
-  spike = 5,           // far from its neighbours, robustly measured
+  not_finite = 1,     // NaN or infinite; kept as NaN
+  clock_ahead = 2,    // from later than its arrival allows
+  out_of_range = 3,   // outside the range that the type or a rule gives
+  unit_mismatch = 4,  // lies where the same quantity in another unit would
+  spike = 5,          // far from its neighbours, robustly measured
   // uncertain: perhaps
   rate_of_change = 6,  // moved faster than the rule allows
   stuck = 7,           // one value for longer than the rule allows

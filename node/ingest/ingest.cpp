@@ -47,10 +47,10 @@ class Run {
         continue;
       }
       take(reader_.row());
-      if (waiting_ < limits::kIngestReadings) continue;
+      if (batch_.size() < limits::kIngestReadings) continue;
       if (!send()) return finish(std::nullopt);
     }
-    if (waiting_ > 0) send();
+    if (batch_.size() > 0) send();
     return finish(std::nullopt);
   }
 
@@ -58,9 +58,7 @@ class Run {
   // Where readings of one twin and signal go.
   struct Series {
     std::optional<Range> range;
-    bool known = false;
-    std::size_t place = 0;           // in batch_, when in_batch
-    std::uint64_t batch_number = 0;  // of which batch `place` speaks
+    std::optional<SeriesId> id;
   };
 
   void reject(const Reject& reject) {
@@ -76,8 +74,8 @@ class Run {
     const auto* twin = graph_.find(row.twin);
     const auto* type = twin == nullptr ? nullptr : graph_.type_of(*twin);
     const auto* signal = type == nullptr ? nullptr : type->signal(row.signal);
-    series.known = signal != nullptr && signal->numeric;
-    if (series.known) {
+    if (signal != nullptr && signal->numeric) {
+      if (auto opened = history_.open_series(row.twin, row.signal)) series.id = *opened;
       series.range = signal->range;
     } else if (options_.on_reject) {
       const auto why = twin == nullptr     ? "no twin \"" + row.twin + "\" is known"
@@ -90,18 +88,12 @@ class Run {
 
   void take(const Row& row) {
     auto& series = series_of(row);
-    if (!series.known) {
+    if (!series.id) {
       ++report_.rejected;
       return;
     }
-    if (series.batch_number != batch_number_) {
-      series.batch_number = batch_number_;
-      series.place = batch_.size();
-      batch_.push_back({{row.twin, row.signal}, {}});
-    }
     const auto quality = judge(row.time, row.value, series.range, clock_.now());
-    batch_[series.place].readings.push_back({row.time, row.value, quality});
-    ++waiting_;
+    batch_.add(*series.id, {row.time, row.value, quality});
   }
 
   // Sends the batch when there is room; false when writing has failed or the caller wants to stop.
@@ -120,16 +112,11 @@ class Run {
       if (!written) {
         if (!shared->failure) shared->failure = std::move(written).error();
       } else {
-        shared->durable.added += written->added;
-        shared->durable.repeated += written->repeated;
-        shared->durable.corrected += written->corrected;
-        shared->durable.bad += written->bad;
+        shared->durable += *written;
       }
       shared->changed.notify_all();
     });
-    batch_.clear();
-    waiting_ = 0;
-    ++batch_number_;
+    batch_ = {};
     return tell();
   }
 
@@ -173,8 +160,6 @@ class Run {
   std::unordered_map<std::string, Series> series_;
   std::string key_;
   Batch batch_;
-  std::size_t waiting_ = 0;
-  std::uint64_t batch_number_ = 1;
   std::shared_ptr<Outstanding> outstanding_ = std::make_shared<Outstanding>();
 };
 

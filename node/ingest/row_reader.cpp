@@ -15,8 +15,7 @@ ByteSource source_of(std::istream& stream) {
 
 ByteSource source_of(std::string_view text) {
   return [text](char* into, std::size_t size) mutable {
-    const auto taken = std::min(size, text.size());
-    std::memcpy(into, text.data(), taken);
+    const auto taken = text.copy(into, size);
     text.remove_prefix(taken);
     return taken;
   };

@@ -22,7 +22,6 @@ namespace {
 
 using namespace federation;
 
-constexpr std::size_t kCachedReadings = 1'000'000;
 constexpr const char* kTypes = R"json([
   {"@context": "dtmi:dtdl:context;2", "@id": "dtmi:bench:Monitor;1", "@type": "Interface",
    "contents": [
@@ -60,7 +59,7 @@ struct Site {
                          {node::audit_migration(), node::ReleaseLedger::migration()})),
         history_store(open_store(loop, folder + "/history.db", node::history_migrations())),
         twins(must(node::TwinRegistry::load(*history_store))),
-        history(must(node::open_history(*history_store, kCachedReadings))),
+        history(must(node::open_history(*history_store, clock))),
         folds([this] { return twins->state(); }, *history),
         ledger(*store, clock),
         gate({loop, workers, clock, folds, ledger, spec.answer_key, noise,
@@ -88,12 +87,11 @@ struct Site {
       text += "[[twin]]\nid = \"" + id + "\"\ntype = \"dtmi:bench:Monitor;1\"\n" +
               "properties.state = \"" + spec.name + "\"\nproperties.county = \"county-" +
               std::to_string(i % kCounties) + "\"\n";
-      node::SeriesBatch series{{id, "pm25"}, {}};
+      const auto series = must(history->open_series(id, "pm25"));
       for (int hour = 0; hour < kReadingsPerTwin; ++hour) {
-        series.readings.push_back({day + hours(hour), static_cast<double>((i * 7 + hour * 3) % 150),
-                                   node::Quality::good});
+        batch.add(series, {day + hours(hour), static_cast<double>((i * 7 + hour * 3) % 150),
+                           node::Quality::good});
       }
-      batch.push_back(std::move(series));
     }
     must(twins->commit_now(must(twins->plan_twins(text, "twins.toml"))));
     must(history->append_now(std::move(batch)));

@@ -28,6 +28,7 @@ constexpr const char* kTypes = R"json([
 
 struct Site {
   TemporaryFolder folder;
+  SystemClock clock;
   std::unique_ptr<Store> store;
   std::unique_ptr<History> history;
   std::unique_ptr<TwinRegistry> registry;
@@ -38,7 +39,7 @@ struct Site {
     options.path = folder / "h.db";
     options.migrations = history_migrations();
     store = std::move(*Store::open(std::move(options)));
-    history = std::move(*open_history(*store, 10'000'000));
+    history = std::move(*open_history(*store, clock));
     registry = std::move(*TwinRegistry::load(*store));
     auto types = registry->plan_types({{"types.json", kTypes}}, TwinRegistry::Missing::refuse);
     REQUIRE(types.has_value());
@@ -51,7 +52,9 @@ struct Site {
   ~Site() { store.reset(); }
 
   void put(const std::string& twin, std::vector<Reading> readings) {
-    REQUIRE(history->append_now({{{twin, "pm25"}, std::move(readings)}}).has_value());
+    Batch batch;
+    for (const auto& reading : readings) batch.add(*history->open_series(twin, "pm25"), reading);
+    REQUIRE(history->append_now(std::move(batch)).has_value());
   }
 };
 

@@ -8,7 +8,6 @@
 #include <map>
 
 #include "federation/query/fold.h"
-#include "node/history/column_cache.h"
 #include "node/history/gate.h"
 #include "node/limits.h"
 #include "schemas/base/random.h"
@@ -27,25 +26,35 @@ struct Opened {
   void close() { store.reset(), history.reset(); }
 };
 
-Opened opened(const std::string& path, std::size_t cached = 1'000'000, std::string crash = {}) {
+Opened opened(const std::string& path, std::string crash = {}) {
+  static const SystemClock clock;
   Store::Options options;
   options.path = path;
   options.migrations = history_migrations();
   options.crash_prefix = std::move(crash);
   auto store = Store::open(std::move(options));
   REQUIRE(store.has_value());
-  auto history = open_history(**store, cached);
+  auto history = open_history(**store, clock);
   REQUIRE(history.has_value());
   return {std::move(*history), std::move(*store)};
 }
 
-TimeWindow all_time() {
-  return {{std::numeric_limits<std::int64_t>::min()}, {std::numeric_limits<std::int64_t>::max()}};
+// Readings as a test writes them.
+using Written = std::vector<std::pair<SeriesKey, Reading>>;
+
+Batch batch_of(History& history, const Written& written) {
+  Batch batch;
+  for (const auto& [key, reading] : written) {
+    batch.add(*history.open_series(key.twin, key.signal), reading);
+  }
+  return batch;
 }
 
 std::vector<Reading> readings(const History& history, const SeriesKey& key, TimeWindow window) {
   std::vector<Reading> all;
-  history.scan(key, window, [&](const History::Block& block) {
+  const auto series = history.find(key.twin, key.signal);
+  if (!series) return all;
+  history.scan(*series, window, [&](const History::Block& block) {
     REQUIRE(block.times.size() == block.values.size());
     REQUIRE(block.times.size() == block.qualities.size());
     for (std::size_t i = 0; i < block.times.size(); ++i) {
@@ -77,11 +86,11 @@ void check_series(const History& history, const SeriesKey& key,
   CHECK(i == got.size());
 }
 
-Batch random_batch(SeededRandom& random, const std::vector<SeriesKey>& keys) {
-  Batch batch;
+Written random_batch(SeededRandom& random, const std::vector<SeriesKey>& keys) {
+  Written batch;
   const auto parts = 1 + random.below(4);
   for (std::uint64_t p = 0; p < parts; ++p) {
-    SeriesBatch part{keys[random.below(keys.size())], {}};
+    const auto& key = keys[random.below(keys.size())];
     const auto count = random.below(12);
     for (std::uint64_t i = 0; i < count; ++i) {
       // Few times, so that duplicates, corrections and late readings are common.
@@ -92,29 +101,26 @@ Batch random_batch(SeededRandom& random, const std::vector<SeriesKey>& keys) {
         reading = {reading.time, std::numeric_limits<double>::quiet_NaN(), Quality::not_finite};
       }
       if (random.below(6) == 0) reading.quality = Quality::out_of_range;
-      part.readings.push_back(reading);
+      batch.emplace_back(key, reading);
     }
-    batch.push_back(std::move(part));
   }
   return batch;
 }
 
-void apply(Model& model, const Batch& batch, AppendReport& report) {
-  for (const auto& part : batch) {
-    for (const auto& reading : part.readings) {
-      auto& series = model[part.key];
-      const auto [entry, fresh] = series.emplace(reading.time.ns, reading);
-      if (fresh) {
-        ++report.added;
-      } else if (same(entry->second.value, reading.value) &&
-                 entry->second.quality == reading.quality) {
-        ++report.repeated;
-      } else {
-        ++report.corrected;
-        entry->second = reading;
-      }
-      if (reading.quality != Quality::good) ++report.bad;
+void apply(Model& model, const Written& written, AppendReport& report) {
+  for (const auto& [key, reading] : written) {
+    auto& series = model[key];
+    const auto [entry, fresh] = series.emplace(reading.time.ns, reading);
+    if (fresh) {
+      ++report.added;
+    } else if (same(entry->second.value, reading.value) &&
+               entry->second.quality == reading.quality) {
+      ++report.repeated;
+    } else {
+      ++report.corrected;
+      entry->second = reading;
     }
+    if (reading.quality != Quality::good) ++report.bad;
   }
 }
 
@@ -126,14 +132,13 @@ for (std::uint32_t seed = 0; seed < 12; ++seed) {
   CAPTURE(seed);
   SeededRandom random(seed);
   TemporaryFolder folder;
-  const std::size_t cached = seed % 3 == 0 ? 10 : 1'000'000;  // a third of the runs evicts always
-  auto here = opened(folder / "h.db", cached);
+  auto here = opened(folder / "h.db");
   Model model;
   for (int step = 0; step < 25; ++step) {
     auto batch = random_batch(random, keys);
     AppendReport expected;
     apply(model, batch, expected);
-    const auto report = here.history->append_now(std::move(batch));
+    const auto report = here.history->append_now(batch_of(*here.history, batch));
     REQUIRE(report.has_value());
     CHECK(report->added == expected.added);
     CHECK(report->repeated == expected.repeated);
@@ -141,14 +146,15 @@ for (std::uint32_t seed = 0; seed < 12; ++seed) {
     CHECK(report->bad == expected.bad);
     if (random.below(8) == 0) {
       here.close();
-      here = opened(folder / "h.db", cached);
+      here = opened(folder / "h.db");
     }
     if (random.below(6) == 0) {
       const auto& key = keys[random.below(keys.size())];
       const TimeWindow window{{static_cast<std::int64_t>(random.below(30)) - 20},
                               {static_cast<std::int64_t>(random.below(40))}};
       std::promise<std::uint64_t> erased;
-      here.history->erase(key, window, [&](auto done) { erased.set_value(*done); });
+      here.history->erase(*here.history->open_series(key.twin, key.signal), window,
+                          [&](auto done) { erased.set_value(*done); });
       std::uint64_t gone = 0;
       auto& series = model[key];
       for (auto each = series.begin(); each != series.end();) {
@@ -162,7 +168,7 @@ for (std::uint32_t seed = 0; seed < 12; ++seed) {
       const TimeWindow window{{static_cast<std::int64_t>(random.below(60)) - 25},
                               {static_cast<std::int64_t>(random.below(60)) - 10}};
       check_series(*here.history, key, model[key], window);
-      check_series(*here.history, key, model[key], all_time());
+      check_series(*here.history, key, model[key], kAllTime);
     }
   }
 }
@@ -180,8 +186,10 @@ TEST_CASE("folds use good readings only and agree with a fold over the model") {
       auto batch = random_batch(random, keys);
       AppendReport ignored;
       apply(model, batch, ignored);
-      REQUIRE(here.history->append_now(std::move(batch)).has_value());
+      REQUIRE(here.history->append_now(batch_of(*here.history, batch)).has_value());
     }
+    std::vector<SeriesId> ids;
+    for (const auto& key : keys) ids.push_back(*here.history->open_series(key.twin, key.signal));
     const std::vector<TimeWindow> ticks = {{{-20}, {0}}, {{0}, {10}}, {{10}, {10}}, {{5}, {40}}};
     for (auto reducer : {Reducer::mean, Reducer::last, Reducer::max, Reducer::sum, Reducer::delta,
                          Reducer::median}) {
@@ -189,7 +197,7 @@ TEST_CASE("folds use good readings only and agree with a fold over the model") {
       column.signal = "x";
       column.reducer = reducer;
       std::vector<double> got(ticks.size());
-      here.history->fold(keys, column, ticks, got);
+      here.history->fold(ids, column, ticks, got);
       for (std::size_t t = 0; t < ticks.size(); ++t) {
         federation::Fold naive(column, ticks[t]);
         std::size_t good = 0;
@@ -208,24 +216,20 @@ TEST_CASE("folds use good readings only and agree with a fold over the model") {
   }
 }
 
-TEST_CASE("latest, summary and the list of series follow what was written") {
+TEST_CASE("the latest reading and the list of series follow what was written") {
   TemporaryFolder folder;
   auto here = opened(folder / "h.db");
-  CHECK_FALSE(here.history->latest({"a", "x"}).has_value());
-  REQUIRE(
-      here.history
-          ->append_now({{{"b", "x"}, {{{5}, 1.5, Quality::good}}},
-                        {{"a", "y"}, {{{9}, 9, Quality::out_of_range}, {{3}, 3, Quality::good}}}})
-          .has_value());
-  const auto latest = here.history->latest({"a", "y"});
+  const auto unwritten = *here.history->open_series("a", "x");
+  CHECK_FALSE(here.history->latest(unwritten).has_value());
+  REQUIRE(here.history
+              ->append_now(batch_of(*here.history, {{{"b", "x"}, {{5}, 1.5, Quality::good}},
+                                                    {{"a", "y"}, {{9}, 9, Quality::out_of_range}},
+                                                    {{"a", "y"}, {{3}, 3, Quality::good}}}))
+              .has_value());
+  const auto latest = here.history->latest(*here.history->find("a", "y"));
   REQUIRE(latest.has_value());
   CHECK(latest->time.ns == 9);
   CHECK(latest->quality == Quality::out_of_range);
-  const auto summary = here.history->summary({"a", "y"});
-  CHECK(summary.readings == 2);
-  CHECK(summary.good == 1);
-  CHECK(summary.first.ns == 3);
-  CHECK(summary.last.ns == 9);
   CHECK(here.history->series("") == std::vector<SeriesKey>{{"a", "y"}, {"b", "x"}});
   CHECK(here.history->series("b") == std::vector<SeriesKey>{{"b", "x"}});
   CHECK(here.history->series("bb").empty());
@@ -234,60 +238,39 @@ TEST_CASE("latest, summary and the list of series follow what was written") {
 TEST_CASE("a batch that is too large or names nothing is refused whole") {
   TemporaryFolder folder;
   auto here = opened(folder / "h.db");
-  SeriesBatch large{{"a", "x"}, {}};
-  large.readings.resize(limits::kBatchReadings + 1);
-  auto refused = here.history->append_now({large});
+  const auto series = *here.history->open_series("a", "x");
+  Batch large;
+  for (std::size_t i = 0; i <= limits::kBatchReadings; ++i) large.add(series, {});
+  auto refused = here.history->append_now(std::move(large));
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == ErrorCode::payload_too_large);
-  refused = here.history->append_now({{{"a", "x"}, {{{1}, 1, Quality::good}}}, {{"", "x"}, {}}});
+  Batch unknown;
+  unknown.add(series, {{1}, 1, Quality::good});
+  unknown.add(static_cast<SeriesId>(77), {{1}, 1, Quality::good});
+  refused = here.history->append_now(std::move(unknown));
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == ErrorCode::invalid_argument);
+  CHECK(here.history->open_series("", "x").error().code == ErrorCode::invalid_argument);
   CHECK(here.history->series("").empty());
-}
-
-TEST_CASE("a cache keeps within its limit and answers the same") {
-  ColumnCache cache(100);
-  const auto column = [](std::size_t size) {
-    auto made = std::make_shared<SeriesColumn>();
-    for (std::size_t i = 0; i < size; ++i) {
-      made->merge({{{static_cast<std::int64_t>(i)}, 1.0, Quality::good}});
-    }
-    return made;
-  };
-  for (std::int64_t id = 0; id < 10; ++id) cache.get(id, [&] { return column(30); });
-  CHECK(cache.readings() <= 100);
-  int loads = 0;
-  cache.get(9, [&] { return ++loads, column(30); });
-  CHECK(loads == 0);  // the most recent is still here
-  cache.get(0, [&] { return ++loads, column(30); });
-  CHECK(loads == 1);  // the oldest is not
-  // A column that was read before a commit is not kept.
-  cache.get(77, [&] {
-    cache.patch(77, [](SeriesColumn&) {});
-    return column(1);
-  });
-  cache.get(77, [&] { return ++loads, column(2); });
-  CHECK(loads == 2);
 }
 
 #ifdef ENTENTE_CRASH_POINTS
 TEST_CASE("acknowledged batches survive kill -9 once each, no batch is there by half") {
   constexpr int kReadings = 40;
   const auto batch = [](int n) {
-    Batch made;
+    Written made;
     for (int s = 0; s < 4; ++s) {
-      SeriesBatch part{{"t" + std::to_string(s), "x"}, {}};
       for (int i = 0; i < kReadings / 4; ++i) {
-        part.readings.push_back({{n * 1'000 + i}, n + s / 10.0, Quality::good});
+        made.push_back(
+            {{"t" + std::to_string(s), "x"}, {{n * 1'000 + i}, n + s / 10.0, Quality::good}});
       }
-      made.push_back(std::move(part));
     }
     return made;
   };
   if (const auto folder = test::child_folder()) {
-    auto here = opened(*folder, 1'000'000, "history");
+    auto here = opened(*folder, "history");
     for (int n = 1; n < 1'000; ++n) {
-      REQUIRE(here.history->append_now(batch(n)).has_value());
+      REQUIRE(here.history->append_now(batch_of(*here.history, batch(n))).has_value());
       test::say(n);
     }
     return;
@@ -303,8 +286,7 @@ TEST_CASE("acknowledged batches survive kill -9 once each, no batch is there by 
       auto here = opened(path);
       std::map<int, int> seen;  // batch -> readings
       for (int s = 0; s < 4; ++s) {
-        for (const auto& each :
-             readings(*here.history, {"t" + std::to_string(s), "x"}, all_time())) {
+        for (const auto& each : readings(*here.history, {"t" + std::to_string(s), "x"}, kAllTime)) {
           ++seen[static_cast<int>(each.time.ns / 1'000)];
         }
       }

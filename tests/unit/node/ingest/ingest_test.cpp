@@ -37,7 +37,7 @@ struct Site {
     options.path = folder / "h.db";
     options.migrations = history_migrations();
     store = std::move(*Store::open(std::move(options)));
-    history = std::move(*open_history(*store, 10'000'000));
+    history = std::move(*open_history(*store, clock));
     registry = std::move(*TwinRegistry::load(*store));
     auto types = registry->plan_types({{"types.json", kTypes}}, TwinRegistry::Missing::refuse);
     REQUIRE(types.has_value());
@@ -52,6 +52,12 @@ struct Site {
     REQUIRE(registry->commit_now(std::move(*change)).has_value());
   }
 
+  SeriesId series(const std::string& twin) const { return *history->find(twin, "pm25"); }
+  std::uint64_t readings(const std::string& twin) const {
+    std::uint64_t count = 0;
+    history->scan(series(twin), kAllTime, [&](const auto& block) { count += block.times.size(); });
+    return count;
+  }
   Result<IngestReport> take(RowReader& reader, const IngestOptions& options = {}) {
     return ingest(reader, registry->state()->graph, *history, clock, options);
   }
@@ -92,12 +98,13 @@ TEST_SUITE("node/ingest") {
     CHECK(told[2].line == 11);
     CHECK(told[3].line == 12);
     std::vector<Quality> qualities;
-    site.history->scan({"a", "pm25"}, {{0}, *parse_instant("2030-01-01")}, [&](const auto& block) {
-      qualities.insert(qualities.end(), block.qualities.begin(), block.qualities.end());
-    });
+    site.history->scan(
+        site.series("a"), {{0}, *parse_instant("2030-01-01")}, [&](const auto& block) {
+          qualities.insert(qualities.end(), block.qualities.begin(), block.qualities.end());
+        });
     CHECK(qualities == std::vector<Quality>{Quality::good, Quality::out_of_range, Quality::good,
                                             Quality::clock_ahead});
-    CHECK(site.history->latest({"b", "pm25"})->value == 9);
+    CHECK(site.history->latest(site.series("b"))->value == 9);
   }
 
   TEST_CASE("reject lines are CSV that our own reader takes") {
@@ -140,7 +147,7 @@ TEST_SUITE("node/ingest") {
     const auto report = site.take(reader, options);
     REQUIRE(report.has_value());
     CHECK(report->durable.added == limits::kIngestReadings);
-    CHECK(site.history->summary({"a", "pm25"}).readings == limits::kIngestReadings);
+    CHECK(site.readings("a") == limits::kIngestReadings);
   }
 
   TEST_CASE("a full disk ends the run with its own code, and says how far it came") {
@@ -197,7 +204,7 @@ TEST_SUITE("node/ingest") {
       }
     }
     std::uint64_t kept = 0;
-    for (const auto& id : ids) kept += site.history->summary({id, "pm25"}).readings;
+    for (const auto& id : ids) kept += site.readings(id);
     CHECK(kept == readings);
   }
 
@@ -209,16 +216,17 @@ TEST_SUITE("node/ingest") {
     store_options.path = folder / "h.db";
     store_options.migrations = history_migrations();
     auto store = std::move(*Store::open(std::move(store_options)));
-    auto history = std::move(*open_history(*store, 1'000'000));
+    const SystemClock clock;
+    auto history = std::move(*open_history(*store, clock));
     auto registry = std::move(*TwinRegistry::load(*store));
     const auto commit = [&](Result<TwinChange> change) {
       INFO((change ? std::string() : change.error().what));
       REQUIRE(change.has_value());
       REQUIRE(registry->commit_now(std::move(*change)).has_value());
     };
-    commit(registry->plan_types(
-        {{"air-monitor.json", test::text_of_file(city / "air-monitor.json")}},
-        TwinRegistry::Missing::refuse));
+    commit(
+        registry->plan_types({{"air-monitor.json", test::text_of_file(city / "air-monitor.json")}},
+                             TwinRegistry::Missing::refuse));
     std::uint64_t readings = 0;
     for (const char* state : {"washington", "oregon", "idaho"}) {
       commit(registry->plan_twins(test::text_of_file(city / state / "monitors.toml"),
@@ -228,7 +236,6 @@ TEST_SUITE("node/ingest") {
       REQUIRE(mapping.has_value());
       std::ifstream stream(city / state / "pm25.csv", std::ios::binary);
       CsvReader reader(source_of(stream), std::move(*mapping));
-      SystemClock clock;
       const auto report = ingest(reader, registry->state()->graph, *history, clock, {});
       REQUIRE(report.has_value());
       CHECK(report->rejected == 0);
