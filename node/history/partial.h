@@ -1,6 +1,7 @@
 // What a stretch of one series comes to, so that stretches merge without their readings.
 //
-// Good readings alone count towards the figures; `readings` counts all. Merging is exact for every
+// Good readings alone count towards the figures (a value that is not finite is none, whatever its
+// quality); `readings` counts all. Merging is exact for every
 // count, extreme, first and last; sums are floating point and agree with a sum over the readings to
 // about 1e-15 of the sum of magnitudes for each merge. The second moment is kept about the mean
 // (Chan, Golub and LeVeque, Updating formulae (1979), equation 2.1b), because a plain sum of
@@ -36,7 +37,7 @@ struct Partial {
 
   // A reading later than all before. Its quality is counted here.
   void add(std::int64_t time, double value, Quality quality);
-  // Columns of readings in order of time, all later than those before.
+  // Columns of readings in order of time, all later than those before; of one length.
   void add(std::span<const std::int64_t> times, std::span<const double> values,
            std::span<const Quality> qualities);
   // `later` begins after this ends.
@@ -53,7 +54,9 @@ struct Partial {
   bool operator==(const Partial&) const = default;
 };
 
-// Columns of partials as bytes (columns.h), self-delimiting.
+// Columns of partials as bytes (columns.h), self-delimiting; gives back every bit. Those without
+// good readings come back with zeros. Refuses (store_failed): what the columns refuse, columns of
+// different lengths, more good readings than readings.
 void encode_partials(std::span<const Partial> partials, Bytes& out);
 [[nodiscard]] Result<std::vector<Partial>> take_partials(ByteView& bytes, std::size_t partials_max);
 

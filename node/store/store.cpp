@@ -125,6 +125,9 @@ class ThreadedStore final : public Store {
       quiet_ = batch->empty();
       std::size_t from = 0;
       while (from < batch->size()) from = commit(*batch, from);
+      for (auto& run : *batch) {
+        if (run.state == State::done && run.job.committed) run.job.committed();
+      }
       for (auto& run : *batch) report(run.job, std::move(run.failure));
       if (quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
     }

@@ -6,7 +6,8 @@
 namespace entente::node {
 
 template <class T>
-Result<T> Store::run(std::function<Result<T>(Database&)> job) {
+Result<T> Store::run(std::function<Result<T>(Database&)> job,
+                     std::function<void(const T&)> committed) {
   auto outcome = std::make_shared<std::optional<Result<T>>>();
   auto finished = std::make_shared<std::promise<Result<T>>>();
   auto result = finished->get_future();
@@ -16,6 +17,9 @@ Result<T> Store::run(std::function<Result<T>(Database&)> job) {
     outcome->emplace(job(database));
     return outcome->value().has_value();
   };
+  if (committed) {
+    queued.committed = [committed = std::move(committed), outcome] { committed(***outcome); };
+  }
   queued.report = [outcome, finished](const Error* failure) {
     finished->set_value(failure != nullptr ? Result<T>(*failure) : std::move(**outcome));
   };
