@@ -17,7 +17,7 @@ inline constexpr int kBusyTimeoutMs = 2'000;                // another connectio
 inline constexpr std::size_t kTypeFileBytes = 8 << 20;
 inline constexpr std::size_t kInterfaceIdBytes = 128;
 inline constexpr std::size_t kElementIdBytes = 2'048;
-inline constexpr std::size_t kTypeNameBytes[] = {64, 512};         // a name: version 2, version 3
+inline constexpr std::size_t kTypeNameBytes[] = {64, 512};  // a name: version 2, version 3
 inline constexpr std::size_t kDisplayNameCharacters[] = {64, 512};
 inline constexpr std::size_t kDescriptionCharacters[] = {512, 512};
 inline constexpr std::size_t kContents[] = {300, 100'000};
@@ -27,8 +27,8 @@ inline constexpr std::size_t kSchemaDepth[] = {5, 5};
 inline constexpr std::size_t kEnumValues[] = {100, 100'000};
 inline constexpr std::size_t kObjectFields[] = {30, 100'000};
 inline constexpr std::int64_t kMultiplicity[] = {500, 2'147'483'647};
-inline constexpr std::size_t kTypeProblems = 100;                  // named at once, then cut
-inline constexpr int kTypeNesting = 64;                            // JSON depth of a type file
+inline constexpr std::size_t kTypeProblems = 100;  // named at once, then cut
+inline constexpr int kTypeNesting = 64;            // JSON depth of a type file
 
 // Twins.
 inline constexpr std::size_t kTwins = 1'000'000;
@@ -36,22 +36,32 @@ inline constexpr std::size_t kTwinFileBytes = 256 << 20;
 inline constexpr std::size_t kPropertyTextBytes = 4'096;
 
 // History.
-inline constexpr std::size_t kBatchReadings = 100'000;             // one append
-inline constexpr std::size_t kCachedReadings = 16 << 20;           // 17 bytes each in memory
-inline constexpr std::size_t kIdleReaders = 4;                     // query-only connections kept
-inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;    // a reading from later is refused
+inline constexpr std::size_t kBatchReadings = 100'000;          // one append
+inline constexpr std::size_t kPendingReadings = 2 << 20;        // wait for the disk; 25 bytes each
+inline constexpr std::size_t kSealReadings = 4'000'000;         // journal this long: sealed
+inline constexpr std::size_t kUnsealedReadings = 16'000'000;    // no more are taken; 24 bytes each
+inline constexpr std::size_t kSegmentReadings = 256 << 10;      // a larger segment is cut
+inline constexpr std::size_t kSmallSegmentReadings = 64 << 10;  // a smaller last one is filled up
+inline constexpr std::uint64_t kBucketReadings = 4;             // a series; sparser: no bucket
+inline constexpr std::size_t kKeptDirectoryBytes = 128 << 20;
+inline constexpr std::size_t kKeptBucketBytes = 128 << 20;
+inline constexpr std::size_t kKeptDataBytes = 256 << 20;
+inline constexpr std::size_t kSealerWork = 1'024;               // erasures and the like, waiting
+inline constexpr std::size_t kOverriddenReadings = 64;          // late ones in a window; more: scan
+inline constexpr std::size_t kIdleReaders = 4;                  // query-only connections kept
+inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;  // a reading from later is refused
 inline constexpr std::size_t kSignalNameBytes = 256;
 inline constexpr std::size_t kTwinNameBytes = 128;
-inline constexpr std::size_t kSeries = 16 << 20;                   // names take 100 bytes each
+inline constexpr std::size_t kSeries = 16 << 20;  // names take 100 bytes each
 
 // Ingestion.
-inline constexpr std::size_t kRecordBytes = 1 << 20;               // one CSV record
+inline constexpr std::size_t kRecordBytes = 1 << 20;  // one CSV record
 inline constexpr std::size_t kCsvColumns = 16'384;
 inline constexpr std::size_t kJsonLineBytes = 64 << 10;
-inline constexpr std::size_t kReadBytes = 256 << 10;               // read from a stream at once
-inline constexpr std::size_t kIngestReadings = 20'000;             // one durable batch of a file
-inline constexpr std::size_t kIngestBatchesAhead = 2;              // written while reading goes on
+inline constexpr std::size_t kReadBytes = 256 << 10;    // read from a stream at once
+inline constexpr std::size_t kIngestReadings = 20'000;  // one durable batch of a file
+inline constexpr std::size_t kIngestBatchesAhead = 2;   // written while reading goes on
 inline constexpr std::size_t kMappingBytes = 1 << 20;
-inline constexpr std::size_t kNameInFileBytes = 256;               // a twin's or signal's own name
+inline constexpr std::size_t kNameInFileBytes = 256;  // a twin's or signal's own name
 
 }  // namespace entente::node::limits

@@ -230,7 +230,10 @@ Outcome serve(Core& core, std::ostream& out) {
   core.link_manager.reset();
   core.workers->stop();
   drain_stores(core);
-  // The stores' last reports speak to registers, twins and history: those go after them.
+  // The stores' last reports speak to registers and twins: those go after them. The history has a
+  // thread of its own that writes: it goes before.
+  core.folds.reset();
+  core.history.reset();
   core.history_store.reset();
   core.store.reset();
   core.loop.run(core.loop.after(milliseconds(1)));

@@ -51,7 +51,7 @@ Scaled scaled(double value, double scale, Fit fit) {
   if (!(std::abs(rounded) <= (fit == Fit::exact ? kScaledMax : kScaledNearMax))) return {};
   const std::int64_t units = wrapping_difference(bits_of(value), bits_of(rounded / scale));
   const std::int64_t max = fit == Fit::exact ? 0 : kUnitsMax;
-  return {bits_of(raised) - kRounderBits, units, -max <= units && units <= max};
+  return {wrapping_difference(bits_of(raised), kRounderBits), units, -max <= units && units <= max};
 }
 
 // The fewest places with which it fits; -1: none.
@@ -97,7 +97,7 @@ bool scale_some(const double* values, std::size_t count, double scale, std::int6
     const double rounded = raised - kRounder;
     outside |= !(std::abs(rounded) <= kScaledMax);
     differing |= bits_of(rounded / scale) ^ bits_of(values[i]);
-    out[i] = bits_of(raised) - kRounderBits;
+    out[i] = wrapping_difference(bits_of(raised), kRounderBits);
   }
   return differing == 0 && outside == 0;
 }

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "node/history/partial.h"
+#include "node/history/quantile_sketch.h"
 #include "node/history/reading.h"
 #include "node/store/store.h"
 #include "schemas/base/clock.h"
@@ -26,6 +28,19 @@ struct AppendReport {
   std::uint64_t corrected = 0;  // the time was there with another value or verdict
   std::uint64_t bad = 0;        // of all of these, those with a verdict other than good
   void operator+=(const AppendReport& other);
+};
+
+// What a correction replaced.
+struct Correction {
+  Reading before;
+  Instant replaced_at;
+};
+
+// Which figures an aggregate is asked for: a sketch costs more than the rest together.
+enum class Figures { moments, moments_and_sketch };
+struct Summary {
+  Partial partial;
+  QuantileSketch sketch;  // empty unless asked for
 };
 
 inline constexpr TimeWindow kAllTime{{std::numeric_limits<std::int64_t>::min()},
@@ -71,21 +86,32 @@ class History {
   // Every reading of the window in order of time, as few or many blocks.
   virtual void scan(SeriesId series, TimeWindow window, const Visit& visit) const = 0;
 
+  // What the readings of the window come to, one summary a series: out.size() == series.size().
+  // Reads summaries and decodes the two edges only. Cheapest for series in ascending order.
+  virtual void aggregate(std::span<const SeriesId> series, TimeWindow window, Figures figures,
+                         std::span<Summary> out) const = 0;
+
   // Folds the good readings of a unit's series by the column's reducer, one value a tick; NaN where
   // there is none. `out` has as many places as `ticks`. From summaries, where the reducer allows;
   // median and duration look at every reading.
   virtual void fold(std::span<const SeriesId> unit, const Column& column,
                     std::span<const TimeWindow> ticks, std::span<double> out) const;
 
+  // Turns what is in the journal into segments now, and waits; it happens by itself from
+  // limits::kSealReadings on. Refuses: store_failed, disk_full.
+  virtual Outcome seal() = 0;
+
   // The reading with the latest time, whatever its quality.
   virtual std::optional<Reading> latest(SeriesId series) const = 0;
+  // What corrections replaced, oldest first.
+  virtual std::vector<Correction> corrections(SeriesId series, TimeWindow window) const = 0;
 };
 
 // Tables of history.db, for Store::Options::migrations: readings here, twins in twin_registry.h.
 const std::vector<const char*>& history_migrations();
 
-// `store` has history.db open; it is closed before this goes, because its last reports still speak
-// to it. Refuses: store_failed.
+// `store` has history.db open and outlives this. Reads what was not sealed; at most 2 s a million
+// such readings. Refuses: store_failed.
 [[nodiscard]] Result<std::unique_ptr<History>> open_history(Store& store, const Clock& clock);
 
 }  // namespace entente::node

@@ -65,6 +65,14 @@ class ThreadedStore final : public Store {
     thread_.join();
   }
 
+  void deliver(std::function<void()> report) const override {
+    if (options_.deliver) {
+      options_.deliver(std::move(report));
+    } else {
+      report();
+    }
+  }
+
   Result<Database> reader() const override {
     return Database::open(options_.path, Database::Mode::read_only);
   }
@@ -124,9 +132,12 @@ class ThreadedStore final : public Store {
     while (auto batch = next()) {
       quiet_ = batch->empty();
       std::size_t from = 0;
-      while (from < batch->size()) from = commit(*batch, from);
-      for (auto& run : *batch) {
-        if (run.state == State::done && run.job.committed) run.job.committed();
+      while (from < batch->size()) {
+        const auto to = commit(*batch, from);
+        for (; from < to; ++from) {
+          auto& run = (*batch)[from];
+          if (run.job.settled) run.job.settled(run.state == State::done);
+        }
       }
       for (auto& run : *batch) report(run.job, std::move(run.failure));
       if (quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
@@ -224,7 +235,9 @@ class ThreadedStore final : public Store {
   void checkpoint() {
     if (broken_) return;
     try {
+      pass_crash_point(".before_checkpoint");
       database_.checkpoint();
+      pass_crash_point(".after_checkpoint");
     } catch (const StoreFault& fault) {
       note(fault);
       log::warn("store", "the WAL could not be copied into the file",

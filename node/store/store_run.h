@@ -6,8 +6,7 @@
 namespace entente::node {
 
 template <class T>
-Result<T> Store::run(std::function<Result<T>(Database&)> job,
-                     std::function<void(const T&)> committed) {
+Result<T> Store::run(std::function<Result<T>(Database&)> job, Settled<T> settled) {
   auto outcome = std::make_shared<std::optional<Result<T>>>();
   auto finished = std::make_shared<std::promise<Result<T>>>();
   auto result = finished->get_future();
@@ -17,9 +16,7 @@ Result<T> Store::run(std::function<Result<T>(Database&)> job,
     outcome->emplace(job(database));
     return outcome->value().has_value();
   };
-  if (committed) {
-    queued.committed = [committed = std::move(committed), outcome] { committed(***outcome); };
-  }
+  if (settled) queued.settled = settling(std::move(settled), outcome);
   queued.report = [outcome, finished](const Error* failure) {
     finished->set_value(failure != nullptr ? Result<T>(*failure) : std::move(**outcome));
   };

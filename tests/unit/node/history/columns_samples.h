@@ -70,6 +70,7 @@ inline std::vector<double> sample_doubles(std::mt19937_64& random, std::size_t s
                              0x1p51,
                              0x1p51 + 1,
                              -0x1p52,
+                             -0x1p53,
                              0x1p53,
                              1e-9,
                              1e300,

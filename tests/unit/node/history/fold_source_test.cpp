@@ -49,7 +49,6 @@ struct Site {
     REQUIRE(registry->commit_now(std::move(*change)).has_value());
     source = std::make_unique<FoldSource>([this] { return registry->state(); }, *history);
   }
-  ~Site() { store.reset(); }
 
   void put(const std::string& twin, std::vector<Reading> readings) {
     Batch batch;

@@ -19,11 +19,10 @@ namespace {
 
 using test::TemporaryFolder;
 
-// The store goes first: its last reports still speak to the history.
 struct Opened {
-  std::unique_ptr<History> history;
   std::unique_ptr<Store> store;
-  void close() { store.reset(), history.reset(); }
+  std::unique_ptr<History> history;
+  void close() { history.reset(), store.reset(); }
 };
 
 Opened opened(const std::string& path, std::string crash = {}) {
@@ -36,7 +35,7 @@ Opened opened(const std::string& path, std::string crash = {}) {
   REQUIRE(store.has_value());
   auto history = open_history(**store, clock);
   REQUIRE(history.has_value());
-  return {std::move(*history), std::move(*store)};
+  return {std::move(*store), std::move(*history)};
 }
 
 // Readings as a test writes them.

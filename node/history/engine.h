@@ -1,0 +1,163 @@
+// The history's machine: what the store's thread, the sealer's thread and readers share.
+//
+// Writing. A batch waits in the store's queue; on the store's thread each reading is compared with
+// what is known of its time (for all but late ones that is one comparison with the series' newest
+// time), the rest is encoded into one journal row, and after the commit it goes into the tails.
+// Sealing. From limits::kSealReadings on, the sealer freezes all tails at once, turns group after
+// group into segments, each in a transaction of its own that also removes the buckets it touches,
+// and then deletes the journal's rows up to the freeze. A crash between repeats readings that
+// segments hold already: they are replayed into the tails with equal values. Buckets come last: one
+// that is there is exact, one that is missing costs time only.
+// Reading. A reader takes a group's places, its frozen and its unsealed readings at one moment;
+// blobs never change, and one that has gone makes the reader begin again.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <unordered_map>
+
+#include "node/history/blobs.h"
+#include "node/history/group.h"
+#include "node/history/history.h"
+#include "node/history/sealed_reader.h"
+#include "node/history/sealing.h"
+#include "node/history/series_table.h"
+
+namespace entente::node {
+
+class HistoryEngine {
+ public:
+  HistoryEngine(Store& store, const Clock& clock) : store_(store), clock_(clock), blobs_(store) {}
+  // Starts the sealer. Blocks.
+  Outcome open();
+  // Ends the sealer after what it is doing. What was asked of it and not begun is answered
+  // overloaded.
+  void stop();
+
+  SeriesTable& table() { return table_; }
+  const SeriesTable& table() const { return table_; }
+
+  // --- any thread ---
+  // May this batch join the queue? Counts it in.
+  Outcome admit(const Batch& batch);
+  // A sealer's work: takes its turn on that thread.
+  void on_sealer(std::function<void(const Error* refused)> work);
+  std::optional<Entry> latest(SeriesId series) const;
+  std::uint64_t unsealed() const { return unsealed_.load(); }
+
+  // --- the store's thread ---
+  struct Written {
+    AppendReport report;
+    std::shared_ptr<const Batch> kept;  // what was not a repetition
+    std::int64_t seq = 0;               // of the journal's row; 0 when nothing was kept
+  };
+  Result<Written> write(Database& database, const std::shared_ptr<const Batch>& batch);
+  // `written` is null when the batch was undone; `readings` is its size.
+  void settled(const Written* written, std::size_t readings);
+
+  // --- the sealer's thread ---
+  Outcome seal();
+  Result<std::uint64_t> erase(SeriesId series, TimeWindow window);
+
+  // --- workers ---
+  void scan(SeriesId series, TimeWindow window, const History::Visit& visit);
+  void aggregate(std::span<const SeriesId> series, TimeWindow window, Figures figures,
+                 std::span<Summary> out);
+  std::vector<Correction> corrections(SeriesId series, TimeWindow window);
+
+ private:
+  // What a reader begins with: everything of one series at one moment.
+  struct View {
+    std::shared_ptr<const SealedPlaces> sealed;
+    std::vector<Entry> fresh;  // not sealed, within the window
+    std::optional<Entry> sealed_last;
+  };
+  View view_of(const Group& group, Place place, TimeWindow window) const;
+  bool try_scan(SeriesId series, TimeWindow window, const History::Visit& visit,
+                std::int64_t& resume);
+  bool try_aggregate(std::size_t group, std::span<const SeriesId> series, TimeWindow window,
+                     Figures figures, std::span<Summary> out);
+  bool aggregate_overridden(const View& view, Place place, TimeWindow window, Figures figures,
+                            Summary& out);
+
+  // Opening.
+  Outcome load_series(Database& database);
+  Outcome load_places(Database& database);
+  Outcome load_latest(Database& database);
+  Outcome replay(Database& database);
+  Outcome move_first_layout();
+
+  // Writing.
+  class Building;
+  void name_series(Database& database);
+  std::optional<Entry> known(SeriesId series, std::int64_t time);
+  const Entry* uncommitted(SeriesId series, std::int64_t time);
+  void record_correction(Database& database, SeriesId series, const Entry& before);
+  void apply(const Batch& batch);
+  void put(const Batch& batch);
+
+  // Sealing.
+  struct Publication {
+    std::size_t group = 0;
+    SealChange change;
+    std::vector<std::optional<Entry>> sealed_last;      // by place, after the change
+    std::array<std::set<std::int64_t>, kLevels> stale;  // starts of buckets that no longer hold
+    bool thaw = false;
+  };
+  Result<std::int64_t> freeze();
+  Outcome seal_group(std::size_t group);
+  Outcome publish(Publication publication);
+  void published(const Publication& publication, const std::vector<std::int64_t>& ids);
+  Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
+  void serve();
+
+  Store& store_;
+  const Clock& clock_;
+  SeriesTable table_;
+  Groups groups_;
+  Blobs blobs_;
+  std::atomic<std::uint64_t> pending_readings_{0};
+  std::atomic<std::uint64_t> unsealed_{0};
+
+  // The store's thread (and the constructor's before it writes).
+  std::vector<std::int64_t> newest_;  // by series: no reading is later, committed or not
+  std::size_t named_ = 0;             // series that have a row
+  std::int64_t seq_ = 0;              // of the journal's latest row
+  std::int64_t applied_seq_ = 0;
+  struct ReadingKey {
+    SeriesId series;
+    std::int64_t time;
+    bool operator==(const ReadingKey&) const = default;
+  };
+  struct ReadingKeyHash {
+    std::size_t operator()(const ReadingKey& key) const {
+      return std::hash<std::uint64_t>()(static_cast<std::uint64_t>(key.time) * 0x9E3779B97F4A7C15 +
+                                        static_cast<std::uint64_t>(key.series));
+    }
+  };
+  // Written and not yet committed, in order; looked at for late readings only.
+  std::vector<std::shared_ptr<const Batch>> uncommitted_;
+  std::unordered_map<ReadingKey, Entry, ReadingKeyHash> uncommitted_index_;
+  std::size_t indexed_batches_ = 0;   // of uncommitted_, whole
+  std::size_t indexed_readings_ = 0;  // of the batch after those
+  std::size_t looked_group_ = 0;
+  std::shared_ptr<const SealedPlaces> looked_places_;
+  std::unique_ptr<SealedReader> looked_;
+
+  // The sealer's thread.
+  std::int64_t next_id_ = 1;
+  std::thread thread_;
+  std::mutex work_mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::deque<std::function<void(const Error*)>> work_;
+  bool stopping_ = false;
+  bool full_ = false;    // enough readings to seal
+  bool failed_ = false;  // the last seal did: the next one waits for more
+};
+
+}  // namespace entente::node

@@ -1,0 +1,225 @@
+// Readers: sealed readings, overridden and followed by those that are not sealed yet.
+#include "node/history/engine.h"
+#include "node/limits.h"
+
+namespace entente::node {
+namespace {
+
+bool earlier(const Entry& entry, std::int64_t time) {
+  return entry.time < time;
+}
+
+void add(const Entry& entry, Figures figures, Summary& out) {
+  out.partial.add(entry.time, entry.value, entry.quality);
+  if (figures == Figures::moments_and_sketch && entry.quality == Quality::good) {
+    out.sketch.add(entry.value);
+  }
+}
+
+[[noreturn]] void restless() {
+  throw StoreFault("the history changed faster than it could be read", 0);
+}
+
+constexpr int kAttempts = 100;
+
+}  // namespace
+
+// The caller holds the group's mutex.
+HistoryEngine::View HistoryEngine::view_of(const Group& group, Place place,
+                                           TimeWindow window) const {
+  View view;
+  view.sealed = group.sealed;
+  if (group.frozen && place < group.frozen->size()) {
+    const auto& frozen = (*group.frozen)[place];
+    const auto from = std::lower_bound(frozen.begin(), frozen.end(), window.from.ns, earlier);
+    const auto to = std::lower_bound(from, frozen.end(), window.to.ns, earlier);
+    view.fresh.assign(from, to);
+  }
+  if (place < group.series.size()) {
+    const auto& series = group.series[place];
+    view.sealed_last = series.sealed_last;
+    if (!series.tail.empty()) {
+      std::vector<Entry> tail;
+      series.tail.copy(window, tail);
+      view.fresh = merged(std::move(view.fresh), tail);
+    }
+  }
+  return view;
+}
+
+std::optional<Entry> HistoryEngine::latest(SeriesId series) const {
+  const auto* group = groups_.find(group_of(series));
+  if (group == nullptr) return std::nullopt;
+  std::shared_lock guard(group->mutex);
+  const auto place = place_of(series);
+  return place < group->series.size() ? group->series[place].latest : std::nullopt;
+}
+
+void HistoryEngine::scan(SeriesId series, TimeWindow window, const History::Visit& visit) {
+  auto from =
+      window.from.ns;  // what was visited before a segment was replaced is not visited again
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (try_scan(series, {{from}, window.to}, visit, from)) return;
+  }
+  restless();
+}
+
+bool HistoryEngine::try_scan(SeriesId series, TimeWindow window, const History::Visit& visit,
+                             std::int64_t& resume) {
+  const auto* group = groups_.find(group_of(series));
+  if (group == nullptr) return true;
+  const auto place = place_of(series);
+  View view;
+  {
+    std::shared_lock guard(group->mutex);
+    view = view_of(*group, place, window);
+  }
+  auto fresh = view.fresh.begin();
+  Readings mixed;
+  const auto give = [&](const Readings& readings) {
+    if (readings.empty()) return;
+    visit({readings.times, readings.values, readings.qualities});
+    if (readings.times.back() < kAllTime.to.ns) resume = readings.times.back() + 1;
+  };
+  SealedReader reader(blobs_, *view.sealed);
+  const bool complete = reader.visit(place, window, [&](const Readings& sealed) {
+    if (fresh == view.fresh.end() || fresh->time > sealed.times.back()) return give(sealed);
+    mixed.clear();
+    for (std::size_t i = 0; i < sealed.size(); ++i) {
+      for (; fresh != view.fresh.end() && fresh->time < sealed.times[i]; ++fresh) mixed.add(*fresh);
+      if (fresh != view.fresh.end() && fresh->time == sealed.times[i]) {
+        mixed.add(*fresh++);
+      } else {
+        mixed.add({sealed.times[i], sealed.values[i], sealed.qualities[i]});
+      }
+    }
+    give(mixed);
+  });
+  if (!complete) return false;
+  mixed.clear();
+  for (; fresh != view.fresh.end(); ++fresh) mixed.add(*fresh);
+  give(mixed);
+  return true;
+}
+
+void HistoryEngine::aggregate(std::span<const SeriesId> series, TimeWindow window, Figures figures,
+                              std::span<Summary> out) {
+  ENTENTE_CHECK(out.size() == series.size());
+  for (std::size_t from = 0; from < series.size();) {
+    const auto group = group_of(series[from]);
+    auto to = from + 1;
+    while (to < series.size() && group_of(series[to]) == group) ++to;
+    bool done = false;
+    for (int attempt = 0; attempt < kAttempts && !done; ++attempt) {
+      for (auto& summary : out.subspan(from, to - from)) summary = {};
+      done = try_aggregate(group, series.subspan(from, to - from), window, figures,
+                           out.subspan(from, to - from));
+    }
+    if (!done) restless();
+    from = to;
+  }
+}
+
+bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> series,
+                                  TimeWindow window, Figures figures, std::span<Summary> out) {
+  const auto* group = groups_.find(number);
+  if (group == nullptr || window.to <= window.from) return true;
+  std::vector<View> views;
+  views.reserve(series.size());
+  {
+    std::shared_lock guard(group->mutex);
+    for (const auto id : series) views.push_back(view_of(*group, place_of(id), window));
+  }
+  std::vector<Place> plain;
+  std::vector<Summary*> plain_out;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const auto& view = views[i];
+    const auto place = place_of(series[i]);
+    const bool overridden = !view.fresh.empty() && view.sealed_last &&
+                            view.fresh.front().time <= view.sealed_last->time;
+    if (overridden) {
+      if (!aggregate_overridden(view, place, window, figures, out[i])) return false;
+      continue;
+    }
+    if (!view.sealed_last) continue;
+    plain.push_back(place);
+    plain_out.push_back(&out[i]);
+  }
+  if (!plain.empty()) {
+    SealedReader reader(blobs_, *views.front().sealed);
+    if (!reader.aggregate(plain, window, figures, plain_out)) return false;
+  }
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const auto& view = views[i];
+    if (!view.fresh.empty() &&
+        !(view.sealed_last && view.fresh.front().time <= view.sealed_last->time)) {
+      for (const auto& entry : view.fresh) add(entry, figures, out[i]);
+    }
+  }
+  return true;
+}
+
+// Late readings stand between or instead of sealed ones: few of them cut the window into stretches
+// that summaries answer; many are quicker to look at one by one.
+bool HistoryEngine::aggregate_overridden(const View& view, Place place, TimeWindow window,
+                                         Figures figures, Summary& out) {
+  SealedReader reader(blobs_, *view.sealed);
+  const auto late = static_cast<std::size_t>(
+      std::lower_bound(view.fresh.begin(), view.fresh.end(), view.sealed_last->time + 1, earlier) -
+      view.fresh.begin());
+  if (late > limits::kOverriddenReadings) {
+    auto fresh = view.fresh.begin();
+    const bool complete = reader.visit(place, window, [&](const Readings& sealed) {
+      for (std::size_t i = 0; i < sealed.size(); ++i) {
+        for (; fresh != view.fresh.end() && fresh->time < sealed.times[i]; ++fresh) {
+          add(*fresh, figures, out);
+        }
+        if (fresh != view.fresh.end() && fresh->time == sealed.times[i]) {
+          add(*fresh++, figures, out);
+        } else {
+          add({sealed.times[i], sealed.values[i], sealed.qualities[i]}, figures, out);
+        }
+      }
+    });
+    for (; fresh != view.fresh.end(); ++fresh) add(*fresh, figures, out);
+    return complete;
+  }
+  const Place places[] = {place};
+  Summary* const into[] = {&out};
+  auto from = window.from.ns;
+  for (std::size_t i = 0; i < view.fresh.size(); ++i) {
+    const auto& entry = view.fresh[i];
+    if (i < late && entry.time > from &&
+        !reader.aggregate(places, {{from}, {entry.time}}, figures, into)) {
+      return false;
+    }
+    if (i == late && from < window.to.ns &&
+        !reader.aggregate(places, {{from}, window.to}, figures, into)) {
+      return false;
+    }
+    if (i < late) from = entry.time + 1;
+    add(entry, figures, out);
+  }
+  return late < view.fresh.size() || from >= window.to.ns ||
+         reader.aggregate(places, {{from}, window.to}, figures, into);
+}
+
+std::vector<Correction> HistoryEngine::corrections(SeriesId series, TimeWindow window) {
+  return blobs_.with_reader([&](Database& reader) {
+    std::vector<Correction> all;
+    auto& rows = reader.cached(
+        "SELECT time, value, quality, replaced_at FROM correction "
+        "WHERE series = ? AND time >= ? AND time < ? ORDER BY replaced_at, rowid");
+    rows.bind(1, static_cast<std::int64_t>(series)).bind(2, window.from.ns).bind(3, window.to.ns);
+    while (rows.step()) {
+      const double value =
+          rows.is_null(1) ? std::numeric_limits<double>::quiet_NaN() : rows.real(1);
+      all.push_back(
+          {{{rows.integer(0)}, value, static_cast<Quality>(rows.integer(2))}, {rows.integer(3)}});
+    }
+    rows.reset();
+    return all;
+  });
+}
+
+}  // namespace entente::node

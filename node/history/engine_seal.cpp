@@ -1,0 +1,383 @@
+// The sealer's thread: tails into segments, segments into buckets, and what is erased out of both.
+#include "node/history/engine.h"
+#include "node/limits.h"
+#include "schemas/base/crash_point.h"
+#include "schemas/base/log.h"
+
+namespace entente::node {
+namespace {
+
+using Stale = std::array<std::set<std::int64_t>, kLevels>;
+
+void touch(Stale& stale, std::int64_t time) {
+  stale[static_cast<std::size_t>(Level::hour)].insert(bucket_start(Level::hour, time));
+}
+
+// An hour that no longer holds spoils its day.
+void spread(Stale& stale) {
+  for (const auto hour : stale[static_cast<std::size_t>(Level::hour)]) {
+    stale[static_cast<std::size_t>(Level::day)].insert(bucket_start(Level::day, hour));
+  }
+}
+
+Bytes encode_latest(const std::vector<std::optional<Entry>>& latest) {
+  std::vector<Described> described;
+  for (std::size_t place = 0; place < latest.size(); ++place) {
+    if (!latest[place]) continue;
+    Described one;
+    one.series.place = static_cast<Place>(place);
+    one.series.first_time = latest[place]->time;
+    one.series.last = *latest[place];
+    described.push_back(std::move(one));
+  }
+  return encode_directory(described);
+}
+
+}  // namespace
+
+void HistoryEngine::on_sealer(std::function<void(const Error* refused)> work) {
+  {
+    std::lock_guard guard(work_mutex_);
+    if (!stopping_ && work_.size() < limits::kSealerWork) {
+      work_.push_back(std::move(work));
+      wake_.notify_one();
+      return;
+    }
+  }
+  const auto refused = make_error(ErrorCode::overloaded, "the history has too much to do");
+  work(&refused);
+}
+
+void HistoryEngine::stop() {
+  {
+    std::lock_guard guard(work_mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void HistoryEngine::serve() {
+  const auto stopped = make_error(ErrorCode::overloaded, "the history is closing");
+  while (true) {
+    std::function<void(const Error*)> work;
+    bool stopping = false;
+    {
+      std::unique_lock guard(work_mutex_);
+      wake_.wait(guard, [this] { return stopping_ || !work_.empty() || full_; });
+      stopping = stopping_;
+      if (!work_.empty()) {
+        work = std::move(work_.front());
+        work_.pop_front();
+      }
+      if (!work && stopping) return;
+      if (!work) full_ = false;
+    }
+    if (work) {
+      work(stopping ? &stopped : nullptr);
+      continue;
+    }
+    if (auto sealed = seal(); !sealed) {
+      log::warn("history", "sealing failed; the journal keeps what is not sealed",
+                {{"reason", sealed.error().what}});
+    }
+  }
+}
+
+// Everything that is committed by now, out of the way of new readings; gives the journal row up to
+// which that is.
+Result<std::int64_t> HistoryEngine::freeze() {
+  std::int64_t cut = 0;
+  auto frozen =
+      store_.run<int>([](Database&) -> Result<int> { return 0; },
+                      [this, &cut](const int* committed) {
+                        if (committed == nullptr) return;
+                        cut = applied_seq_;
+                        for (std::size_t number = 0; number < groups_.size(); ++number) {
+                          auto& group = groups_.at(number);
+                          std::unique_lock guard(group.mutex);
+                          auto made = std::make_shared<Frozen>(kGroupSeries);
+                          bool any = group.frozen != nullptr;
+                          for (std::size_t place = 0; place < group.series.size(); ++place) {
+                            any |= !group.series[place].tail.empty();
+                            (*made)[place] = group.series[place].tail.take();
+                            // A seal that failed has left its readings: these are newer.
+                            if (group.frozen)
+                              (*made)[place] = merged((*group.frozen)[place], (*made)[place]);
+                          }
+                          if (any) group.frozen = std::move(made);
+                        }
+                      });
+  if (!frozen) return std::move(frozen).error();
+  return cut;
+}
+
+Outcome HistoryEngine::seal() {
+  try {
+    auto cut = freeze();
+    if (!cut) return std::move(cut).error();
+    crash_point("history.frozen");
+    for (std::size_t number = 0; number < groups_.size(); ++number) {
+      if (auto sealed = seal_group(number); !sealed) return sealed;
+    }
+    crash_point("history.sealed");
+    auto trimmed = store_.run<int>([cut = *cut](Database& database) -> Result<int> {
+      database.cached("DELETE FROM journal WHERE seq <= ?").bind(1, cut).run();
+      crash_point("history.trimming");
+      return 0;
+    });
+    crash_point("history.trimmed");
+    return trimmed ? Outcome() : std::move(trimmed).error();
+  } catch (const StoreFault& fault) {
+    return fault.error();
+  }
+}
+
+Outcome HistoryEngine::seal_group(std::size_t number) {
+  auto& group = groups_.at(number);
+  Publication publication;
+  publication.group = number;
+  publication.thaw = true;
+  std::shared_ptr<const Frozen> frozen;
+  std::shared_ptr<const SealedPlaces> sealed;
+  {
+    std::shared_lock guard(group.mutex);
+    frozen = group.frozen;
+    sealed = group.sealed;
+    publication.sealed_last.resize(kGroupSeries);
+    for (std::size_t place = 0; place < group.series.size(); ++place) {
+      publication.sealed_last[place] = group.series[place].sealed_last;
+    }
+  }
+  if (frozen == nullptr) return {};
+  // The hour and day that were open at the last seal may be over now.
+  if (!sealed->segments.empty()) touch(publication.stale, sealed->segments.back().last_time);
+  for (std::size_t place = 0; place < frozen->size(); ++place) {
+    const auto& entries = (*frozen)[place];
+    if (entries.empty()) continue;
+    auto hour_end = std::numeric_limits<std::int64_t>::min();
+    for (const auto& entry : entries) {
+      if (entry.time < hour_end) continue;
+      touch(publication.stale, entry.time);
+      hour_end = bucket_start(Level::hour, entry.time) + length_ns(Level::hour);
+    }
+    auto& last = publication.sealed_last[place];
+    if (!last || entries.back().time >= last->time) last = entries.back();
+  }
+  spread(publication.stale);
+  const auto stale = publication.stale;
+  publication.change = seal_into(blobs_, *sealed, *frozen);
+  crash_point("history.merged");
+  if (auto done = publish(std::move(publication)); !done) return done;
+  return make_buckets(number, stale);
+}
+
+// One transaction: segments in and out, stale buckets out, latest readings; then readers see it.
+Outcome HistoryEngine::publish(Publication publication) {
+  const auto shared = std::make_shared<const Publication>(std::move(publication));
+  auto& group = groups_.at(shared->group);
+  std::vector<std::int64_t> ids;
+  for (std::size_t i = 0; i < shared->change.added.size(); ++i) ids.push_back(next_id_++);
+  std::vector<std::int64_t> stale;
+  for (std::size_t level = 0; level < kLevels; ++level) {
+    for (const auto& bucket : group.sealed->buckets[level]) {
+      if (shared->stale[level].contains(bucket.start)) stale.push_back(bucket.id);
+    }
+  }
+  const auto latest = encode_latest(shared->sealed_last);
+  auto done = store_.run<int>(
+      [&](Database& database) -> Result<int> {
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+          const auto& segment = shared->change.added[i];
+          database
+              .cached(
+                  "INSERT INTO segment (id, series_group, first_time, last_time, readings, "
+                  "directory, data) VALUES (?, ?, ?, ?, ?, ?, ?)")
+              .bind(1, ids[i])
+              .bind(2, static_cast<std::int64_t>(shared->group))
+              .bind(3, segment.first_time)
+              .bind(4, segment.last_time)
+              .bind(5, static_cast<std::int64_t>(segment.readings))
+              .bind(6, ByteView(segment.directory))
+              .bind(7, ByteView(segment.data))
+              .run();
+        }
+        crash_point("history.inserted");
+        for (const auto id : shared->change.removed) {
+          database.cached("DELETE FROM segment WHERE id = ?").bind(1, id).run();
+        }
+        for (const auto id : stale) {
+          database.cached("DELETE FROM bucket WHERE id = ?").bind(1, id).run();
+        }
+        crash_point("history.removed");
+        database.cached("INSERT OR REPLACE INTO latest (series_group, directory) VALUES (?, ?)")
+            .bind(1, static_cast<std::int64_t>(shared->group))
+            .bind(2, ByteView(latest))
+            .run();
+        return 0;
+      },
+      [&](const int* committed) {
+        if (committed != nullptr) published(*shared, ids);
+      });
+  crash_point("history.published");
+  return done ? Outcome() : std::move(done).error();
+}
+
+void HistoryEngine::published(const Publication& publication,
+                              const std::vector<std::int64_t>& ids) {
+  auto& group = groups_.at(publication.group);
+  auto places = std::make_shared<SealedPlaces>(*group.sealed);
+  auto& segments = places->segments;
+  std::erase_if(segments, [&](const SegmentPlace& segment) {
+    const auto& removed = publication.change.removed;
+    return std::find(removed.begin(), removed.end(), segment.id) != removed.end();
+  });
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto& added = publication.change.added[i];
+    segments.push_back({ids[i], added.first_time, added.last_time, added.readings});
+  }
+  std::sort(segments.begin(), segments.end(), [](const SegmentPlace& a, const SegmentPlace& b) {
+    return a.first_time < b.first_time;
+  });
+  for (std::size_t level = 0; level < kLevels; ++level) {
+    std::erase_if(places->buckets[level], [&](const BucketPlace& bucket) {
+      return publication.stale[level].contains(bucket.start);
+    });
+  }
+  std::unique_lock guard(group.mutex);
+  group.sealed = std::move(places);
+  for (std::size_t place = 0; place < group.series.size(); ++place) {
+    group.series[place].sealed_last = publication.sealed_last[place];
+  }
+  if (!publication.thaw) return;
+  for (const auto& entries : *group.frozen) unsealed_.fetch_sub(entries.size());
+  group.frozen.reset();
+}
+
+// Hours first: days are made of them. A bucket is made when its time is over, so that it is made
+// once unless something comes late.
+Outcome HistoryEngine::make_buckets(std::size_t number, const Stale& stale) {
+  auto& group = groups_.at(number);
+  for (auto level : {Level::hour, Level::day}) {
+    const auto index = static_cast<std::size_t>(level);
+    const auto sealed = group.sealed;
+    if (sealed->segments.empty()) return {};
+    const auto newest = sealed->segments.back().last_time;
+    std::vector<std::pair<BucketPlace, Bytes>> made;
+    for (const auto start : stale[index]) {
+      if (newest - start < length_ns(level)) continue;
+      auto bytes = encode_bucket(blobs_, *sealed, level, start);
+      if (!bytes.empty()) made.push_back({{start, next_id_++}, std::move(bytes)});
+    }
+    if (made.empty()) continue;
+    crash_point("history.summarised");
+    auto done = store_.run<int>(
+        [&](Database& database) -> Result<int> {
+          for (const auto& [place, bytes] : made) {
+            database
+                .cached(
+                    "INSERT INTO bucket (id, series_group, level, start, directory) "
+                    "VALUES (?, ?, ?, ?, ?)")
+                .bind(1, place.id)
+                .bind(2, static_cast<std::int64_t>(number))
+                .bind(3, static_cast<std::int64_t>(index))
+                .bind(4, place.start)
+                .bind(5, ByteView(bytes))
+                .run();
+          }
+          return 0;
+        },
+        [&](const int* committed) {
+          if (committed == nullptr) return;
+          auto places = std::make_shared<SealedPlaces>(*group.sealed);
+          auto& buckets = places->buckets[index];
+          for (const auto& [place, bytes] : made) buckets.push_back(place);
+          std::sort(buckets.begin(), buckets.end(),
+                    [](const BucketPlace& a, const BucketPlace& b) { return a.start < b.start; });
+          std::unique_lock guard(group.mutex);
+          group.sealed = std::move(places);
+        });
+    crash_point("history.bucketed");
+    if (!done) return std::move(done).error();
+  }
+  return {};
+}
+
+Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
+  if (auto sealed = seal(); !sealed) return std::move(sealed).error();
+  auto* group = groups_.find(group_of(series));
+  if (group == nullptr) return std::uint64_t{0};
+  const auto place = place_of(series);
+  try {
+    Publication publication;
+    publication.group = group_of(series);
+    std::shared_ptr<const SealedPlaces> sealed;
+    {
+      std::shared_lock guard(group->mutex);
+      sealed = group->sealed;
+      publication.sealed_last.resize(kGroupSeries);
+      for (std::size_t i = 0; i < group->series.size(); ++i) {
+        publication.sealed_last[i] = group->series[i].sealed_last;
+      }
+    }
+    crash_point("history.erasing");
+    publication.change = erase_from(blobs_, *sealed, place, window);
+    const auto erased = publication.change.erased;
+    if (erased == 0) return erased;
+    for (std::size_t level = 0; level < kLevels; ++level) {
+      for (const auto& bucket : sealed->buckets[level]) {
+        const auto end = bucket.start + length_ns(static_cast<Level>(level));
+        if (bucket.start < window.to.ns && end > window.from.ns) {
+          publication.stale[level].insert(bucket.start);
+        }
+      }
+    }
+    // The latest reading that is left.
+    auto& last = publication.sealed_last[place];
+    last.reset();
+    SealedReader reader(blobs_, *sealed);
+    const auto keep_latest = [&](const Readings& readings) {
+      last = Entry{readings.times.back(), readings.values.back(), readings.qualities.back()};
+    };
+    for (const TimeWindow part :
+         {TimeWindow{kAllTime.from, window.from}, TimeWindow{window.to, kAllTime.to}}) {
+      if (part.from < part.to && !reader.visit(place, part, keep_latest)) {
+        return make_error(ErrorCode::store_failed, "a segment is listed and not there");
+      }
+    }
+    const auto kept = last;
+    const auto stale = publication.stale;
+    if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
+    crash_point("history.erased");
+    auto forgotten = store_.run<int>(
+        [&](Database& database) -> Result<int> {
+          database.cached("DELETE FROM correction WHERE series = ? AND time >= ? AND time < ?")
+              .bind(1, static_cast<std::int64_t>(series))
+              .bind(2, window.from.ns)
+              .bind(3, window.to.ns)
+              .run();
+          return 0;
+        },
+        [&](const int* committed) {
+          if (committed == nullptr) return;
+          std::unique_lock guard(group->mutex);
+          auto& of = group->series[place];
+          // What came meanwhile is newer than the erasure and stays.
+          std::vector<Entry> unsealed;
+          of.tail.copy(kAllTime, unsealed);
+          of.latest = unsealed.empty() || (kept && kept->time > unsealed.back().time)
+                          ? kept
+                          : std::optional(unsealed.back());
+          newest_[static_cast<std::size_t>(series)] =
+              of.latest ? of.latest->time : std::numeric_limits<std::int64_t>::min();
+        });
+    crash_point("history.forgotten");
+    if (!forgotten) return std::move(forgotten).error();
+    if (auto made = make_buckets(group_of(series), stale); !made) return std::move(made).error();
+    return erased;
+  } catch (const StoreFault& fault) {
+    return fault.error();
+  }
+}
+
+}  // namespace entente::node

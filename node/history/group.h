@@ -1,0 +1,90 @@
+// What is in memory of one group of series: its readings that no segment holds yet, the latest
+// reading of each, and where its segments and buckets are.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
+
+#include "node/history/segment.h"
+
+namespace entente::node {
+
+// Buckets: an hour's and a day's summaries. Stored: never renumber.
+enum class Level : std::uint8_t { minute = 0, hour = 1, day = 2 };
+inline constexpr std::size_t kLevels = 3;
+constexpr std::int64_t length_ns(Level level) {
+  return level == Level::minute ? minutes(1).ns : level == Level::hour ? hours(1).ns : days(1).ns;
+}
+// The start of the bucket that holds `time`.
+constexpr std::int64_t bucket_start(Level level, std::int64_t time) {
+  const auto length = length_ns(level);
+  const auto rest = time % length;
+  return time - (rest < 0 ? rest + length : rest);
+}
+
+struct SegmentPlace {
+  std::int64_t id = 0;
+  std::int64_t first_time = 0;
+  std::int64_t last_time = 0;
+  std::uint64_t readings = 0;
+};
+struct BucketPlace {
+  std::int64_t start = 0;
+  std::int64_t id = 0;
+};
+using Frozen = std::vector<std::vector<Entry>>;  // by place
+
+// Where the sealed readings of a group are; a value, so that a reader keeps what it began with.
+struct SealedPlaces {
+  std::vector<SegmentPlace> segments;                     // ascending, disjoint in time
+  std::array<std::vector<BucketPlace>, kLevels> buckets;  // ascending
+};
+
+struct Group {
+  struct Series {
+    Tail tail;
+    std::optional<Entry> sealed_last;  // the latest reading that a segment holds
+    std::optional<Entry> latest;
+  };
+  mutable std::shared_mutex mutex;       // guards everything
+  std::vector<Series> series;            // by place, as far as there are readings
+  std::shared_ptr<const Frozen> frozen;  // being sealed: older than the tails
+  std::shared_ptr<const SealedPlaces> sealed = std::make_shared<SealedPlaces>();
+
+  Series& of(Place place) {
+    if (series.size() <= place) series.resize(std::size_t{place} + 1);
+    return series[place];
+  }
+};
+
+// Threads: any. Groups do not move.
+class Groups {
+ public:
+  Group& of(SeriesId id) { return at(group_of(id)); }
+  // Null when no reading of the group was ever here.
+  Group* find(std::size_t number) const {
+    std::shared_lock guard(mutex_);
+    return number < groups_.size() ? const_cast<Group*>(&groups_[number]) : nullptr;
+  }
+  Group& at(std::size_t number) {
+    if (auto* known = find(number)) return *known;
+    std::unique_lock guard(mutex_);
+    while (groups_.size() <= number) groups_.emplace_back();
+    return groups_[number];
+  }
+  std::size_t size() const {
+    std::shared_lock guard(mutex_);
+    return groups_.size();
+  }
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::deque<Group> groups_;
+};
+
+}  // namespace entente::node

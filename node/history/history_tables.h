@@ -1,0 +1,60 @@
+// The history's tables in history.db.
+#pragma once
+
+namespace entente::node {
+
+// The first layout: a row a reading. What such a file holds moves into the second at its opening.
+inline constexpr const char* kFirstTables = R"sql(
+  CREATE TABLE type_file (name TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE twin (id TEXT PRIMARY KEY, definition TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    twin TEXT NOT NULL,
+    signal TEXT NOT NULL,
+    UNIQUE (twin, signal)
+  ) STRICT;
+  CREATE TABLE reading (
+    series INTEGER NOT NULL REFERENCES series (id),
+    time INTEGER NOT NULL,
+    value REAL,
+    quality INTEGER NOT NULL,
+    PRIMARY KEY (series, time)
+  ) STRICT, WITHOUT ROWID;
+)sql";
+
+// journal: a batch a row, until it is sealed. segment, bucket: segment.h; numbers are never used
+// again while a process runs. latest: a directory that holds the latest sealed reading of each
+// series of a group. correction: what a later reading of the same time replaced.
+inline constexpr const char* kTables = R"sql(
+  CREATE TABLE name (id INTEGER PRIMARY KEY, twin TEXT NOT NULL, signal TEXT NOT NULL) STRICT;
+  CREATE TABLE journal (seq INTEGER PRIMARY KEY, batch BLOB NOT NULL) STRICT;
+  CREATE TABLE segment (
+    id INTEGER PRIMARY KEY,
+    series_group INTEGER NOT NULL,
+    first_time INTEGER NOT NULL,
+    last_time INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    directory BLOB NOT NULL,
+    data BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX segment_place ON segment (series_group, first_time, last_time, readings);
+  CREATE TABLE bucket (
+    id INTEGER PRIMARY KEY,
+    series_group INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    directory BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX bucket_place ON bucket (series_group, level, start);
+  CREATE TABLE latest (series_group INTEGER PRIMARY KEY, directory BLOB NOT NULL) STRICT;
+  CREATE TABLE correction (
+    series INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    replaced_at INTEGER NOT NULL,
+    value REAL,
+    quality INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX correction_place ON correction (series, time);
+)sql";
+
+}  // namespace entente::node

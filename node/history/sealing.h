@@ -1,0 +1,30 @@
+// Making segments: what a group's sealed readings become when newer ones join them, or some leave.
+//
+// A segment owns the times from its first reading to the next segment's first. Readings that fall
+// there are merged into it, which makes a new one; readings after the last segment make new ones,
+// unless that is still small. So late readings rewrite only the segments that they belong to, and
+// segments of a group stay disjoint. Pure but for reading blobs; threads: one at a time.
+#pragma once
+
+#include "node/history/blobs.h"
+#include "node/history/group.h"
+
+namespace entente::node {
+
+struct SealChange {
+  std::vector<EncodedSegment> added;
+  std::vector<std::int64_t> removed;  // numbers of segments
+  std::uint64_t erased = 0;           // readings taken out
+};
+
+// `fresh` by place, each ascending in time; of two with one time the fresh one counts.
+// Throws StoreFault.
+SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh);
+// Takes readings of one series out.
+SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed, Place place, TimeWindow window);
+
+// What the sealed readings of one bucket come to. Empty when there are none, or fewer than
+// limits::kBucketReadings a series, where the readings themselves are as quick to read.
+Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start);
+
+}  // namespace entente::node

@@ -1,0 +1,348 @@
+// The history against a map: sealing, summaries, late readings, corrections and erasures.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <future>
+#include <map>
+#include <thread>
+
+#include "node/history/group.h"
+#include "node/history/history.h"
+#include "node/limits.h"
+#include "schemas/base/random.h"
+#include "tests/unit/node/child_process.h"
+#include "tests/unit/node/temporary_folder.h"
+
+namespace entente::node {
+namespace {
+
+using test::TemporaryFolder;
+
+struct Opened {
+  std::unique_ptr<Store> store;
+  std::unique_ptr<History> history;
+  void close() { history.reset(), store.reset(); }
+};
+
+Opened opened(const std::string& path, const std::string& crash = {}) {
+  static const SystemClock clock;
+  Store::Options options;
+  options.path = path;
+  options.migrations = history_migrations();
+  options.crash_prefix = crash;
+  auto store = Store::open(std::move(options));
+  REQUIRE(store.has_value());
+  auto history = open_history(**store, clock);
+  INFO((history ? std::string() : history.error().what));
+  REQUIRE(history.has_value());
+  return {std::move(*store), std::move(*history)};
+}
+
+using Series = std::map<std::int64_t, Entry>;
+using Model = std::map<SeriesId, Series>;
+
+struct Shape {
+  std::int64_t begin = 0;
+  std::int64_t length = 0;
+  std::int64_t grain = 1;
+  std::uint64_t readings = 0;  // of a batch
+};
+
+// Few batches are in order, values are decimals of a grid, some readings are bad.
+Batch random_batch(SeededRandom& random, const std::vector<SeriesId>& ids, const Shape& shape,
+                   std::int64_t& clock) {
+  Batch batch;
+  const bool late = random.below(4) == 0;
+  const auto series = ids[random.below(ids.size())];
+  const bool across = random.below(2) == 0;
+  for (std::uint64_t i = 0; i < shape.readings; ++i) {
+    const auto span = static_cast<std::uint64_t>(shape.length / shape.grain);
+    clock += shape.grain * static_cast<std::int64_t>(random.below(3));
+    const auto time =
+        late ? shape.begin + shape.grain * static_cast<std::int64_t>(random.below(span)) : clock;
+    const auto value = static_cast<double>(random.below(20'000)) / 100 - 50;
+    const auto quality = random.below(20) == 0 ? Quality::out_of_range : Quality::good;
+    batch.add(across ? ids[random.below(ids.size())] : series, {{time}, value, quality});
+  }
+  return batch;
+}
+
+AppendReport record(Model& model, const Batch& batch) {
+  AppendReport report;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Entry entry{batch.times[i], batch.values[i], batch.qualities[i]};
+    auto [at, fresh] = model[batch.series[i]].emplace(entry.time, entry);
+    if (fresh) {
+      ++report.added;
+    } else if (same_reading(at->second, entry)) {
+      ++report.repeated;
+    } else {
+      ++report.corrected;
+    }
+    at->second = entry;
+    report.bad += entry.quality != Quality::good;
+  }
+  return report;
+}
+
+bool near(double a, double b, double scale) {
+  return std::abs(a - b) <= 1e-11 * (1 + scale);
+}
+
+// The same figures, worked out reading by reading.
+void check_summary(const Summary& got, const Series& series, TimeWindow window) {
+  Partial naive;
+  QuantileSketch sketch;
+  double magnitude = 0;
+  for (auto each = series.lower_bound(window.from.ns);
+       each != series.end() && each->first < window.to.ns; ++each) {
+    naive.add(each->first, each->second.value, each->second.quality);
+    if (each->second.quality != Quality::good) continue;
+    sketch.add(each->second.value);
+    magnitude += std::abs(each->second.value);
+  }
+  const auto& partial = got.partial;
+  CHECK(partial.readings == naive.readings);
+  CHECK(partial.count == naive.count);
+  CHECK(near(partial.sum, naive.sum, magnitude));
+  CHECK(near(partial.squares, naive.squares, naive.squares + magnitude));
+  CHECK(partial.minimum == naive.minimum);
+  CHECK(partial.maximum == naive.maximum);
+  CHECK(partial.first == naive.first);
+  CHECK(partial.last == naive.last);
+  CHECK(partial.first_time == naive.first_time);
+  CHECK(partial.last_time == naive.last_time);
+  const auto seconds = static_cast<double>(naive.last_time - naive.first_time) * 1e-9;
+  CHECK(near(partial.integral, naive.integral, 200 * seconds));
+  CHECK(near(partial.rise, naive.rise, magnitude));
+  CHECK(got.sketch == sketch);
+}
+
+void check_scan(const History& history, SeriesId id, const Series& series, TimeWindow window) {
+  auto expected = series.lower_bound(window.from.ns);
+  bool equal = true;
+  history.scan(id, window, [&](const History::Block& block) {
+    for (std::size_t i = 0; i < block.times.size(); ++i, ++expected) {
+      const Entry entry{block.times[i], block.values[i], block.qualities[i]};
+      if (expected == series.end() || expected->first != entry.time ||
+          !same_reading(expected->second, entry)) {
+        equal = false;
+        return;
+      }
+    }
+  });
+  CHECK(equal);
+  CHECK((expected == series.end() || expected->first >= window.to.ns));
+}
+
+void check_all(const History& history, const std::vector<SeriesId>& ids, Model& model,
+               TimeWindow window) {
+  std::vector<Summary> got(ids.size());
+  history.aggregate(ids, window, Figures::moments_and_sketch, got);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    check_summary(got[i], model[ids[i]], window);
+    check_scan(history, ids[i], model[ids[i]], window);
+    const auto latest = history.latest(ids[i]);
+    CHECK(latest.has_value() == !model[ids[i]].empty());
+    if (latest && !model[ids[i]].empty()) {
+      CHECK(latest->time.ns == model[ids[i]].rbegin()->first);
+      CHECK(latest->value == model[ids[i]].rbegin()->second.value);
+    }
+  }
+}
+
+std::uint64_t erase(Opened& here, SeriesId id, TimeWindow window) {
+  std::promise<std::uint64_t> erased;
+  here.history->erase(id, window, [&](auto done) {
+    CHECK(done.has_value());
+    erased.set_value(done ? *done : 0);
+  });
+  return erased.get_future().get();
+}
+
+std::uint64_t erase(Series& series, TimeWindow window) {
+  std::uint64_t gone = 0;
+  for (auto each = series.begin(); each != series.end();) {
+    const bool inside = window.contains({each->first});
+    gone += inside;
+    each = inside ? series.erase(each) : std::next(each);
+  }
+  return gone;
+}
+
+TimeWindow random_window(SeededRandom& random, const Shape& shape) {
+  if (random.below(8) == 0) return kAllTime;
+  const auto span = static_cast<std::uint64_t>(shape.length);
+  auto a = shape.begin + static_cast<std::int64_t>(random.below(span));
+  auto b = shape.begin + static_cast<std::int64_t>(random.below(span));
+  if (random.below(3) == 0) a = bucket_start(Level::hour, a), b = bucket_start(Level::day, b);
+  return {{std::min(a, b)}, {std::max(a, b)}};
+}
+
+void run_against_model(std::uint32_t seed, const Shape& shape, int steps) {
+  CAPTURE(seed);
+  SeededRandom random(seed);
+  TemporaryFolder folder;
+  auto here = opened(folder / "h.db");
+  std::vector<SeriesId> ids;
+  const auto open_ids = [&] {
+    ids.clear();
+    // Over two groups, in ascending order.
+    for (int i = 0; i < 300; ++i) {
+      const auto id =
+          *here.history->open_series("twin-" + std::to_string(i / 4), "s" + std::to_string(i % 4));
+      if (i % 60 == 0 || i == 255 || i == 256) ids.push_back(id);
+    }
+  };
+  open_ids();
+  Model model;
+  auto clock = shape.begin;
+  for (int step = 0; step < steps; ++step) {
+    auto batch = random_batch(random, ids, shape, clock);
+    const auto expected = record(model, batch);
+    const auto report = here.history->append_now(std::move(batch));
+    REQUIRE(report.has_value());
+    CHECK(report->added == expected.added);
+    CHECK(report->repeated == expected.repeated);
+    CHECK(report->corrected == expected.corrected);
+    CHECK(report->bad == expected.bad);
+    if (random.below(4) == 0) REQUIRE(here.history->seal().has_value());
+    if (random.below(8) == 0) {
+      here.close();
+      here = opened(folder / "h.db");
+      open_ids();
+    }
+    if (random.below(10) == 0) {
+      const auto id = ids[random.below(ids.size())];
+      const auto window = random_window(random, shape);
+      CHECK(erase(here, id, window) == erase(model[id], window));
+    }
+    check_all(*here.history, ids, model, random_window(random, shape));
+    check_all(*here.history, ids, model, kAllTime);
+  }
+}
+
+TEST_SUITE("node/history engine") {
+  TEST_CASE("every aggregate over any window agrees with a naive one through every change") {
+    for (std::uint32_t seed = 0; seed < 6; ++seed) {
+      run_against_model(seed, {-hours(30).ns, hours(60).ns, seconds(30).ns, 400}, 30);
+      run_against_model(100 + seed, {0, days(9).ns, minutes(7).ns, 200}, 30);
+      run_against_model(200 + seed, {1'000, 2'000, 1, 50}, 30);
+    }
+  }
+
+  TEST_CASE("large groups are cut into segments and stay whole") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    const std::vector<SeriesId> ids = {*here.history->open_series("a", "x"),
+                                       *here.history->open_series("b", "x")};
+    Model model;
+    SeededRandom random(7);
+    for (int part = 0; part < 8; ++part) {
+      Batch batch;
+      for (int i = 0; i < 90'000; ++i) {
+        const auto time = (std::int64_t{part} * 90'000 + i) * seconds(1).ns;
+        batch.add(ids[static_cast<std::size_t>(i % 2)],
+                  {{time}, static_cast<double>(random.below(1'000)) / 10, Quality::good});
+      }
+      record(model, batch);
+      REQUIRE(here.history->append_now(std::move(batch)).has_value());
+    }
+    REQUIRE(here.history->seal().has_value());
+    const auto segments = here.store->run<std::int64_t>([](Database& database) {
+      auto& rows = database.cached("SELECT count(*) FROM segment");
+      rows.step();
+      return Result<std::int64_t>(rows.integer(0));
+    });
+    CHECK(*segments >= 3);
+    for (const TimeWindow window : {kAllTime, TimeWindow{{seconds(777).ns}, {hours(150).ns}},
+                                    TimeWindow{{hours(24).ns}, {hours(72).ns}}}) {
+      check_all(*here.history, ids, model, window);
+    }
+    here.close();
+    here = opened(folder / "h.db");
+    check_all(*here.history, ids, model, {{hours(3).ns + 5}, {hours(90).ns}});
+  }
+
+  TEST_CASE("corrections keep what they replaced") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    const auto id = *here.history->open_series("a", "x");
+    for (const double value : {1.0, 2.0, 2.0, 3.0}) {
+      Batch batch;
+      batch.add(id, {{5}, value, Quality::good});
+      REQUIRE(here.history->append_now(std::move(batch)).has_value());
+      REQUIRE(here.history->seal().has_value());
+    }
+    const auto kept = here.history->corrections(id, kAllTime);
+    REQUIRE(kept.size() == 2);
+    CHECK(kept[0].before.value == 1);
+    CHECK(kept[1].before.value == 2);
+    CHECK(erase(here, id, kAllTime) == 1);
+    CHECK(here.history->corrections(id, kAllTime).empty());
+    CHECK_FALSE(here.history->latest(id).has_value());
+  }
+
+  TEST_CASE("readers and a sealer at once see every reading that was acknowledged before") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    const auto id = *here.history->open_series("a", "x");
+    constexpr int kBatches = 60;
+    std::atomic<int> acknowledged{0};
+    std::atomic<bool> wrong{false};
+    std::vector<std::thread> readers;
+    for (int r = 0; r < 2; ++r) {
+      readers.emplace_back([&] {
+        while (acknowledged.load() < kBatches) {
+          const auto before = static_cast<std::uint64_t>(acknowledged.load()) * 100;
+          std::vector<Summary> got(1);
+          here.history->aggregate(std::vector{id}, kAllTime, Figures::moments, got);
+          std::uint64_t scanned = 0;
+          here.history->scan(id, kAllTime,
+                             [&](const auto& block) { scanned += block.times.size(); });
+          if (got[0].partial.count < before || scanned < before) wrong = true;
+        }
+      });
+    }
+    for (int n = 0; n < kBatches; ++n) {
+      Batch batch;
+      for (int i = 0; i < 100; ++i) batch.add(id, {{n * 100 + i}, 1.5, Quality::good});
+      CHECK(here.history->append_now(std::move(batch)).has_value());
+      acknowledged = n + 1;
+      if (n % 3 == 0) CHECK(here.history->seal().has_value());
+    }
+    for (auto& reader : readers) reader.join();
+    CHECK_FALSE(wrong.load());
+  }
+
+  TEST_CASE("a file of the first layout is moved and answers the same") {
+    TemporaryFolder folder;
+    {
+      Store::Options options;
+      options.path = folder / "h.db";
+      options.migrations = {history_migrations().front()};
+      auto store = std::move(*Store::open(std::move(options)));
+      const auto filled = store->run<int>([](Database& database) -> Result<int> {
+        database.exec(
+            "INSERT INTO series VALUES (1, 'a', 'x'), (2, 'b', 'x');"
+            "INSERT INTO reading VALUES (1, 10, 1.5, 0), (1, 20, NULL, 1), (2, 10, 7.0, 0)");
+        return 0;
+      });
+      REQUIRE(filled.has_value());
+    }
+    for (int pass = 0; pass < 2; ++pass) {
+      auto here = opened(folder / "h.db");
+      const auto a = here.history->find("a", "x");
+      REQUIRE(a.has_value());
+      std::vector<Summary> got(1);
+      here.history->aggregate(std::vector{*a}, kAllTime, Figures::moments, got);
+      CHECK(got[0].partial.readings == 2);
+      CHECK(got[0].partial.sum == 1.5);
+      CHECK(here.history->latest(*here.history->find("b", "x"))->value == 7.0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace entente::node
