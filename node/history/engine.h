@@ -71,9 +71,8 @@ class HistoryEngine {
   std::vector<Correction> corrections(SeriesId series, TimeWindow window);
 
  private:
-  // What a reader begins with: everything of one series at one moment.
+  // What a reader begins with, besides the group's places: one series at the same moment.
   struct View {
-    std::shared_ptr<const SealedPlaces> sealed;
     std::vector<Entry> fresh;  // not sealed, within the window
     std::optional<Entry> sealed_last;
   };
@@ -82,8 +81,8 @@ class HistoryEngine {
                 std::int64_t& resume);
   bool try_aggregate(std::size_t group, std::span<const SeriesId> series, TimeWindow window,
                      Figures figures, std::span<Summary> out);
-  bool aggregate_overridden(const View& view, Place place, TimeWindow window, Figures figures,
-                            Summary& out);
+  bool aggregate_overridden(SealedReader& reader, const View& view, Place place, TimeWindow window,
+                            Figures figures, Summary& out);
 
   // Opening.
   Outcome load_series(Database& database);

@@ -28,7 +28,6 @@ constexpr int kAttempts = 100;
 HistoryEngine::View HistoryEngine::view_of(const Group& group, Place place,
                                            TimeWindow window) const {
   View view;
-  view.sealed = group.sealed;
   if (group.frozen && place < group.frozen->size()) {
     const auto& frozen = (*group.frozen)[place];
     const auto from = std::lower_bound(frozen.begin(), frozen.end(), window.from.ns, earlier);
@@ -70,8 +69,10 @@ bool HistoryEngine::try_scan(SeriesId series, TimeWindow window, const History::
   if (group == nullptr) return true;
   const auto place = place_of(series);
   View view;
+  std::shared_ptr<const SealedPlaces> places;
   {
     std::shared_lock guard(group->mutex);
+    places = group->sealed;
     view = view_of(*group, place, window);
   }
   auto fresh = view.fresh.begin();
@@ -81,7 +82,7 @@ bool HistoryEngine::try_scan(SeriesId series, TimeWindow window, const History::
     visit({readings.times, readings.values, readings.qualities});
     if (readings.times.back() < kAllTime.to.ns) resume = readings.times.back() + 1;
   };
-  SealedReader reader(blobs_, *view.sealed);
+  SealedReader reader(blobs_, *places);
   const bool complete = reader.visit(place, window, [&](const Readings& sealed) {
     if (fresh == view.fresh.end() || fresh->time > sealed.times.back()) return give(sealed);
     mixed.clear();
@@ -111,7 +112,10 @@ void HistoryEngine::aggregate(std::span<const SeriesId> series, TimeWindow windo
     while (to < series.size() && group_of(series[to]) == group) ++to;
     bool done = false;
     for (int attempt = 0; attempt < kAttempts && !done; ++attempt) {
-      for (auto& summary : out.subspan(from, to - from)) summary = {};
+      for (auto& summary : out.subspan(from, to - from)) {
+        summary.partial = {};
+        summary.sketch.clear();
+      }
       done = try_aggregate(group, series.subspan(from, to - from), window, figures,
                            out.subspan(from, to - from));
     }
@@ -126,8 +130,10 @@ bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> 
   if (group == nullptr || window.to <= window.from) return true;
   std::vector<View> views;
   views.reserve(series.size());
+  std::shared_ptr<const SealedPlaces> places;
   {
     std::shared_lock guard(group->mutex);
+    places = group->sealed;
     for (const auto id : series) views.push_back(view_of(*group, place_of(id), window));
   }
   std::vector<Place> plain;
@@ -138,7 +144,8 @@ bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> 
     const bool overridden = !view.fresh.empty() && view.sealed_last &&
                             view.fresh.front().time <= view.sealed_last->time;
     if (overridden) {
-      if (!aggregate_overridden(view, place, window, figures, out[i])) return false;
+      SealedReader reader(blobs_, *places);
+      if (!aggregate_overridden(reader, view, place, window, figures, out[i])) return false;
       continue;
     }
     if (!view.sealed_last) continue;
@@ -146,7 +153,7 @@ bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> 
     plain_out.push_back(&out[i]);
   }
   if (!plain.empty()) {
-    SealedReader reader(blobs_, *views.front().sealed);
+    SealedReader reader(blobs_, *places);
     if (!reader.aggregate(plain, window, figures, plain_out)) return false;
   }
   for (std::size_t i = 0; i < series.size(); ++i) {
@@ -161,9 +168,8 @@ bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> 
 
 // Late readings stand between or instead of sealed ones: few of them cut the window into stretches
 // that summaries answer; many are quicker to look at one by one.
-bool HistoryEngine::aggregate_overridden(const View& view, Place place, TimeWindow window,
-                                         Figures figures, Summary& out) {
-  SealedReader reader(blobs_, *view.sealed);
+bool HistoryEngine::aggregate_overridden(SealedReader& reader, const View& view, Place place,
+                                         TimeWindow window, Figures figures, Summary& out) {
   const auto late = static_cast<std::size_t>(
       std::lower_bound(view.fresh.begin(), view.fresh.end(), view.sealed_last->time + 1, earlier) -
       view.fresh.begin());

@@ -166,7 +166,9 @@ Result<std::unique_ptr<SegmentData>> SegmentData::open(Bytes bytes) {
 }
 
 Result<const SegmentData::Loaded*> SegmentData::chunk_of(const SegmentSeries& series,
-                                                         bool with_blocks) const {
+                                                         bool with_parts) const {
+  auto& complete = complete_[series.place];
+  if (const auto* known = complete.load(std::memory_order_acquire)) return known;
   std::lock_guard guard(mutex_);
   auto& loaded = chunks_[series.place];
   if (loaded == nullptr) {
@@ -176,20 +178,24 @@ Result<const SegmentData::Loaded*> SegmentData::chunk_of(const SegmentSeries& se
     if (!chunk) return std::move(chunk).error();
     loaded = std::make_unique<Loaded>(Loaded{*chunk, {}});
   }
+  if (!with_parts) return loaded.get();
   const auto size = loaded->chunk.size();
-  if (!with_blocks || !loaded->blocks.empty() || size <= kBlock) return loaded.get();
   std::array<std::int64_t, kBlock> times;
   std::array<double, kBlock> values;
   std::array<Quality, kBlock> qualities;
-  loaded->blocks.resize((size + kBlock - 1) / kBlock);
-  for (std::size_t b = 0; b < loaded->blocks.size(); ++b) {
-    const auto count = std::min(kBlock, size - b * kBlock);
-    const std::span t(times.data(), count);
-    const std::span v(values.data(), count);
-    const std::span q(qualities.data(), count);
-    loaded->chunk.read(b * kBlock, t, v, q);
-    loaded->blocks[b].add(t, v, q);
+  loaded->parts.resize((size + kPart - 1) / kPart);
+  for (std::size_t from = 0; from < size; from += kBlock) {
+    const auto count = std::min(kBlock, size - from);
+    loaded->chunk.read(from, {times.data(), count}, {values.data(), count},
+                       {qualities.data(), count});
+    for (std::size_t at = 0; at < count; at += kPart) {
+      const auto part = std::min(kPart, count - at);
+      loaded->parts[(from + at) / kPart].add(std::span(times.data() + at, part),
+                                             std::span(values.data() + at, part),
+                                             std::span(qualities.data() + at, part));
+    }
   }
+  complete.store(loaded.get(), std::memory_order_release);
   return loaded.get();
 }
 
@@ -215,22 +221,21 @@ Outcome SegmentData::aggregate(const SegmentSeries& series, TimeWindow window, P
   auto loaded = chunk_of(series, true);
   if (!loaded) return std::move(loaded).error();
   const auto& chunk = (*loaded)->chunk;
-  const auto& blocks = (*loaded)->blocks;
+  const auto& parts = (*loaded)->parts;
   auto from = chunk.lower_bound(window.from.ns);
   const auto to = chunk.lower_bound(window.to.ns);
   std::array<std::int64_t, kBlock> times;
   std::array<double, kBlock> values;
   std::array<Quality, kBlock> qualities;
   while (from < to) {
-    const auto block = from / kBlock;
-    const auto end = std::min((block + 1) * kBlock, chunk.size());
-    const bool whole = from % kBlock == 0 && end <= to;
-    if (whole && sketch == nullptr && !blocks.empty()) {
-      partial.merge(blocks[block]);
-      from = end;
+    const auto part_end = std::min((from / kPart + 1) * kPart, chunk.size());
+    if (sketch == nullptr && from % kPart == 0 && part_end <= to) {
+      partial.merge(parts[from / kPart]);
+      from = part_end;
       continue;
     }
-    auto count = std::min(end, to) - from;
+    const auto end = sketch == nullptr ? part_end : (from / kBlock + 1) * kBlock;
+    auto count = std::min({end, to, chunk.size()}) - from;
     const std::span t(times.data(), count);
     const std::span v(values.data(), count);
     const std::span q(qualities.data(), count);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -93,14 +94,17 @@ class SegmentData {
  private:
   struct Loaded {
     Chunk chunk;
-    std::vector<Partial> blocks;  // of kBlock readings each; worked out for aggregates only
+    std::vector<Partial> parts;  // of kPart readings each; worked out for aggregates only
   };
+  static constexpr std::size_t kPart = 32;
   explicit SegmentData(Bytes bytes) : bytes_(std::move(bytes)) {}
-  Result<const Loaded*> chunk_of(const SegmentSeries& series, bool with_blocks) const;
+  Result<const Loaded*> chunk_of(const SegmentSeries& series, bool with_parts) const;
 
   const Bytes bytes_;
   mutable std::mutex mutex_;
   mutable std::array<std::unique_ptr<Loaded>, kGroupSeries> chunks_;  // guarded by mutex_
+  // Those of chunks_ that are complete, parts included: read without the mutex.
+  mutable std::array<std::atomic<const Loaded*>, kGroupSeries> complete_{};
 };
 
 }  // namespace entente::node
