@@ -83,6 +83,16 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   return Store::open(std::move(options));
 }
 
+// Rules may be there before their types: that is no error, but worth a word.
+void warn_of_idle_rules(const Core& core) {
+  const auto state = core.twins->state();
+  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
+    const ResolvedType* known = state->graph.types().find(type);
+    if (known != nullptr && known->signal(signal) != nullptr) continue;
+    log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
+  }
+}
+
 Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
@@ -99,6 +109,7 @@ Outcome open_data(Core& core) {
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
   core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  warn_of_idle_rules(core);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
   const auto state = core.twins->state();
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {

@@ -12,6 +12,7 @@ namespace entente::node {
 namespace {
 
 constexpr double kSpikeLeast = 8;
+constexpr double kLongestSeconds = 10 * 365 * 86'400.0;  // no rule is about more
 
 // The youngest readings of one series, in order of time.
 using Kept = std::deque<Reading>;
@@ -26,6 +27,11 @@ Kept youngest(const History& history, SeriesId series, TimeWindow window, std::s
     }
   });
   return kept;
+}
+
+// Of any two times, which may be further apart than a Duration holds.
+double seconds_between(const Reading& earlier, const Reading& later) {
+  return (static_cast<double>(later.time.ns) - static_cast<double>(earlier.time.ns)) * 1e-9;
 }
 
 // `values` are moved about and not empty.
@@ -82,21 +88,18 @@ void gather(const Kept& kept, Evidence& into) {
     if (reading.quality != Quality::good || !std::isfinite(reading.value)) continue;
     into.values.push_back(reading.value);
     if (before != nullptr) {
-      const double passed =
-          (static_cast<double>(reading.time.ns) - static_cast<double>(before->time.ns)) * 1e-9;
+      const double passed = seconds_between(*before, reading);
       into.intervals.push_back(passed);
       into.steps.push_back(reading.value - before->value);
       if (passed > 0) into.rates.push_back(std::abs(into.steps.back()) / passed);
     }
     if (run == nullptr || run->value != reading.value) {
-      if (run != nullptr && run != before) {
-        into.runs.push_back((before->time - run->time).seconds());
-      }
+      if (run != nullptr && run != before) into.runs.push_back(seconds_between(*run, *before));
       run = &reading;
     }
     before = &reading;
   }
-  if (run != nullptr && run != before) into.runs.push_back((before->time - run->time).seconds());
+  if (run != nullptr && run != before) into.runs.push_back(seconds_between(*run, *before));
 }
 
 void learn_range(Evidence& evidence, RuleKeys& keys) {
@@ -114,7 +117,9 @@ void learn_period(Evidence& evidence, RuleKeys& keys) {
   const auto near =
       std::count_if(evidence.intervals.begin(), evidence.intervals.end(),
                     [&](double interval) { return std::abs(interval - median) <= median / 10; });
-  if (median < 1e-3 || static_cast<std::size_t>(near) * 2 < evidence.intervals.size()) return;
+  if (median < 1e-3 || median > kLongestSeconds ||
+      static_cast<std::size_t>(near) * 2 < evidence.intervals.size())
+    return;
   keys.period = milliseconds(std::llround(median * 1e3));
 }
 
@@ -125,7 +130,8 @@ void learn_stuck(Evidence& evidence, RuleKeys& keys) {
   if (same * 2 > evidence.steps.size()) return;
   const double usual = evidence.runs.empty() ? 0 : quantile(evidence.runs, 0.99) * 2;
   const double least = keys.period ? keys.period->seconds() * 3 : 0;
-  if (std::max(usual, least) > 0) keys.stuck = rounded_up(std::max(usual, least));
+  const double longest = std::max(usual, least);
+  if (longest > 0 && longest < kLongestSeconds) keys.stuck = rounded_up(longest);
 }
 
 // Distances from the median before, in the larger of MAD and floor: what SpikeWindow measures.

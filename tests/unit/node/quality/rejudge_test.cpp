@@ -7,10 +7,7 @@
 
 #include "node/limits.h"
 #include "node/quality/learn.h"
-#include "node/quality/quality_gate.h"
 #include "node/quality/rule_text.h"
-#include "node/ingest/ingest.h"
-#include "node/ingest/jsonl_reader.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node {
@@ -257,6 +254,20 @@ TEST_SUITE("node/learn") {
     CHECK_FALSE(learned->keys.stuck.has_value());
     CHECK_FALSE(learned->keys.spike.has_value());
     CHECK_FALSE(learn(*site.history, {}, kAllTime).has_value());
+  }
+
+  TEST_CASE("times at the ends of what can be said are learned from without harm") {
+    Site site;
+    std::vector<Reading> readings;
+    for (int i = 0; i < 60; ++i) {
+      readings.push_back({{kAllTime.from.ns + i}, 1.0 * i, Quality::good});
+      readings.push_back({{kAllTime.to.ns - 60 + i}, 1e300 * i, Quality::good});
+    }
+    site.write(readings);
+    const auto learned = learn(*site.history, {site.series}, kAllTime);
+    REQUIRE(learned.has_value());
+    CHECK_FALSE(learned->keys.period.has_value());
+    CHECK(site.judge(Rule{}).changed == 0);
   }
 }
 
