@@ -49,7 +49,7 @@ Result<int> show_health(Session& session) {
   auto got = session.get(with_options(path_of(session, "health"), session, {"over", "step"}));
   if (!got) return std::move(got).error();
   Table table{{{"signal", "signal"},
-               {"good_percent", "good", Kind::percent},
+               {"good_percent", "good %", Kind::number, 2},
                {"readings", "readings", Kind::integer},
                {"age_s", "age", Kind::age},
                {"faults", "faults"},
@@ -57,7 +57,7 @@ Result<int> show_health(Session& session) {
                {"gap_longest_s", "longest", Kind::age},
                {"duplicates", "duplicates", Kind::integer},
                {"out_of_order", "out of order", Kind::integer},
-               {"irregular_percent", "irregular", Kind::percent},
+               {"irregular_percent", "irregular %", Kind::number, 1},
                {"last_good", "last good"}},
               {}};
   for (const json::value& item : array_of_field(*got, "items")) {
