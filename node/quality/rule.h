@@ -26,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "node/limits.h"
 #include "node/quality/unit_conversion.h"
 #include "node/twin/type_registry.h"
 #include "schemas/base/time.h"
@@ -45,7 +46,7 @@ struct Rule {
   double gap_factor = 2;
   double jitter = 0.1;  // an interval further from the period than this share of it is irregular
   bool flat_after_gap = false;
-  Duration clock_ahead = minutes(5);
+  Duration clock_ahead{limits::kClockAheadNs};
   Duration clock_behind;
   std::optional<Range> unit_expected;
   std::vector<Conversion> other_units;  // at most limits::kOtherUnits
