@@ -64,4 +64,13 @@ inline constexpr std::size_t kIngestBatchesAhead = 2;   // written while reading
 inline constexpr std::size_t kMappingBytes = 1 << 20;
 inline constexpr std::size_t kNameInFileBytes = 256;  // a twin's or signal's own name
 
+// Quality.
+inline constexpr std::size_t kOtherUnits = 4;            // a unit check looks into
+inline constexpr std::size_t kSpikeWindowMin = 3;        // readings
+inline constexpr std::size_t kSpikeWindowMax = 63;
+inline constexpr std::size_t kDetailedSeries = 20'000;   // with health in detail from the start
+inline constexpr std::size_t kRejudgeChanges = 50'000;   // corrections written at once
+inline constexpr std::size_t kLearnReadings = 1'000'000; // the youngest; of all series together
+inline constexpr std::size_t kQualityShares = 10'000;    // windows of one answer
+
 }  // namespace entente::node::limits

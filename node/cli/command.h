@@ -46,6 +46,7 @@ std::vector<OptionSpec> common_options(Effect effect);
 void add_local_commands(CommandTable& table);
 void add_show_commands(CommandTable& table);
 void add_twin_commands(CommandTable& table);
+void add_quality_commands(CommandTable& table);
 void add_ask_commands(CommandTable& table);
 void add_ingest_command(CommandTable& table);
 void add_link_commands(CommandTable& table);

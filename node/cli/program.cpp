@@ -204,6 +204,7 @@ CommandTable all_commands() {
   add_ask_commands(table);
   add_ingest_command(table);
   add_twin_commands(table);
+  add_quality_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
   return table;

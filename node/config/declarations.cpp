@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "node/config/strict_toml.h"
+#include "node/quality/rule_text.h"
 #include "schemas/base/zone.h"
 #include "security/privacy/rho.h"
 
@@ -28,8 +29,13 @@ class Reader {
  public:
   Reader(std::string file, std::string site) : file_(std::move(file)), site_(std::move(site)) {}
 
-  Result<Declarations> read(const toml::table& root) {
+  // `rules` are those of the files before; the result has this file's beside them.
+  Result<Declarations> read(const toml::table& root, const RuleBook& rules) {
     StrictTable top(root, file_, "", kCode);
+    out_.quality = rules;
+    if (const toml::table* quality = top.table("quality")) {
+      if (auto done = read_rules(*quality, file_, out_.quality); !done) top.adopt(done.error());
+    }
     each(top, "domain", [this](StrictTable& t, const std::string& name) { domain(t, name); });
     each(top, "export", [this](StrictTable& t, const std::string& name) { exported(t, name); });
     each(top, "system", [this](StrictTable& t, const std::string& name) { system(t, name); });
@@ -251,7 +257,7 @@ Outcome read_declarations(std::string_view text, const std::string& file, const 
                           Declarations& into) {
   auto parsed = parse_toml(text, file, kCode);
   if (!parsed) return std::move(parsed).error();
-  auto read = Reader(file, site).read(*parsed);
+  auto read = Reader(file, site).read(*parsed, into.quality);
   if (!read) return std::move(read).error();
   for (const auto& [name, view] : read->exports) {
     if (into.exports.contains(name)) {
@@ -265,6 +271,7 @@ Outcome read_declarations(std::string_view text, const std::string& file, const 
   }
   into.exports.merge(read->exports);
   into.systems.merge(read->systems);
+  into.quality = std::move(read->quality);
   return {};
 }
 

@@ -1,5 +1,6 @@
 // What an administrator declares in files of `provision.d`: privacy domains, exports, system twins
-// (design section 14), and the text of agreements. Unknown keys refuse; errors name file and line.
+// (design section 14), rules for the quality of readings ([quality.…], see quality/rule_text.h);
+// and the text of agreements. Unknown keys refuse; errors name file and line.
 //
 //   [domain.air]
 //   unit = "twin"    block = "1d"    zone = "UTC"    epsilon = 8    delta = 1e-6
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "federation/compose/system_twin.h"
+#include "node/quality/rule.h"
 #include "schemas/agreement.h"
 
 namespace entente::node {
@@ -28,6 +30,7 @@ namespace entente::node {
 struct Declarations {
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;
   std::map<std::string, federation::SystemTwin, std::less<>> systems;
+  RuleBook quality;
 };
 
 // Adds what one file declares; `site` becomes the exports' site. Refuses: config_invalid; then

@@ -61,6 +61,14 @@ std::int64_t StrictTable::integer(std::string_view key, std::int64_t least, std:
   return least;
 }
 
+bool StrictTable::boolean(std::string_view key, bool fallback) {
+  const toml::node* node = take(key, false);
+  if (node == nullptr) return fallback;
+  if (const auto value = node->value<bool>(); value && node->is_boolean()) return *value;
+  fail(key, "must be true or false");
+  return fallback;
+}
+
 Duration StrictTable::duration(std::string_view key, std::optional<Duration> fallback) {
   const toml::node* node = take(key, !fallback);
   if (node == nullptr) return fallback.value_or(Duration{});

@@ -25,6 +25,7 @@ class StrictTable {
   double number(std::string_view key, std::optional<double> fallback = {});
   std::int64_t integer(std::string_view key, std::int64_t least, std::int64_t most,
                        std::optional<std::int64_t> fallback = {});
+  bool boolean(std::string_view key, bool fallback);
   Duration duration(std::string_view key, std::optional<Duration> fallback = {});
   std::optional<Instant> instant(std::string_view key);
   std::vector<std::string> texts(std::string_view key);

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "federation/link/bridge.h"
 #include "node/daemon/api.h"
 #include "node/daemon/await.h"
+#include "node/daemon/on_worker.h"
 #include "node/ingest/ingest.h"
 #include "node/ingest/jsonl_reader.h"
 #include "node/limits.h"
@@ -18,25 +18,6 @@ namespace {
 
 namespace json = boost::json;
 using boost::asio::awaitable;
-using federation::off_loop;
-using federation::to_awaitable;
-
-// Runs `job` on a worker and waits; a full queue or a fault becomes an error. Jobs are named before
-// they are handed over: GCC 12 destroys a closure twice that is made inside a co_await expression.
-template <class T, class Job>
-awaitable<Result<T>> on_worker(Core& core, Job job) {
-  using Shared = std::shared_ptr<Result<T>>;
-  try {
-    auto work = [job = std::move(job)]() mutable { return std::make_shared<Result<T>>(job()); };
-    auto promise = off_loop<Shared>(core.loop, *core.workers, std::move(work));
-    Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));
-    co_return std::move(*got);
-  } catch (const kj::Exception& fault) {
-    const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
-    co_return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
-                         busy ? "the node has too much to do" : fault.getDescription().cStr());
-  }
-}
 
 json::value value_json(const PropertyValue& value) {
   if (const auto* structured = std::get_if<Structured>(&value))
@@ -272,6 +253,7 @@ Result<Taken> take_lines(Core& core, const TwinGraph& graph, const std::string& 
                          std::uint64_t first_line) {
   Taken taken;
   IngestOptions options;
+  options.gate = core.quality.get();
   options.on_reject = [&](const Reject& reject) {
     if (taken.rejected.size() < kRejectsTold) {
       taken.rejected.push_back({{"line", first_line + reject.line}, {"reason", reject.reason}});

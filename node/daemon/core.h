@@ -25,6 +25,7 @@
 #include "node/daemon/node_metrics.h"
 #include "node/history/fold_source.h"
 #include "node/history/history.h"
+#include "node/quality/quality_gate.h"
 #include "node/service/health.h"
 #include "node/store/release_ledger.h"
 #include "node/store/store.h"
@@ -53,6 +54,7 @@ struct Core {
   std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
+  std::unique_ptr<QualityGate> quality;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
   std::unique_ptr<federation::Workers> workers;

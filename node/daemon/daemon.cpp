@@ -18,6 +18,7 @@
 #include "node/daemon/domain_register.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
+#include "node/quality/rule_text.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -82,6 +83,16 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   return Store::open(std::move(options));
 }
 
+// Rules may be there before their types: that is no error, but worth a word.
+void warn_of_idle_rules(const Core& core) {
+  const auto state = core.twins->state();
+  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
+    const ResolvedType* known = state->graph.types().find(type);
+    if (known != nullptr && known->signal(signal) != nullptr) continue;
+    log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
+  }
+}
+
 Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
@@ -97,6 +108,8 @@ Outcome open_data(Core& core) {
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
+  core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  warn_of_idle_rules(core);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
   const auto state = core.twins->state();
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
@@ -176,6 +189,7 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
 Outcome serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
+  add_quality_routes(routes, core);
   add_federation_routes(routes, core);
   add_question_routes(routes, core);
   add_health_routes(routes, core.checks());
@@ -263,6 +277,8 @@ Outcome run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
   if (!declarations) return std::move(declarations).error();
   core->declarations = std::move(*declarations);
+  auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
+  if (!rules) return rules;
   try {
     if (auto opened = open_data(*core); !opened) return opened;
     if (auto opened = open_registers(*core); !opened) return opened;

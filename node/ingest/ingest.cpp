@@ -6,8 +6,8 @@
 #include <optional>
 #include <unordered_map>
 
-#include "node/history/gate.h"
 #include "node/limits.h"
+#include "node/quality/quality_gate.h"
 
 namespace entente::node {
 namespace {
@@ -35,7 +35,12 @@ class Run {
  public:
   Run(RowReader& reader, const TwinGraph& graph, History& history, const Clock& clock,
       const IngestOptions& options)
-      : reader_(reader), graph_(graph), history_(history), clock_(clock), options_(options) {}
+      : reader_(reader),
+        graph_(graph),
+        history_(history),
+        clock_(clock),
+        options_(options),
+        gate_(options.gate != nullptr ? *options.gate : own_gate_) {}
 
   Result<IngestReport> run() {
     while (true) {
@@ -57,7 +62,6 @@ class Run {
  private:
   // Where readings of one twin and signal go.
   struct Series {
-    std::optional<Range> range;
     std::optional<SeriesId> id;
   };
 
@@ -76,7 +80,7 @@ class Run {
     const auto* signal = type == nullptr ? nullptr : type->signal(row.signal);
     if (signal != nullptr && signal->numeric) {
       if (auto opened = history_.open_series(row.twin, row.signal)) series.id = *opened;
-      series.range = signal->range;
+      if (series.id) watch(*series.id, *type, *signal, row.twin);
     } else if (options_.on_reject) {
       const auto why = twin == nullptr     ? "no twin \"" + row.twin + "\" is known"
                        : signal == nullptr ? type->id + " has no signal \"" + row.signal + "\""
@@ -86,18 +90,24 @@ class Run {
     return series_.emplace(key_, series).first->second;
   }
 
+  // A gate that sees a series for the first time hears where it stood.
+  void watch(SeriesId id, const ResolvedType& type, const Signal& signal, const std::string& twin) {
+    if (!gate_.watch(id, type, signal, twin)) return;
+    if (const auto newest = history_.latest(id)) gate_.prime(id, *newest);
+  }
+
   void take(const Row& row) {
     auto& series = series_of(row);
     if (!series.id) {
       ++report_.rejected;
       return;
     }
-    const auto quality = judge(row.time, row.value, series.range, clock_.now());
-    batch_.add(*series.id, {row.time, row.value, quality});
+    batch_.add(*series.id, {row.time, row.value, Quality::good});
   }
 
   // Sends the batch when there is room; false when writing has failed or the caller wants to stop.
   bool send() {
+    gate_.judge(batch_, clock_.now());
     auto shared = outstanding_;
     {
       std::unique_lock guard(shared->mutex);
@@ -156,6 +166,8 @@ class Run {
   History& history_;
   const Clock& clock_;
   const IngestOptions& options_;
+  QualityGate own_gate_;
+  QualityGate& gate_;
   IngestReport report_;
   std::unordered_map<std::string, Series> series_;
   std::string key_;

@@ -12,6 +12,8 @@
 
 namespace entente::node {
 
+class QualityGate;
+
 struct IngestProgress {
   std::uint64_t bytes = 0;     // taken from the source
   std::uint64_t readings = 0;  // durable so far
@@ -26,6 +28,8 @@ struct IngestReport {
 };
 
 struct IngestOptions {
+  // Judges the readings, and outlives the run; null: a gate of this run's own, by the types alone.
+  QualityGate* gate = nullptr;
   // Told every reject. Of readings for one unknown twin or signal only the first is told; the rest
   // is counted in the report.
   std::function<void(const Reject&)> on_reject;

@@ -109,6 +109,22 @@ void FakeNode::fill(RouteTable& table) {
       R"j("signals":{"pm25":{"value":12.4,"time":"2015-08-23T10:00:00Z","age_s":7300,)j"
       R"j("quality":"good",)j"
       R"j("unit":"ug/m3"}},"relationships":[{"name":"in","target":"county-33"}],"readings":720})j");
+  get("/api/v1/twins/{id}/health", Verb::read_twins,
+      R"j({"twin":"monitor-53","items":[{"signal":"pm25","age_s":7300,"window":{)j"
+      R"j("from":"2015-08-22T10:00:00Z","to":"2015-08-23T10:00:00Z","readings":24,)j"
+      R"j("verdicts":{"good":22,"stuck":2},"good_share":0.917},"since_start":{"arrivals":30,)j"
+      R"j("duplicates":1,"out_of_order":0,"gaps":{"count":1,"longest_s":7200,"last":null},)j"
+      R"j("irregular_share":null,"last_good":"2015-08-23T08:00:00Z"}}]})j");
+  get("/api/v1/twins/{id}/quarantine", Verb::read_twins,
+      R"j({"items":[{"signal":"pm25","time":"2015-08-23T10:00:00Z","value":5000,)j"
+      R"j("unit":"ug/m3","verdict":"bad","reason":"out_of_range"}],"next":""})j");
+  post("/api/v1/twins/{id}/rejudge", Verb::write_readings, BodyKind::json,
+       R"j({"judged":720,"changed":2,"items":[{"signal":"pm25","from":"out_of_range",)j"
+       R"j("to":"good","readings":2}]})j");
+  get("/api/v1/quality/learned", Verb::read_twins,
+      R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
+      R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
+      R"j("toml":"[quality]\nrange = [0, 100]\n"})j");
   post("/api/v1/twins", Verb::write_twins, BodyKind::json_or_text,
        R"j({"added":2,"changed":1,"unchanged":51})j");
   post("/api/v1/readings", Verb::write_readings, BodyKind::lines,

@@ -8,7 +8,6 @@
 #include <map>
 
 #include "federation/query/fold.h"
-#include "node/history/gate.h"
 #include "node/limits.h"
 #include "schemas/base/random.h"
 #include "tests/unit/node/child_process.h"
@@ -297,27 +296,6 @@ TEST_CASE("acknowledged batches survive kill -9 once each, no batch is there by 
 }
 #endif
 }  // namespace entente::node
-
-TEST_SUITE("node/gate") {
-  TEST_CASE("each fault has its verdict, and the limits belong to the good side") {
-    const Instant now{1'000'000'000'000'000'000};
-    const Range range{-5, 5};
-    CHECK(judge(now, 1, range, now) == Quality::good);
-    CHECK(judge(now, 5, range, now) == Quality::good);
-    CHECK(judge(now, -5, range, now) == Quality::good);
-    CHECK(judge(now, std::nextafter(5.0, 6.0), range, now) == Quality::out_of_range);
-    CHECK(judge(now, 1e300, std::nullopt, now) == Quality::good);
-    CHECK(judge(now, std::nan(""), range, now) == Quality::not_finite);
-    CHECK(judge(now, INFINITY, std::nullopt, now) == Quality::not_finite);
-    CHECK(judge(now + minutes(5), 1, range, now) == Quality::good);
-    CHECK(judge(now + minutes(5) + nanoseconds(1), 1, range, now) == Quality::clock_ahead);
-    CHECK(judge({0}, 1, range, now) == Quality::good);
-    CHECK(judge({std::numeric_limits<std::int64_t>::max()}, 1, range, {-1}) ==
-          Quality::clock_ahead);
-    CHECK(judge({std::numeric_limits<std::int64_t>::max()}, 1, range,
-                {std::numeric_limits<std::int64_t>::min()}) == Quality::clock_ahead);
-  }
-}
 
 }  // namespace
 }  // namespace entente::node

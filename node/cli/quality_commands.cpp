@@ -1,0 +1,207 @@
+// Health of a twin's sensors, its quarantine, judging again, rules learned.
+#include <boost/json.hpp>
+
+#include "node/cli/command.h"
+#include "node/cli/connection.h"
+#include "node/cli/json_fields.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using Form = OptionSpec::Form;
+
+std::string path_of(Session& session, const char* what) {
+  return "/api/v1/twins/" + url_encoded(session.value("ID")) + "/" + what;
+}
+
+// Appends "?name=value" or "&name=value" of the options that were given.
+std::string with_options(std::string target, Session& session,
+                         std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    const std::string value = session.value(name);
+    if (value.empty()) continue;
+    target += target.find('?') == std::string::npos ? '?' : '&';
+    target += std::string(name) + "=" + url_encoded(value);
+  }
+  return target;
+}
+
+// "stuck 3, spike 1": all but the good ones.
+std::string faults_text(const json::value& verdicts) {
+  std::string out;
+  if (const auto* counts = verdicts.if_object()) {
+    for (const auto& member : *counts) {
+      if (member.key() == "good") continue;
+      out += (out.empty() ? "" : ", ") + std::string(member.key()) + " " +
+             json::serialize(member.value());
+    }
+  }
+  return out;
+}
+
+json::value percent(const json::value& share) {
+  const auto number = number_of(share);
+  return number ? json::value(*number * 100) : json::value();
+}
+
+Result<int> show_health(Session& session) {
+  auto got = session.get(with_options(path_of(session, "health"), session, {"over", "step"}));
+  if (!got) return std::move(got).error();
+  Table table{{{"signal", "signal"},
+               {"good_percent", "good %", Kind::number, 2},
+               {"readings", "readings", Kind::integer},
+               {"age_s", "age", Kind::age},
+               {"faults", "faults"},
+               {"gaps", "gaps", Kind::integer},
+               {"gap_longest_s", "longest", Kind::age},
+               {"duplicates", "duplicates", Kind::integer},
+               {"out_of_order", "out of order", Kind::integer},
+               {"irregular_percent", "irregular %", Kind::number, 1},
+               {"last_good", "last good"}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    const json::value& window = field(item, "window");
+    const json::value& since = field(item, "since_start");
+    const json::value& gaps = field(since, "gaps");
+    table.rows.push_back({field(item, "signal"), percent(field(window, "good_share")),
+                          field(window, "readings"), field(item, "age_s"),
+                          json::value(faults_text(field(window, "verdicts"))), field(gaps, "count"),
+                          field(gaps, "longest_s"), field(since, "duplicates"),
+                          field(since, "out_of_order"), percent(field(since, "irregular_share")),
+                          field(since, "last_good")});
+  }
+  const bool empty = table.rows.empty();
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty && session.for_people()) session.say("No readings yet.");
+  return 0;
+}
+
+Result<int> show_quarantine(Session& session) {
+  std::string target = path_of(session, "quarantine");
+  if (session.flag("uncertain")) target += "?least=uncertain";
+  auto limit = session.number("limit", 100, 1'000);
+  if (!limit) return std::move(limit).error();
+  target = with_options(target, session, {"signal", "from", "to", "limit", "cursor"});
+  auto got = session.get(target);
+  if (!got) return std::move(got).error();
+  Table table{{{"time", "time"},
+               {"signal", "signal"},
+               {"value", "value", Kind::number},
+               {"unit", "unit"},
+               {"verdict", "verdict"},
+               {"reason", "reason"}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    table.rows.push_back({field(item, "time"), field(item, "signal"), field(item, "value"),
+                          field(item, "unit"), field(item, "verdict"), field(item, "reason")});
+  }
+  const std::string next = text_of_field(*got, "next");
+  const bool empty = table.rows.empty();
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty && session.for_people()) session.say("Nothing is in quarantine.");
+  if (!next.empty()) session.say("There are more: add --cursor " + next);
+  return 0;
+}
+
+Result<int> rejudge_twin(Session& session) {
+  json::object body;
+  for (const char* name : {"signal", "from", "to"}) {
+    if (!session.value(name).empty()) body[name] = session.value(name);
+  }
+  auto got = session.post(path_of(session, "rejudge"), json::value(std::move(body)));
+  if (!got) return std::move(got).error();
+  Table table{{{"signal", "signal"},
+               {"from", "was"},
+               {"to", "is now"},
+               {"readings", "readings", Kind::integer}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    table.rows.push_back(
+        {field(item, "signal"), field(item, "from"), field(item, "to"), field(item, "readings")});
+  }
+  const std::string words = json::serialize(field(*got, "changed")) + " of " +
+                            json::serialize(field(*got, "judged")) + " verdicts changed.";
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  session.say(words);
+  if (session.dry_run()) session.say("Nothing was changed (--dry-run).");
+  return 0;
+}
+
+Result<int> learn_rules(Session& session) {
+  std::string target = "/api/v1/quality/learned";
+  const std::string twin = session.value("ID");
+  if (twin.empty() == session.value("type").empty()) {
+    return make_error(ErrorCode::invalid_argument, "name a twin, or a type with --type");
+  }
+  if (!twin.empty()) target += "?twin=" + url_encoded(twin);
+  auto got = session.get(with_options(target, session, {"type", "signal", "from", "to"}));
+  if (!got) return std::move(got).error();
+  if (session.for_people()) {
+    // The rules themselves, so that they can be sent into a file.
+    session.streams().out << text_of_field(*got, "toml");
+    for (const json::value& item : array_of_field(*got, "skipped")) {
+      session.say(text_of_field(item, "signal") + ": " + text_of_field(item, "reason"));
+    }
+    return 0;
+  }
+  Table table{{{"signal", "signal"},
+               {"readings", "readings", Kind::integer},
+               {"good", "good", Kind::integer},
+               {"toml", "rules"}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    table.rows.push_back(
+        {field(item, "signal"), field(item, "readings"), field(item, "good"), field(item, "toml")});
+  }
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  return 0;
+}
+
+}  // namespace
+
+void add_quality_commands(CommandTable& table) {
+  const OptionSpec id{"ID", Form::positional, "", "the twin's id"};
+  const OptionSpec signal{"signal", Form::value, "NAME", "only this signal"};
+  const OptionSpec from{"from", Form::value, "TIME", "from this time, such as 2015-08-20"};
+  const OptionSpec to{"to", Form::value, "TIME", "before this time"};
+  table.push_back({"twin health",
+                   Effect::ro,
+                   "How well a twin's sensors do",
+                   {id,
+                    {"over", Form::value, "24h", "how much of each signal's newest readings"},
+                    {"step", Form::value, "1h", "in JSON also in parts of this length"}},
+                   {"entente twin health monitor-530330030 --over 7d"},
+                   show_health});
+  table.push_back({"twin quarantine",
+                   Effect::ro,
+                   "Readings that were judged bad, with the reason",
+                   {id,
+                    signal,
+                    from,
+                    to,
+                    {"uncertain", Form::flag, "", "uncertain ones as well"},
+                    {"limit", Form::value, "N", "how many (100, at most 1000)"},
+                    {"cursor", Form::value, "CURSOR", "go on after the page that gave it"}},
+                   {"entente twin quarantine monitor-530330030 --uncertain -o json"},
+                   show_quarantine});
+  table.push_back({"twin rejudge",
+                   Effect::rw,
+                   "Judge kept readings again by the present rules",
+                   {id, signal, from, to},
+                   {"entente twin rejudge monitor-530330030 --dry-run"},
+                   rejudge_twin});
+  table.push_back({"twin learn",
+                   Effect::ro,
+                   "Propose quality rules from what signals usually do",
+                   {{"ID", Form::optional_positional, "", "the twin's id"},
+                    {"type", Form::value, "DTMI", "for all twins of a type instead"},
+                    signal,
+                    from,
+                    to},
+                   {"entente twin learn monitor-530330030",
+                    "entente twin learn --type 'dtmi:org:air:Monitor;1'"},
+                   learn_rules});
+}
+
+}  // namespace entente::node

@@ -1,0 +1,79 @@
+#include "node/quality/rule.h"
+
+namespace entente::node {
+namespace {
+
+template <class T, class U>
+void take(const std::optional<T>& from, U& into) {
+  if (from) into = *from;
+}
+
+}  // namespace
+
+void RuleKeys::apply_to(Rule& rule) const {
+  take(range, rule.range);
+  take(rate_per_second, rule.rate_per_second);
+  take(stuck, rule.stuck);
+  take(dither, rule.dither);
+  take(spike, rule.spike);
+  take(spike_window, rule.spike_window);
+  take(spike_floor, rule.spike_floor);
+  take(period, rule.period);
+  take(gap_factor, rule.gap_factor);
+  take(jitter, rule.jitter);
+  take(flat_after_gap, rule.flat_after_gap);
+  take(clock_ahead, rule.clock_ahead);
+  take(clock_behind, rule.clock_behind);
+  if (unit) {
+    rule.unit_expected = unit->expected;
+    rule.other_units = unit->others;
+  }
+}
+
+Outcome RuleBook::add(Keys& into, const std::string& owner, const std::string& signal,
+                      RuleKeys keys) {
+  if (!into[owner].emplace(signal, std::move(keys)).second) {
+    return make_error(ErrorCode::conflict,
+                      "rules for '" + signal + "' of '" + owner + "' are given twice");
+  }
+  return {};
+}
+
+Outcome RuleBook::add_for_type(const std::string& type, const std::string& signal, RuleKeys keys) {
+  return add(types_, type, signal, std::move(keys));
+}
+
+Outcome RuleBook::add_for_twin(const std::string& twin, const std::string& signal, RuleKeys keys) {
+  return add(twins_, twin, signal, std::move(keys));
+}
+
+const RuleKeys* RuleBook::find(const Keys& keys, std::string_view owner, std::string_view signal) {
+  const auto of_owner = keys.find(owner);
+  if (of_owner == keys.end()) return nullptr;
+  const auto found = of_owner->second.find(signal);
+  return found == of_owner->second.end() ? nullptr : &found->second;
+}
+
+Rule RuleBook::rule_for(const ResolvedType& type, const Signal& signal,
+                        std::string_view twin) const {
+  Rule rule;
+  rule.range = signal.range;
+  if (empty()) return rule;
+  for (const std::string& ancestor : type.ancestors) {
+    if (ancestor == type.id) continue;
+    if (const RuleKeys* keys = find(types_, ancestor, signal.name)) keys->apply_to(rule);
+  }
+  if (const RuleKeys* keys = find(types_, type.id, signal.name)) keys->apply_to(rule);
+  if (const RuleKeys* keys = find(twins_, twin, signal.name)) keys->apply_to(rule);
+  return rule;
+}
+
+std::vector<std::pair<std::string, std::string>> RuleBook::for_types() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& [type, signals] : types_) {
+    for (const auto& [signal, keys] : signals) all.emplace_back(type, signal);
+  }
+  return all;
+}
+
+}  // namespace entente::node

@@ -1,0 +1,111 @@
+// What is asked of the readings of one signal, and where it is said: by the signal's type (Ranged),
+// by rules for types, by rules for single twins, each winning over the one before, key by key.
+//
+// Verdicts, in this order; a reading gets the first that applies, and limits belong to the good:
+//   not_finite      NaN or infinite
+//   clock_ahead     time later than arrival + clock_ahead
+//   unit_mismatch   outside `unit_expected`, but inside it as another unit would write it
+//   out_of_range    outside `range`
+//   spike           further from the median of the readings before it than `spike` times the larger
+//                   of their MAD (median of distances from the median) and `spike_floor`. Causal:
+//                   it knows only what came before, so the first readings of a true step are spikes
+//                   until the window's median has followed, after half a window
+//   rate_of_change  moved from the last reading that is not bad by more than `rate_per_second`
+//                   times the seconds between them
+//   flat_after_gap  after a gap, and still the value from before it
+//   stuck           one value, within `dither` of the first of the run, for longer than `stuck`; a
+//                   gap begins a new run
+//   clock_behind    time earlier than arrival - clock_behind
+// A gap is an interval longer than gap_factor * period; gaps, duplicates, readings out of order and
+// irregular intervals are counted in the health and are no verdicts.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/limits.h"
+#include "node/quality/unit_conversion.h"
+#include "node/twin/type_registry.h"
+#include "schemas/base/time.h"
+
+namespace entente::node {
+
+// 0 turns a rule off; a range that is not there is open.
+struct Rule {
+  std::optional<Range> range;
+  double rate_per_second = 0;
+  Duration stuck;
+  double dither = 0;
+  double spike = 0;  // in MADs
+  int spike_window = 11;
+  double spike_floor = 0;  // in the signal's unit
+  Duration period;
+  double gap_factor = 2;
+  double jitter = 0.1;  // an interval further from the period than this share of it is irregular
+  bool flat_after_gap = false;
+  Duration clock_ahead{limits::kClockAheadNs};
+  Duration clock_behind;
+  std::optional<Range> unit_expected;
+  std::vector<Conversion> other_units;  // at most limits::kOtherUnits
+
+  bool operator==(const Rule&) const = default;
+  // Some verdict or count looks at readings before this one, or at when they came.
+  bool has_memory() const {
+    return rate_per_second > 0 || stuck.ns > 0 || spike > 0 || period.ns > 0 || clock_behind.ns > 0;
+  }
+};
+
+// A part of a rule, as written at one place: what is absent stays as it was.
+struct RuleKeys {
+  std::optional<Range> range;
+  std::optional<double> rate_per_second;
+  std::optional<Duration> stuck;
+  std::optional<double> dither;
+  std::optional<double> spike;
+  std::optional<int> spike_window;
+  std::optional<double> spike_floor;
+  std::optional<Duration> period;
+  std::optional<double> gap_factor;
+  std::optional<double> jitter;
+  std::optional<bool> flat_after_gap;
+  std::optional<Duration> clock_ahead;
+  std::optional<Duration> clock_behind;
+  struct Unit {
+    Range expected;
+    std::vector<Conversion> others;
+    bool operator==(const Unit&) const = default;
+  };
+  std::optional<Unit> unit;
+
+  bool operator==(const RuleKeys&) const = default;
+  void apply_to(Rule& rule) const;
+};
+
+// All rules of a site. Constant after loading; threads: any.
+class RuleBook {
+ public:
+  // Refuses: conflict (rules for this signal of this type or twin are there).
+  Outcome add_for_type(const std::string& type, const std::string& signal, RuleKeys keys);
+  Outcome add_for_twin(const std::string& twin, const std::string& signal, RuleKeys keys);
+
+  // The signal's range; then the rules of the type's ancestors in order of their ids, of the type
+  // itself, of the twin.
+  Rule rule_for(const ResolvedType& type, const Signal& signal, std::string_view twin) const;
+  // Types and signals that have rules, for a check against the types there are.
+  std::vector<std::pair<std::string, std::string>> for_types() const;
+  bool empty() const { return types_.empty() && twins_.empty(); }
+
+ private:
+  // By type or twin, then by signal.
+  using Keys = std::map<std::string, std::map<std::string, RuleKeys, std::less<>>, std::less<>>;
+  static Outcome add(Keys& into, const std::string& owner, const std::string& signal,
+                     RuleKeys keys);
+  static const RuleKeys* find(const Keys& keys, std::string_view owner, std::string_view signal);
+  Keys types_;
+  Keys twins_;
+};
+
+}  // namespace entente::node
