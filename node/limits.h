@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schemas/base/time.h"
+
 namespace entente::node::limits {
 
 // Store.
@@ -53,5 +55,17 @@ inline constexpr std::size_t kIngestReadings = 20'000;             // one durabl
 inline constexpr std::size_t kIngestBatchesAhead = 2;              // written while reading goes on
 inline constexpr std::size_t kMappingBytes = 1 << 20;
 inline constexpr std::size_t kNameInFileBytes = 256;               // a twin's or signal's own name
+
+// Ingestion: back-pressure, line protocol, requests that write.
+inline constexpr std::size_t kUnknownNames = 65'536;     // of twins and signals, told once each
+inline constexpr Duration kOverloadPauseFirst = milliseconds(2);  // then doubled
+inline constexpr Duration kOverloadPauseMost = milliseconds(250);
+inline constexpr Duration kOverloadPatience = seconds(30);        // of a tool; then it gives up
+inline constexpr Duration kWriteOverloadPatience = seconds(1);    // of a worker, for one request
+inline constexpr std::size_t kLineProtocolBytes = 64 << 10;       // one line
+inline constexpr std::size_t kWritesAtOnce = 32;         // requests whose readings are going in
+inline constexpr std::size_t kWriteJobBytes = 1 << 20;   // of a body, handed to a worker at once
+inline constexpr std::size_t kWriteRejectsTold = 1'000;  // in one reply
+inline constexpr std::size_t kNamesKept = 4;             // tables of names kept between requests
 
 }  // namespace entente::node::limits

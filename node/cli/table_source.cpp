@@ -21,8 +21,8 @@ Error cannot_open(const std::string& path) {
 void append_line(std::string& out, const Row& row) {
   char value[64];
   const auto end = std::to_chars(value, value + sizeof value, row.value);
-  out += "{\"twin\":" + json_text(boost::json::value(row.twin.c_str()));
-  out += ",\"signal\":" + json_text(boost::json::value(row.signal.c_str()));
+  out += "{\"twin\":" + json_text(boost::json::value(boost::core::string_view(row.twin)));
+  out += ",\"signal\":" + json_text(boost::json::value(boost::core::string_view(row.signal)));
   out += ",\"time\":" + std::to_string(row.time.ns) + ",\"value\":";
   out.append(value, end.ptr);
   out += "}\n";

@@ -159,7 +159,7 @@ bool CsvReader::give(const Target& target) {
     refuse(target.column + 1, "no number", text);
     return true;
   }
-  row_.twin = mapping_.layout == Mapping::Layout::wide ? target.twin : twin_;
+  row_.twin = mapping_.layout == Mapping::Layout::wide ? std::string_view(target.twin) : twin_;
   row_.signal = signal;
   row_.time = time_;
   row_.value = *value;

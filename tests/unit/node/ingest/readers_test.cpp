@@ -12,8 +12,25 @@
 namespace entente::node {
 namespace {
 
+// A row that outlives its reader's next call.
+struct Kept {
+  explicit Kept(const Row& row)
+      : twin(row.twin),
+        signal(row.signal),
+        time(row.time),
+        value(row.value),
+        line(row.line),
+        column(row.column) {}
+  std::string twin;
+  std::string signal;
+  Instant time;
+  double value;
+  std::size_t line;
+  std::size_t column;
+};
+
 struct Read {
-  std::vector<Row> rows;
+  std::vector<Kept> rows;
   std::vector<Reject> rejects;
   std::uint64_t missing = 0;
   std::string failure;
@@ -29,7 +46,7 @@ Read read_all(RowReader& reader) {
     }
     if (*step == RowReader::Step::end) break;
     if (*step == RowReader::Step::row) {
-      all.rows.push_back(reader.row());
+      all.rows.emplace_back(reader.row());
     } else {
       all.rejects.push_back(reader.reject());
     }
@@ -196,6 +213,15 @@ TEST_SUITE("node/jsonl_reader") {
     CHECK(got.rows[1].line == 4);
   }
 
+  TEST_CASE("names with escapes are what they mean, keys too") {
+    const auto got =
+        read_lines(R"({"tw\u0069n":"a\"\u00e9\n","signal":"\ud83d\ude00","time":1,"value":1e-3})");
+    REQUIRE(got.rows.size() == 1);
+    CHECK(got.rows[0].twin == "a\"\xC3\xA9\n");
+    CHECK(got.rows[0].signal == "\xF0\x9F\x98\x80");
+    CHECK(got.rows[0].value == 1e-3);
+  }
+
   TEST_CASE("every other line is a reject with its number, and the rest goes on") {
     const std::vector<std::string> bad = {
         "x",
@@ -208,6 +234,17 @@ TEST_SUITE("node/jsonl_reader") {
         "{\"twin\":1,\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1,\"unit\":\"g\"}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1} {}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":01}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1x}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":NaN}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1e999}",
+        "{\"twin\":\"a\",\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"a\",\"\\u0074win\":\"a\",\"signal\":\"x\",\"time\":1,\"value\":1}",
+        "{\"twin\":\"\xFF\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"\\ud800\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",,\"value\":1}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":[[[[[[1]]]]]]}",
         std::string(limits::kJsonLineBytes + 1, ' ') + "{}"};
     std::string text;
