@@ -47,6 +47,9 @@ Outcome CsvReader::header() {
   const auto step = records_.next();
   if (step == CsvRecords::Step::end) return unreadable("the file is empty: a header is needed");
   if (step == CsvRecords::Step::bad) return unreadable("the header: " + records_.reason());
+  if (records_.raw().starts_with("\xFF\xFE") || records_.raw().starts_with("\xFE\xFF")) {
+    return unreadable("the file is UTF-16: save it as UTF-8");
+  }
   std::vector<std::string> names;
   for (const auto field : records_.fields()) names.emplace_back(trimmed(field));
   width_ = names.size();

@@ -8,16 +8,6 @@
 namespace entente::node {
 namespace {
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string all = "\"";
-  for (char c : text) {
-    if (c == '"') all += '"';
-    all += c;
-  }
-  return all + "\"";
-}
-
 std::uint64_t taken(const AppendReport& report) {
   return report.added + report.repeated + report.corrected;
 }
@@ -138,10 +128,20 @@ Result<IngestReport> ingest(RowReader& reader, const TwinGraph& graph, History& 
   return ingest(reader, names, clock, options);
 }
 
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string all = "\"";
+  for (char c : text) {
+    if (c == '"') all += '"';
+    all += c;
+  }
+  return all + "\"";
+}
+
 std::string reject_line(const Reject& reject) {
   return std::to_string(reject.line) + "," +
-         (reject.column > 0 ? std::to_string(reject.column) : "") + "," + quoted(reject.reason) +
-         "," + quoted(reject.text) + "\n";
+         (reject.column > 0 ? std::to_string(reject.column) : "") + "," + csv_field(reject.reason) +
+         "," + csv_field(reject.text) + "\n";
 }
 
 }  // namespace entente::node

@@ -49,6 +49,7 @@ struct IngestOptions {
 
 // The line of a rejects file: CSV of line, column, reason, text.
 std::string reject_line(const Reject& reject);
+std::string csv_field(const std::string& text);  // in quotes where it needs them
 constexpr std::string_view kRejectHeader = "line,column,reason,text\n";
 
 }  // namespace entente::node

@@ -7,7 +7,6 @@
 namespace entente::node {
 
 bool LineBuffer::more() {
-  if (ended_) return false;
   buffer_.erase(0, begin_);
   begin_ = 0;
   chunk_.resize(limits::kReadBytes);
@@ -17,8 +16,7 @@ bool LineBuffer::more() {
   }
   buffer_.append(chunk_, 0, got);
   counted_ += got;
-  ended_ = got == 0;
-  if (!begun_ && (buffer_.size() >= 3 || ended_)) {
+  if (!begun_ && (buffer_.size() >= 3 || got == 0)) {
     begun_ = true;
     if (buffer_.starts_with("\xEF\xBB\xBF")) begin_ = 3;
   }

@@ -21,7 +21,8 @@ class LineBuffer {
   // Valid until the next consume() or more().
   std::string_view text() const { return std::string_view(buffer_).substr(begin_); }
   void consume(std::size_t bytes) { begin_ += bytes; }
-  // Reads more behind what is there; false at the end of the stream.
+  // Reads more behind what is there; false at the end of the stream. A source that has more after
+  // its end is read on.
   bool more();
 
  private:
@@ -30,7 +31,6 @@ class LineBuffer {
   std::string chunk_;  // where the source writes; kept, because clearing it for each read is dear
   std::string buffer_;
   std::size_t begin_ = 0;
-  bool ended_ = false;
   bool begun_ = false;
 };
 

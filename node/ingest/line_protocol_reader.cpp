@@ -294,7 +294,7 @@ bool LineProtocolReader::number(std::string_view text, Field& field) {
 bool LineProtocolReader::timestamp() {
   while (at_ < end_ && *at_ == ' ') ++at_;
   if (at_ == end_) {
-    time_ = options_.arrival;
+    time_ = options_.clock != nullptr ? options_.clock->now() : options_.arrival;
     return true;
   }
   std::int64_t units = 0;

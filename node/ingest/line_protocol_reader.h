@@ -17,6 +17,7 @@
 
 #include "node/ingest/line_buffer.h"
 #include "node/ingest/mapping.h"
+#include "schemas/base/clock.h"
 
 namespace entente::node {
 
@@ -25,8 +26,9 @@ std::optional<std::int64_t> precision_ns(std::string_view word);
 
 struct LineOptions {
   LineNaming naming;
-  std::int64_t unit_ns = 1;  // of the timestamps
-  Instant arrival;           // the time of a line that has none
+  std::int64_t unit_ns = 1;      // of the timestamps
+  Instant arrival;               // the time of a line that has none,
+  const Clock* clock = nullptr;  // or this clock's when it is read; outlives the reader
 };
 
 class LineProtocolReader final : public RowReader {
