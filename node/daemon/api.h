@@ -25,6 +25,8 @@ struct WriteParts {
   using Job = std::function<Outcome()>;
   std::function<boost::asio::awaitable<Outcome>(Job)> on_worker;
   std::function<void(std::uint64_t accepted, std::uint64_t rejected)> count;
+  // Waits before a batch that the store refused is sent again; empty: sleeps.
+  std::function<void(Duration)> pause = {};
 };
 WriteParts write_parts(Core& core);
 

@@ -84,6 +84,7 @@ Outcome take_lines(const Desk& desk, Names& names, const std::string& lines,
   IngestOptions options;
   options.dry_run = dry_run;
   options.sending.patience = limits::kWriteOverloadPatience;
+  options.sending.pause = desk.parts.pause;
   options.on_reject = [&](const Reject& reject) {
     if (total.told.size() < limits::kWriteRejectsTold) {
       total.told.push_back({first + reject.line, reject.reason});

@@ -1,14 +1,20 @@
 // Readings a second that each reader of a format gives on one core, and what the run into the
 // history costs besides. The floor is reading the same bytes and counting their lines.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstring>
 #include <random>
 #include <string>
 
+#include <filesystem>
+
 #include "node/ingest/csv_reader.h"
+#include "node/ingest/ingest.h"
 #include "node/ingest/jsonl_reader.h"
 #include "node/ingest/line_protocol_reader.h"
+#include "node/twin/twin_registry.h"
 #include "tests/bench/report.h"
 
 namespace {
@@ -52,6 +58,96 @@ double read_all(node::RowReader& reader, std::size_t expected) {
     std::exit(1);
   }
   return static_cast<double>(rows) / took * 1e6;
+}
+
+// Takes everything at once and keeps nothing.
+class NoHistory final : public node::History {
+ public:
+  Result<node::SeriesId> open_series(std::string_view, std::string_view) override {
+    return node::SeriesId{series_++};
+  }
+  std::optional<node::SeriesId> find(std::string_view, std::string_view) const override {
+    return std::nullopt;
+  }
+  node::SeriesKey key_of(node::SeriesId) const override { return {}; }
+  std::vector<node::SeriesKey> series(std::string_view) const override { return {}; }
+  void append(node::Batch batch, Appended done) override {
+    node::AppendReport report;
+    report.added = batch.size();
+    done(report);
+  }
+  Result<node::AppendReport> append_now(node::Batch) override { return node::AppendReport{}; }
+  void erase(node::SeriesId, TimeWindow, std::function<void(Result<std::uint64_t>)>) override {}
+  void scan(node::SeriesId, TimeWindow, const Visit&) const override {}
+  std::optional<node::Reading> latest(node::SeriesId) const override { return std::nullopt; }
+
+ private:
+  std::uint32_t series_ = 0;
+};
+
+// Gives the walk's readings without any text: what remains is the run's own cost.
+class NoText final : public node::RowReader {
+ public:
+  explicit NoText(std::size_t readings) : readings_(readings) {
+    for (std::size_t i = 0; i < kSensors; ++i) names_.push_back("sensor-" + std::to_string(i));
+  }
+  Result<Step> next() override {
+    if (at_ == readings_) return Step::end;
+    row_.twin = names_[at_ % kSensors];
+    row_.signal = "value";
+    row_.time = {kStart + static_cast<std::int64_t>(at_ / kSensors) * 1'000'000'000};
+    row_.value = 20.01;
+    ++at_;
+    return Step::row;
+  }
+
+ private:
+  const std::size_t readings_;
+  std::size_t at_ = 0;
+  std::vector<std::string> names_;
+};
+
+// A type with one signal, and as many twins as there are sensors.
+std::shared_ptr<const node::TwinState> twins_of_walk() {
+  const auto folder = std::filesystem::temp_directory_path() /
+                      ("entente-bench-parsers-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  std::shared_ptr<const node::TwinState> state;
+  {
+    node::Store::Options options;
+    options.path = folder / "h.db";
+    options.migrations = node::history_migrations();
+    auto store = node::Store::open(std::move(options));
+    auto registry = node::TwinRegistry::load(**store);
+    auto types = (*registry)->plan_types(
+        {{"t.json", R"({"@context":"dtmi:dtdl:context;2","@id":"dtmi:bench:Sensor;1",)"
+                    R"("@type":"Interface","contents":[{"@type":["Telemetry","Ranged"],)"
+                    R"("name":"value","schema":"double","minimum":-1000,"maximum":1000}]})"}},
+        node::TwinRegistry::Missing::refuse);
+    if (!types || !(*registry)->commit_now(std::move(*types))) std::exit(1);
+    std::string twins;
+    for (std::size_t i = 0; i < kSensors; ++i) {
+      twins +=
+          "[[twin]]\nid = \"sensor-" + std::to_string(i) + "\"\ntype = \"dtmi:bench:Sensor;1\"\n";
+    }
+    auto change = (*registry)->plan_twins(twins, "twins.toml");
+    if (!change) std::exit(1);
+    state = change->after;
+  }
+  std::filesystem::remove_all(folder);
+  return state;
+}
+
+// Nanoseconds a reading from the reader to the history: looked up, judged, batched, handed over.
+double run_ns(const node::TwinState& twins, std::size_t readings) {
+  NoHistory history;
+  const SystemClock clock;
+  NoText reader(readings);
+  const double begin = bench::cpu_us();
+  const auto report = node::ingest(reader, twins.graph, history, clock, {});
+  const double took = bench::cpu_us() - begin;
+  if (!report || report->durable.added != readings || report->durable.bad > 0) std::exit(1);
+  return took * 1e3 / static_cast<double>(readings);
 }
 
 double count_lines(std::string_view text, std::size_t expected) {
@@ -102,7 +198,8 @@ int main(int argc, char** argv) {
       "bench.toml");
   if (!mapping) return 1;
 
-  std::vector<double> of_line, of_jsonl, of_csv, floor;
+  const auto twins = twins_of_walk();
+  std::vector<double> of_line, of_jsonl, of_csv, of_run, floor;
   for (int i = 0; i < rounds; ++i) {
     floor.push_back(count_lines(line, readings));
     node::LineProtocolReader lines(node::source_of(line), {});
@@ -111,6 +208,7 @@ int main(int argc, char** argv) {
     of_jsonl.push_back(read_all(objects, readings));
     node::CsvReader table(node::source_of(csv), *mapping);
     of_csv.push_back(read_all(table, readings));
+    of_run.push_back(run_ns(*twins, readings));
   }
   bench::Report report("ingest_parsers");
   const auto show = [&](const char* name, const std::vector<double>& rates, std::size_t bytes) {
@@ -123,6 +221,10 @@ int main(int argc, char** argv) {
   show("line_protocol", of_line, line.size());
   show("json_lines", of_jsonl, jsonl.size());
   show("csv_long", of_csv, csv.size());
+  const auto run = bench::spread_of(of_run);
+  std::printf("%-14s %12.1f ns/reading (%.1f to %.1f): found, judged, batched, handed over\n",
+              "besides", run.median, run.least, run.most);
+  report.figure("besides_parsing_ns_per_reading", run.median);
   const auto floor_rate = bench::spread_of(floor).median;
   report.floor("lines_counted_per_s", floor_rate, bench::spread_of(of_line).median / floor_rate);
   report.print();

@@ -34,7 +34,8 @@ struct Desk {
                               [this](std::uint64_t yes, std::uint64_t no) {
                                 accepted += yes;
                                 rejected += no;
-                              }});
+                              },
+                              [](Duration) {}});
   }
   awaitable<Outcome> work(WriteParts::Job job) {
     if (full) co_return make_error(ErrorCode::overloaded, "the node has too much to do");

@@ -225,7 +225,7 @@ TEST_SUITE("node/line_protocol_reader") {
         const auto twin = name();
         text += escaped(name(), true) + ",a" + escaped(name(), false) +
                 "=v,twin=" + escaped(twin, false);
-        const auto time = static_cast<std::int64_t>(random()) * 4'000'000'000 - 99;
+        const auto time = static_cast<std::int64_t>(random()) * 2'000'000'000 - 99;
         const auto fields = 1 + random() % 3;
         for (std::size_t i = 1; i <= fields; ++i) {
           const auto signal = name();
