@@ -100,6 +100,8 @@ TEST_SUITE("node/cli/ingest_command") {
         node.folder.write("l.toml", "[line]\ntwin = \"host\"\nsignals = { value = \"x\" }\n");
     CHECK(run(node, {"ingest", other, "--map", map}).code == 0);
     CHECK(node.seen().back().body == row("a", 5, "1"));
+    CHECK(run(node, {"ingest", "--map", map, "--precision", "s", other}).code == 0);
+    CHECK(node.seen().back().body == row("a", 5'000'000'000, "1"));
     CHECK(run(node, {"ingest", "-", "--format", "line"}, {"m,twin=c x=3 7\n", false, {}}).code ==
           0);
     CHECK(node.seen().back().body == row("c", 7, "3"));
