@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schemas/base/time.h"
+
 namespace entente::node::limits {
 
 // Store.
@@ -72,5 +74,17 @@ inline constexpr std::size_t kDetailedSeries = 20'000;   // with health in detai
 inline constexpr std::size_t kRejudgeChanges = 50'000;   // corrections written at once
 inline constexpr std::size_t kLearnReadings = 1'000'000; // the youngest; of all series together
 inline constexpr std::size_t kQualityShares = 10'000;    // windows of one answer
+
+// Ingestion: back-pressure, line protocol, requests that write.
+inline constexpr std::size_t kUnknownNames = 65'536;     // of twins and signals, told once each
+inline constexpr Duration kOverloadPauseFirst = milliseconds(2);  // then doubled
+inline constexpr Duration kOverloadPauseMost = milliseconds(250);
+inline constexpr Duration kOverloadPatience = seconds(30);        // of a tool; then it gives up
+inline constexpr Duration kWriteOverloadPatience = seconds(1);    // of a worker, for one request
+inline constexpr std::size_t kLineProtocolBytes = 64 << 10;       // one line
+inline constexpr std::size_t kWritesAtOnce = 32;         // requests whose readings are going in
+inline constexpr std::size_t kWriteJobBytes = 1 << 20;   // of a body, handed to a worker at once
+inline constexpr std::size_t kWriteRejectsTold = 1'000;  // in one reply
+inline constexpr std::size_t kNamesKept = 4;             // tables of names kept between requests
 
 }  // namespace entente::node::limits

@@ -1,17 +1,19 @@
-// `ingest`: a file's readings to the node, batch by batch, with progress, keeping bad rows aside.
+// `ingest`: files' readings to the node, batch by batch, with progress, keeping bad rows aside.
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <csignal>
 #include <fstream>
-#include <istream>
+#include <optional>
 #include <ostream>
 #include <thread>
 
 #include "node/cli/command.h"
 #include "node/cli/json_fields.h"
 #include "node/cli/limits.h"
-#include "node/cli/table_source.h"
+#include "node/cli/file_source.h"
 #include "node/cli/terminal_text.h"
+#include "node/ingest/ingest.h"
 
 namespace entente::node {
 namespace {
@@ -19,48 +21,51 @@ namespace {
 namespace json = boost::json;
 using Form = OptionSpec::Form;
 
-// Readings that already are JSON Lines: sent as they are, checked by the node.
-class LinesSource final : public ReadingSource {
- public:
-  LinesSource(std::istream& in, std::uint64_t size) : in_(in), size_(size) {}
-
-  Result<std::optional<ReadingBatch>> next(std::size_t rows, std::size_t bytes) override {
-    ReadingBatch batch;
-    std::string line;
-    while (batch.sources.size() < rows && batch.json_lines.size() < bytes &&
-           std::getline(in_, line)) {
-      ++number_;
-      read_ += line.size() + 1;
-      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-      batch.json_lines += line;
-      batch.json_lines += '\n';
-      batch.sources.push_back(number_);
-    }
-    if (in_.bad()) return make_error(ErrorCode::input_unreadable, "the file cannot be read on");
-    if (batch.sources.empty()) return std::optional<ReadingBatch>{};
-    if (size_ > 0) {
-      batch.progress = std::min(1.0, static_cast<double>(read_) / static_cast<double>(size_));
-    }
-    return std::optional<ReadingBatch>(std::move(batch));
-  }
-
- private:
-  std::istream& in_;
-  std::uint64_t size_;
-  std::uint64_t number_ = 0;
-  std::uint64_t read_ = 0;
-};
-
 struct Totals {
+  struct Kept {
+    std::string file;
+    std::uint64_t line = 0;
+    std::string reason;
+  };
   std::uint64_t accepted = 0;
   std::uint64_t duplicates = 0;
   std::uint64_t rejected = 0;
-  std::vector<ReadingBatch::Reject> rejects;  // the first kIngestRejectsKept
+  std::vector<Kept> rejects;  // the first kIngestRejectsKept
+};
 
-  void reject(std::uint64_t line, std::string reason) {
-    ++rejected;
-    if (rejects.size() < limits::kIngestRejectsKept) rejects.push_back({line, std::move(reason)});
+// What could not go in, for people to repair: CSV of file, line, column, reason, text. Of rows for
+// one unknown twin or signal the node names the first of each request.
+class Rejects {
+ public:
+  explicit Rejects(Totals& totals) : totals_(totals) {}
+  Outcome open(const std::string& path) {
+    out_.open(path, std::ios::binary | std::ios::trunc);
+    out_ << "file," << kRejectHeader << std::flush;
+    return written(path);
   }
+  void add(const std::string& file, const ReadingBatch::Reject& reject) {
+    ++totals_.rejected;
+    if (totals_.rejects.size() < limits::kIngestRejectsKept) {
+      totals_.rejects.push_back({file, reject.line, reject.reason});
+    }
+    if (!out_.is_open()) return;
+    out_ << csv_field(file) << ','
+         << reject_line(
+                {static_cast<std::size_t>(reject.line), reject.column, reject.reason, reject.text});
+  }
+  Outcome flush(const std::string& path) {
+    if (!out_.is_open()) return {};
+    out_ << std::flush;
+    return written(path);
+  }
+
+ private:
+  Outcome written(const std::string& path) const {
+    if (out_) return {};
+    return make_error(ErrorCode::invalid_argument, "cannot write the rejects to " + path);
+  }
+  Totals& totals_;
+  std::ofstream out_;
 };
 
 std::uint64_t whole(const json::value& object, std::string_view name) {
@@ -111,63 +116,163 @@ Result<json::value> send_batch(Session& session, const ReadingBatch& batch) {
   }
 }
 
-Outcome ingest_all(Session& session, ReadingSource& source, Totals& totals, Progress& progress) {
+// What a run works with, file after file.
+struct Work {
+  Session& session;
+  Totals totals{};
+  Rejects rejects{totals};
+  Progress progress{session};
+  std::string rejects_path{};
+};
+
+Outcome ingest_batch(Work& work, const std::string& file, const ReadingBatch& batch) {
+  for (const auto& bad : batch.rejects) work.rejects.add(file, bad);
+  if (batch.json_lines.empty()) return work.rejects.flush(work.rejects_path);
+  auto got = send_batch(work.session, batch);
+  if (!got) return std::move(got).error();
+  work.totals.accepted += whole(*got, "accepted");
+  work.totals.duplicates += whole(*got, "duplicates");
+  std::uint64_t told = 0;
+  std::size_t at = 0;  // where the line `number` begins
+  std::uint64_t number = 1;
+  for (const json::value& bad : array_of_field(*got, "rejected")) {
+    // The node counts lines of the request; people look for lines of the file.
+    const std::uint64_t line = whole(bad, "line");
+    ReadingBatch::Reject reject{0, text_of_field(bad, "reason"), 0, {}};
+    if (line >= 1 && line <= batch.sources.size()) {
+      reject.line = batch.sources[line - 1];
+      if (line < number) at = 0, number = 1;
+      while (number < line) at = batch.json_lines.find('\n', at) + 1, ++number;
+      reject.text = batch.json_lines.substr(at, batch.json_lines.find('\n', at) - at);
+    }
+    work.rejects.add(file, reject);
+    ++told;
+  }
+  work.totals.rejected += std::max(told, whole(*got, "rejected_rows")) - told;
+  return work.rejects.flush(work.rejects_path);
+}
+
+// `index` of `count` files.
+Outcome ingest_file(Work& work, const std::string& file, ReadingSource& source, std::size_t index,
+                    std::size_t count) {
   while (true) {
     auto batch = source.next(limits::kIngestBatchRows, limits::kIngestBatchBytes);
     if (!batch) return std::move(batch).error();
     if (!*batch) return {};
-    for (auto& bad : (*batch)->rejects) totals.reject(bad.line, std::move(bad.reason));
-    if (!(*batch)->json_lines.empty()) {
-      auto got = send_batch(session, **batch);
-      if (!got) return std::move(got).error();
-      totals.accepted += whole(*got, "accepted");
-      totals.duplicates += whole(*got, "duplicates");
-      for (const json::value& bad : array_of_field(*got, "rejected")) {
-        // The node counts lines of the request; people look for lines of the file.
-        const std::uint64_t line = whole(bad, "line");
-        const auto& sources = (*batch)->sources;
-        totals.reject(line >= 1 && line <= sources.size() ? sources[line - 1] : 0,
-                      text_of_field(bad, "reason"));
-      }
-    }
-    progress.update(totals, (*batch)->progress);
+    if (auto sent = ingest_batch(work, file, **batch); !sent) return sent;
+    const double part = (*batch)->progress;
+    const double all = (static_cast<double>(index) + part) / static_cast<double>(count);
+    work.progress.update(work.totals, part < 0 ? part : all);
   }
 }
 
-void show_totals(Session& session, const Totals& totals, double took) {
+void show_totals(Session& session, const Totals& totals, double took, bool several) {
+  const double rate = took > 0 ? static_cast<double>(totals.accepted) / took : 0;
   json::array rejects;
   for (const auto& bad : totals.rejects) {
-    rejects.push_back(json::object{{"line", bad.line}, {"reason", bad.reason}});
+    rejects.push_back(json::object{{"file", bad.file}, {"line", bad.line}, {"reason", bad.reason}});
   }
   json::object payload{{"accepted", totals.accepted},
                        {"duplicates", totals.duplicates},
                        {"rejected_rows", totals.rejected},
                        {"rejected", std::move(rejects)},
-                       {"seconds", took}};
+                       {"seconds", took},
+                       {"readings_per_s", rate}};
   Table table{{{"accepted", "accepted", Kind::integer},
                {"duplicates", "already there", Kind::integer},
                {"rejected_rows", "kept aside", Kind::integer},
-               {"seconds", "seconds", Kind::number}},
+               {"seconds", "seconds", Kind::number},
+               {"readings_per_s", "readings/s", Kind::number}},
               {{json::value(totals.accepted), json::value(totals.duplicates),
-                json::value(totals.rejected), json::value(took)}}};
+                json::value(totals.rejected), json::value(took), json::value(rate)}}};
   session.show({std::move(payload), std::move(table), "", false});
   if (!session.for_people()) return;
   const std::size_t shown = std::min(totals.rejects.size(), limits::kIngestRejectsShown);
   for (std::size_t i = 0; i < shown; ++i) {
-    session.say("  line " + std::to_string(totals.rejects[i].line) + ": " +
-                totals.rejects[i].reason);
+    const auto& bad = totals.rejects[i];
+    session.say("  " + (several ? bad.file + ", " : std::string()) + "line " +
+                std::to_string(bad.line) + ": " + bad.reason);
   }
   if (totals.rejected > shown) {
-    session.say("  and " + std::to_string(totals.rejected - shown) + " more: -o json lists them");
+    session.say("  and " + std::to_string(totals.rejected - shown) +
+                " more: -o json lists them, --rejects keeps them");
   }
   if (session.dry_run()) session.say("Nothing was kept (--dry-run).");
 }
 
-Result<int> run(Session& session, ReadingSource& source) {
-  Totals totals;
-  Progress progress(session);
-  auto outcome = ingest_all(session, source, totals, progress);
-  progress.end();
+volatile std::sig_atomic_t interrupted = 0;  // a signal handler reaches nothing else
+
+// Turns Ctrl-C into the end of a followed file, as long as this lives.
+class Interrupt {
+ public:
+  Interrupt() {
+    interrupted = 0;
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = 1; };
+    ::sigaction(SIGINT, &action, &before_int_);
+    ::sigaction(SIGTERM, &action, &before_term_);
+  }
+  ~Interrupt() {
+    ::sigaction(SIGINT, &before_int_, nullptr);
+    ::sigaction(SIGTERM, &before_term_, nullptr);
+  }
+  Interrupt(const Interrupt&) = delete;
+
+ private:
+  struct sigaction before_int_ {};
+  struct sigaction before_term_ {};
+};
+
+FollowedFile::Hooks follow_hooks(Session& session) {
+  FollowedFile::Hooks hooks;
+  hooks.stopped = session.local().stopped;
+  hooks.sleep = session.local().sleep;
+  if (!hooks.stopped) hooks.stopped = [] { return interrupted != 0; };
+  if (!hooks.sleep) {
+    hooks.sleep = [](Duration pause) {
+      std::this_thread::sleep_for(std::chrono::nanoseconds(pause.ns));
+    };
+  }
+  return hooks;
+}
+
+Outcome ingest_files(Work& work, const std::vector<std::string>& paths) {
+  Session& session = work.session;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const ReadingFiles files{paths[i], session.value("map"), session.value("format"),
+                             session.value("precision"), session.flag("follow")};
+    const auto& given = session.local().open_readings;
+    auto source = given && !files.map_path.empty()
+                      ? given(files)
+                      : open_source(files, session.streams().in, follow_hooks(session));
+    if (!source) return std::move(source).error();
+    if (auto done = ingest_file(work, paths[i], **source, i, paths.size()); !done) {
+      Error error = std::move(done).error();
+      if (paths.size() > 1) error.what = paths[i] + ": " + error.what;
+      return error;
+    }
+  }
+  return {};
+}
+
+Result<int> ingest_command(Session& session) {
+  const auto& paths = session.values("FILE");
+  if (session.flag("follow") && (paths.size() != 1 || paths.front() == "-")) {
+    return make_error(ErrorCode::invalid_argument, "--follow takes one file",
+                      "run one command for each file");
+  }
+  Work work{session};
+  work.rejects_path = session.value("rejects");
+  if (!work.rejects_path.empty()) {
+    if (auto opened = work.rejects.open(work.rejects_path); !opened) {
+      return std::move(opened).error();
+    }
+  }
+  std::optional<Interrupt> interrupt;
+  if (session.flag("follow")) interrupt.emplace();
+  auto outcome = ingest_files(work, paths);
+  work.progress.end();
+  const Totals& totals = work.totals;
   if (!outcome) {
     Error error = std::move(outcome).error();
     if (totals.accepted > 0) {
@@ -177,37 +282,8 @@ Result<int> run(Session& session, ReadingSource& source) {
     }
     return error;
   }
-  show_totals(session, totals, progress.seconds_since_start());
+  show_totals(session, totals, work.progress.seconds_since_start(), paths.size() > 1);
   return 0;
-}
-
-Result<int> ingest(Session& session) {
-  const std::string path = session.value("FILE");
-  const std::string map = session.value("map");
-  if (!map.empty()) {
-    const ReadingFiles files{path, map};
-    auto source = session.local().open_readings ? session.local().open_readings(files)
-                                                : open_table(files, session.streams().in);
-    if (!source) return std::move(source).error();
-    return run(session, **source);
-  }
-  if (path == "-") {
-    LinesSource source(session.streams().in, 0);
-    return run(session, source);
-  }
-  if (!path.ends_with(".jsonl") && !path.ends_with(".ndjson")) {
-    return make_error(ErrorCode::invalid_argument, "a table needs a mapping of its columns",
-                      "add --map MAP.toml; only .jsonl and .ndjson go without");
-  }
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) {
-    return make_error(ErrorCode::input_unreadable, "cannot open " + path,
-                      "name a file that exists and that you may read");
-  }
-  const auto size = static_cast<std::uint64_t>(std::max<std::streamoff>(0, file.tellg()));
-  file.seekg(0);
-  LinesSource source(file, size);
-  return run(session, source);
 }
 
 }  // namespace
@@ -217,10 +293,17 @@ void add_ingest_command(CommandTable& table) {
       {"ingest",
        Effect::rw,
        "Bring a file's readings into the node",
-       {{"FILE", Form::positional, "", "a table (CSV), or JSON Lines; - for standard input"},
-        {"map", Form::value, "FILE", "what the table's columns mean (TOML)"}},
-       {"entente ingest readings.csv --map readings.toml", "entente ingest day.jsonl"},
-       ingest});
+       {{"FILE", Form::positionals, "",
+         "tables (CSV), JSON Lines or line protocol; - for standard input"},
+        {"map", Form::value, "FILE", "what a table's columns, or a line's names, mean (TOML)"},
+        {"format", Form::value, "csv|jsonl|line", "instead of what the file's name says"},
+        {"precision", Form::value, "ns|us|ms|s", "of line protocol's timestamps; else ns"},
+        {"rejects", Form::value, "FILE", "keeps every row that did not go in, with its reason"},
+        {"follow", Form::flag, "", "reads on as the file grows, over rotations, until Ctrl-C"}},
+       {"entente ingest readings.csv --map readings.toml",
+        "entente ingest day-1.jsonl day-2.jsonl --rejects rejects.csv",
+        "entente ingest metrics.lp --follow"},
+       ingest_command});
 }
 
 }  // namespace entente::node

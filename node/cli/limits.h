@@ -16,6 +16,7 @@ inline constexpr std::size_t kIngestRejectsKept = 10'000;
 inline constexpr int kIngestRetries = 8;  // of a batch that was refused for load
 inline constexpr Duration kIngestRetryFirst = milliseconds(250);
 inline constexpr Duration kIngestRetryMost = seconds(10);
+inline constexpr Duration kFollowPause = milliseconds(200);  // at the end of a growing file
 inline constexpr Duration kCliTimeout = seconds(30);
 inline constexpr Duration kCliTimeoutSlack =
     seconds(5);  // the node answers late, we hear it say so

@@ -54,6 +54,8 @@ struct ReadingBatch {
   struct Reject {
     std::uint64_t line = 0;  // in the file
     std::string reason;
+    std::size_t column = 0;  // 0: the whole line
+    std::string text = {};   // what stood there, cut
   };
   std::vector<Reject> rejects;  // rows that could not be read
   double progress = -1;         // 0 to 1 of the file, after this batch; negative: unknown
@@ -71,6 +73,9 @@ class ReadingSource {
 struct ReadingFiles {
   std::string path;
   std::string map_path;
+  std::string format;     // csv, jsonl, line; empty: by the mapping, then by the file's name
+  std::string precision;  // of line protocol; empty: ns
+  bool follow = false;    // reads on as the file grows
 };
 
 struct LocalCommands {
@@ -78,11 +83,13 @@ struct LocalCommands {
   // Runs until it is told to stop.
   std::function<Outcome(const ServeOptions&)> serve;
   std::function<Result<LocalReport>(const AgreementCheckOptions&)> agreement_check;
-  // Instead of the reader of CSV files (table_source.h), for tests and other forms.
+  // Instead of the readers of files (file_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;
   // Waits; tests need not.
   std::function<void(Duration)> sleep;
+  // Whether --follow shall end; empty: when the process is interrupted.
+  std::function<bool()> stopped;
 };
 
 }  // namespace entente::node

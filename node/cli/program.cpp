@@ -73,6 +73,8 @@ void Parser::add(CLI::App& app, const OptionSpec& option, Arguments& into) {
     made->expected(1, 1'000);
   } else {
     made->expected(1);
+    // Values are kept in lists, and an option of a list would take a positional that follows it.
+    made->allow_extra_args(false);
   }
   if (is_positional(option) && option.form != Form::optional_positional) made->required();
   if (option.name == "output") made->check(CLI::IsMember({"table", "json", "jsonl", "csv"}));

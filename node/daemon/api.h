@@ -1,16 +1,41 @@
 // The handlers of /api/v1, each a coroutine over the assembled node.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <memory>
+
 #include "node/daemon/core.h"
 #include "node/service/route_table.h"
 
 namespace entente::node {
 
 // `core` outlives the table.
-void add_twin_routes(RouteTable& table, Core& core);        // types, twins, readings
+void add_twin_routes(RouteTable& table, Core& core);        // types, twins
 void add_quality_routes(RouteTable& table, Core& core);     // health, quarantine, rules
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_question_routes(RouteTable& table,
                          Core& core);  // ask, budget, systems, exports, audit, status
+
+// What the routes that write readings need of a node. All of it outlives the table.
+struct WriteParts {
+  std::function<std::shared_ptr<const TwinState>()> twins;
+  History& history;
+  QualityGate& gate;
+  const Clock& clock;
+  // Runs the job off the loop and waits. Refuses: overloaded (too much waits), internal (a fault).
+  using Job = std::function<Outcome()>;
+  std::function<boost::asio::awaitable<Outcome>(Job)> on_worker;
+  std::function<void(std::uint64_t accepted, std::uint64_t rejected)> count;
+  // Waits before a batch that the store refused is sent again; empty: sleeps.
+  std::function<void(Duration)> pause = {};
+};
+WriteParts write_parts(Core& core);
+
+// POST /api/v1/readings takes JSON Lines, POST /api/v2/write InfluxDB's line protocol; both answer
+// after the commit. A body is read as fast as the disk takes it, limits::kWriteJobBytes at once; of
+// limits::kWritesAtOnce requests and more, or when the store's queue stays full, one is answered
+// 503 with Retry-After, and says how many of its readings are durable.
+void add_ingest_routes(RouteTable& table, WriteParts parts);
 
 }  // namespace entente::node

@@ -1,4 +1,4 @@
-// Types, twins and readings.
+// Types and twins.
 #include <utility>
 
 #include <boost/json.hpp>
@@ -6,10 +6,7 @@
 #include <algorithm>
 
 #include "node/daemon/api.h"
-#include "node/daemon/await.h"
 #include "node/daemon/on_worker.h"
-#include "node/ingest/ingest.h"
-#include "node/ingest/jsonl_reader.h"
 #include "node/limits.h"
 #include "schemas/base/hash.h"
 
@@ -18,6 +15,7 @@ namespace {
 
 namespace json = boost::json;
 using boost::asio::awaitable;
+using federation::to_awaitable;
 
 json::value value_json(const PropertyValue& value) {
   if (const auto* structured = std::get_if<Structured>(&value))
@@ -236,78 +234,6 @@ awaitable<Result<Reply>> show_type(Core& core, const Call& call) {
                          {"contents", std::move(contents)}});
 }
 
-// What became of the lines of one request.
-struct Taken {
-  std::uint64_t accepted = 0;
-  std::uint64_t duplicates = 0;
-  std::uint64_t bad = 0;
-  std::uint64_t lines = 0;
-  json::array rejected;
-};
-
-constexpr std::size_t kRejectsTold = 1'000;
-constexpr std::size_t kJobBytes = 1 << 20;  // lines handed to a worker at once
-
-// On a worker: one part of the body goes in durably, or is refused as a whole.
-Result<Taken> take_lines(Core& core, const TwinGraph& graph, const std::string& lines,
-                         std::uint64_t first_line) {
-  Taken taken;
-  IngestOptions options;
-  options.gate = core.quality.get();
-  options.on_reject = [&](const Reject& reject) {
-    if (taken.rejected.size() < kRejectsTold) {
-      taken.rejected.push_back({{"line", first_line + reject.line}, {"reason", reject.reason}});
-    }
-  };
-  JsonLinesReader reader(source_of(std::string_view(lines)));
-  auto report = ingest(reader, graph, *core.history, core.clock, options);
-  if (!report) return std::move(report).error();
-  taken.accepted = report->durable.added + report->durable.corrected + report->durable.repeated;
-  taken.duplicates = report->durable.repeated;
-  taken.bad = report->durable.bad;
-  taken.lines = static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
-  core.metrics.readings(taken.accepted, report->rejected);
-  return taken;
-}
-
-awaitable<Result<Reply>> take_readings(Core& core, const Call& call) {
-  auto state = core.twins->state();
-  Taken total;
-  bool more = true;
-  while (more) {
-    std::string lines;
-    while (more && lines.size() < kJobBytes) {
-      auto chunk = co_await call.lines->next_lines();
-      if (!chunk) co_return std::move(chunk).error();
-      more = !chunk->empty();
-      lines += *chunk;
-    }
-    if (lines.empty()) break;
-    const std::uint64_t first = total.lines;
-    auto job = [&core, state, lines = std::move(lines), first] {
-      return take_lines(core, state->graph, lines, first);
-    };
-    auto taken = co_await on_worker<Taken>(core, std::move(job));
-    if (!taken) {
-      Error error = std::move(taken).error();
-      error.what += "; " + std::to_string(total.accepted) + " readings before line " +
-                    std::to_string(first + 1) + " are durable";
-      co_return error;
-    }
-    total.accepted += taken->accepted;
-    total.duplicates += taken->duplicates;
-    total.bad += taken->bad;
-    total.lines += taken->lines;
-    for (json::value& reject : taken->rejected) {
-      if (total.rejected.size() < kRejectsTold) total.rejected.push_back(std::move(reject));
-    }
-  }
-  co_return Reply::json({{"accepted", total.accepted},
-                         {"duplicates", total.duplicates},
-                         {"bad", total.bad},
-                         {"rejected", std::move(total.rejected)}});
-}
-
 }  // namespace
 
 void add_twin_routes(RouteTable& table, Core& core) {
@@ -351,9 +277,6 @@ void add_twin_routes(RouteTable& table, Core& core) {
              Access::token,
              {},
              limits::kHttpLinesBytes});
-  table.add({Method::post, "/api/v1/readings", Verb::write_readings, "writeReadings",
-             "Takes readings as JSON Lines; acknowledged after the commit", BodyKind::lines,
-             with(take_readings)});
 }
 
 }  // namespace entente::node

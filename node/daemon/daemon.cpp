@@ -190,6 +190,7 @@ Outcome serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
   add_quality_routes(routes, core);
+  add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
   add_question_routes(routes, core);
   add_health_routes(routes, core.checks());

@@ -1,13 +1,11 @@
-// Waiting in an HTTP handler for a job on a worker.
+// A handler's work on a worker thread.
 #pragma once
 
+#include <memory>
 #include <utility>
 
-#include <boost/asio/awaitable.hpp>
-
-#include <memory>
-
 #include "federation/link/bridge.h"
+#include "node/daemon/await.h"
 #include "node/daemon/core.h"
 
 namespace entente::node {

@@ -43,8 +43,9 @@ class HistoryEngine {
   const SeriesTable& table() const { return table_; }
 
   // --- any thread ---
-  // May this batch join the queue? Counts it in.
-  Outcome admit(const Batch& batch);
+  // May this batch join the queue? It counts as waiting as long as the ticket lives.
+  using Ticket = std::shared_ptr<void>;
+  Result<Ticket> admit(const Batch& batch);
   // A sealer's work: takes its turn on that thread.
   void on_sealer(std::function<void(const Error* refused)> work);
   std::optional<Entry> latest(SeriesId series) const;
@@ -57,8 +58,8 @@ class HistoryEngine {
     std::int64_t seq = 0;               // of the journal's row; 0 when nothing was kept
   };
   Result<Written> write(Database& database, const std::shared_ptr<const Batch>& batch);
-  // `written` is null when the batch was undone; `readings` is its size.
-  void settled(const Written* written, std::size_t readings);
+  // `written` is null when the batch was undone.
+  void settled(const Written* written);
 
   // --- the sealer's thread ---
   Outcome seal();
@@ -120,7 +121,8 @@ class HistoryEngine {
   SeriesTable table_;
   Groups groups_;
   Blobs blobs_;
-  std::atomic<std::uint64_t> pending_readings_{0};
+  const std::shared_ptr<std::atomic<std::uint64_t>> pending_readings_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
   std::atomic<std::uint64_t> unsealed_{0};
 
   // The store's thread (and the constructor's before it writes).

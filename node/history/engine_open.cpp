@@ -155,7 +155,7 @@ Outcome HistoryEngine::move_first_layout() {
               .run();
           return written;
         },
-        [this](const Written* written) { settled(written, 0); });
+        [this](const Written* written) { settled(written); });
     if (!part) return std::move(part).error();
     const auto rows = part->report.added + part->report.repeated + part->report.corrected;
     if (rows == 0) break;

@@ -30,7 +30,7 @@ class HistoryEngine::Building {
   bool finished_ = false;
 };
 
-Outcome HistoryEngine::admit(const Batch& batch) {
+Result<HistoryEngine::Ticket> HistoryEngine::admit(const Batch& batch) {
   const auto known = table_.size();
   for (const auto id : batch.series) {
     if (static_cast<std::size_t>(id) >= known) {
@@ -42,12 +42,14 @@ Outcome HistoryEngine::admit(const Batch& batch) {
                       "a batch has at most " + std::to_string(limits::kBatchReadings) +
                           " readings, not " + std::to_string(batch.size()));
   }
-  const auto waiting = pending_readings_.fetch_add(batch.size()) + batch.size();
+  const auto waiting = pending_readings_->fetch_add(batch.size()) + batch.size();
+  Ticket ticket(nullptr, [pending = pending_readings_, size = batch.size()](void*) {
+    pending->fetch_sub(size);
+  });
   if (waiting <= limits::kPendingReadings &&
       unsealed_.load() + waiting <= limits::kUnsealedReadings) {
-    return {};
+    return ticket;
   }
-  pending_readings_.fetch_sub(batch.size());
   return make_error(ErrorCode::overloaded, "too many readings wait for the disk",
                     "send again when an answer that is outstanding has come, or in a second");
 }
@@ -82,7 +84,10 @@ Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
         building.replace(kept);
       }
       const auto before = known(series, entry.time);
-      if (before && same_reading(*before, entry)) {
+      const bool repeated =
+          before && (same_reading(*before, entry) ||
+                     (batch->purpose == Batch::Purpose::readings && same_value(*before, entry)));
+      if (repeated) {
         ++written.report.repeated;
         continue;
       }
@@ -181,11 +186,10 @@ void HistoryEngine::record_correction(Database& database, SeriesId series, const
   insert.bind(5, static_cast<std::int64_t>(before.quality)).run();
 }
 
-void HistoryEngine::settled(const Written* written, std::size_t readings) {
+void HistoryEngine::settled(const Written* written) {
   uncommitted_.clear();
   uncommitted_index_.clear();
   indexed_batches_ = indexed_readings_ = 0;
-  pending_readings_.fetch_sub(readings);
   if (written == nullptr) return;
   named_ = std::max(named_, newest_.size());
   if (written->kept->size() == 0) return;

@@ -37,27 +37,25 @@ class SegmentHistory final : public History {
   }
 
   void append(Batch batch, Appended done) override {
-    if (auto admitted = engine_->admit(batch); !admitted) {
-      return done(std::move(admitted).error());
-    }
+    auto ticket = engine_->admit(batch);
+    if (!ticket) return done(std::move(ticket).error());
     auto shared = std::make_shared<const Batch>(std::move(batch));
-    store_.post<Written>(
-        [engine = engine_, shared](Database& database) { return engine->write(database, shared); },
-        [done = std::move(done)](Result<Written> written) {
-          if (!written) return done(std::move(written).error());
-          done(written->report);
-        },
-        [engine = engine_, size = shared->size()](const Written* written) {
-          engine->settled(written, size);
-        });
+    store_.post<Written>([engine = engine_, shared, ticket = std::move(*ticket)](
+                             Database& database) { return engine->write(database, shared); },
+                         [done = std::move(done)](Result<Written> written) {
+                           if (!written) return done(std::move(written).error());
+                           done(written->report);
+                         },
+                         [engine = engine_](const Written* written) { engine->settled(written); });
   }
 
   Result<AppendReport> append_now(Batch batch) override {
-    if (auto admitted = engine_->admit(batch); !admitted) return std::move(admitted).error();
+    const auto ticket = engine_->admit(batch);
+    if (!ticket) return ticket.error();
     auto shared = std::make_shared<const Batch>(std::move(batch));
-    auto written = store_.run<Written>(
-        [&](Database& database) { return engine_->write(database, shared); },
-        [&](const Written* settled) { engine_->settled(settled, shared->size()); });
+    auto written =
+        store_.run<Written>([&](Database& database) { return engine_->write(database, shared); },
+                            [&](const Written* settled) { engine_->settled(settled); });
     if (!written) return std::move(written).error();
     return written->report;
   }

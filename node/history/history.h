@@ -24,9 +24,10 @@ namespace entente::node {
 
 struct AppendReport {
   std::uint64_t added = 0;
-  std::uint64_t repeated = 0;   // the same time and value were there
-  std::uint64_t corrected = 0;  // the time was there with another value or verdict
-  std::uint64_t bad = 0;        // of all of these, those with a verdict other than good
+  std::uint64_t repeated = 0;  // the same time and value were there
+  std::uint64_t corrected =
+      0;                  // the time was there with another value (Batch::Purpose: or verdict)
+  std::uint64_t bad = 0;  // of all of these, those with a verdict other than good
   void operator+=(const AppendReport& other);
 };
 

@@ -59,6 +59,10 @@ struct Batch {
   std::vector<std::int64_t> times;  // ns
   std::vector<double> values;
   std::vector<Quality> qualities;
+  // A reading that is there with the same value keeps the verdict that it has, because what is sent
+  // again is judged without those before it; unless the batch is there to change verdicts.
+  enum class Purpose { readings, verdicts };
+  Purpose purpose = Purpose::readings;
 
   std::size_t size() const { return times.size(); }
   void add(SeriesId id, const Reading& reading);

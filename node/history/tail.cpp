@@ -24,9 +24,12 @@ void Readings::clear() {
   qualities.clear();
 }
 
+bool same_value(const Entry& a, const Entry& b) {
+  return a.value == b.value || (std::isnan(a.value) && std::isnan(b.value));
+}
+
 bool same_reading(const Entry& a, const Entry& b) {
-  return a.quality == b.quality &&
-         (a.value == b.value || (std::isnan(a.value) && std::isnan(b.value)));
+  return a.quality == b.quality && same_value(a, b);
 }
 
 void Tail::put_late(const Entry& entry) {

@@ -30,7 +30,9 @@ struct Readings {
   void clear();
 };
 
-// Equal in value (NaN equals NaN) and verdict.
+// Equal in value, where NaN equals NaN.
+bool same_value(const Entry& a, const Entry& b);
+// And in verdict.
 bool same_reading(const Entry& a, const Entry& b);
 
 class Tail {

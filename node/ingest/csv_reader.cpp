@@ -47,6 +47,9 @@ Outcome CsvReader::header() {
   const auto step = records_.next();
   if (step == CsvRecords::Step::end) return unreadable("the file is empty: a header is needed");
   if (step == CsvRecords::Step::bad) return unreadable("the header: " + records_.reason());
+  if (records_.raw().starts_with("\xFF\xFE") || records_.raw().starts_with("\xFE\xFF")) {
+    return unreadable("the file is UTF-16: save it as UTF-8");
+  }
   std::vector<std::string> names;
   for (const auto field : records_.fields()) names.emplace_back(trimmed(field));
   width_ = names.size();
@@ -159,7 +162,7 @@ bool CsvReader::give(const Target& target) {
     refuse(target.column + 1, "no number", text);
     return true;
   }
-  row_.twin = mapping_.layout == Mapping::Layout::wide ? target.twin : twin_;
+  row_.twin = mapping_.layout == Mapping::Layout::wide ? std::string_view(target.twin) : twin_;
   row_.signal = signal;
   row_.time = time_;
   row_.value = *value;

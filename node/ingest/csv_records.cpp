@@ -101,11 +101,12 @@ CsvRecords::Step CsvRecords::bad_line(std::string reason) {
 CsvRecords::Step CsvRecords::next() {
   buffer_.consume(pending_);
   pending_ = 0;
+  ended_ = false;
   while (true) {
     line_ = next_line_;
     auto text = buffer_.text();
     if (text.empty()) {
-      if (ended_ || !buffer_.more()) return ended_ = true, Step::end;
+      if (ended_ || !buffer_.more()) return Step::end;
       continue;
     }
     if (text.front() == '\n' || text.starts_with("\r\n")) {

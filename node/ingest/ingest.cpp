@@ -1,10 +1,6 @@
 #include "node/ingest/ingest.h"
 
-#include <condition_variable>
-#include <map>
-#include <mutex>
 #include <optional>
-#include <unordered_map>
 
 #include "node/limits.h"
 #include "node/quality/quality_gate.h"
@@ -12,35 +8,18 @@
 namespace entente::node {
 namespace {
 
-// Batches that are being written; shared with callbacks that may outlive a stopped run.
-struct Outstanding {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::size_t count = 0;
-  AppendReport durable;
-  std::optional<Error> failure;
-};
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string all = "\"";
-  for (char c : text) {
-    if (c == '"') all += '"';
-    all += c;
-  }
-  return all + "\"";
+std::uint64_t taken(const AppendReport& report) {
+  return report.added + report.repeated + report.corrected;
 }
 
 class Run {
  public:
-  Run(RowReader& reader, const TwinGraph& graph, History& history, const Clock& clock,
-      const IngestOptions& options)
+  Run(RowReader& reader, SeriesNames& names, const Clock& clock, const IngestOptions& options)
       : reader_(reader),
-        graph_(graph),
-        history_(history),
+        names_(names),
         clock_(clock),
         options_(options),
-        gate_(options.gate != nullptr ? *options.gate : own_gate_) {}
+        sender_(names.history(), options.sending) {}
 
   Result<IngestReport> run() {
     while (true) {
@@ -60,132 +39,99 @@ class Run {
   }
 
  private:
-  // Where readings of one twin and signal go.
-  struct Series {
-    std::optional<SeriesId> id;
-  };
-
   void reject(const Reject& reject) {
     ++report_.rejected;
     if (options_.on_reject) options_.on_reject(reject);
   }
 
-  Series& series_of(const Row& row) {
-    key_.assign(row.twin).append(1, '\n').append(row.signal);
-    const auto found = series_.find(key_);
-    if (found != series_.end()) return found->second;
-    Series series;
-    const auto* twin = graph_.find(row.twin);
-    const auto* type = twin == nullptr ? nullptr : graph_.type_of(*twin);
-    const auto* signal = type == nullptr ? nullptr : type->signal(row.signal);
-    if (signal != nullptr && signal->numeric) {
-      if (auto opened = history_.open_series(row.twin, row.signal)) series.id = *opened;
-      if (series.id) watch(*series.id, *type, *signal, row.twin);
-    } else if (options_.on_reject) {
-      const auto why = twin == nullptr     ? "no twin \"" + row.twin + "\" is known"
-                       : signal == nullptr ? type->id + " has no signal \"" + row.signal + "\""
-                                           : "the signal \"" + row.signal + "\" is no number";
-      options_.on_reject({row.line, row.column, why, row.twin + " " + row.signal});
-    }
-    return series_.emplace(key_, series).first->second;
-  }
-
-  // A gate that sees a series for the first time hears where it stood.
-  void watch(SeriesId id, const ResolvedType& type, const Signal& signal, const std::string& twin) {
-    if (!gate_.watch(id, type, signal, twin)) return;
-    if (const auto newest = history_.latest(id)) gate_.prime(id, *newest);
-  }
-
   void take(const Row& row) {
-    auto& series = series_of(row);
-    if (!series.id) {
+    auto& place = names_.find(row.twin, row.signal);
+    if (!place.id) {
       ++report_.rejected;
+      if (!options_.on_reject || !names_.tell(place)) return;
+      const auto text = std::string(row.twin) + " " + std::string(row.signal);
+      options_.on_reject({row.line, row.column, place.refusal, text});
       return;
     }
-    batch_.add(*series.id, {row.time, row.value, Quality::good});
+    batch_.add(*place.id, {row.time, row.value});
   }
 
-  // Sends the batch when there is room; false when writing has failed or the caller wants to stop.
+  // False when writing has failed or the caller wants to stop.
   bool send() {
-    gate_.judge(batch_, clock_.now());
-    auto shared = outstanding_;
-    {
-      std::unique_lock guard(shared->mutex);
-      shared->changed.wait(
-          guard, [&] { return shared->count < limits::kIngestBatchesAhead || shared->failure; });
-      if (shared->failure) return false;
-      ++shared->count;
+    names_.gate().judge(batch_, clock_.now());
+    if (options_.dry_run) {
+      imagined_.added += batch_.size();
+      for (const auto quality : batch_.qualities) imagined_.bad += quality != Quality::good;
+      batch_.clear();
+      return tell();
     }
-    history_.append(std::move(batch_), [shared](Result<AppendReport> written) {
-      std::lock_guard guard(shared->mutex);
-      --shared->count;
-      if (!written) {
-        if (!shared->failure) shared->failure = std::move(written).error();
-      } else {
-        shared->durable += *written;
-      }
-      shared->changed.notify_all();
-    });
+    const auto size = batch_.size();
+    if (!sender_.send(std::move(batch_))) return false;
     batch_ = {};
+    batch_.reserve(size);  // the next is likely to be as large
     return tell();
   }
 
+  AppendReport durable() const { return options_.dry_run ? imagined_ : sender_.durable(); }
+
   bool tell() {
     if (!options_.on_progress) return true;
-    IngestProgress progress;
-    progress.bytes = reader_.bytes();
-    progress.rejected = report_.rejected;
-    {
-      std::lock_guard guard(outstanding_->mutex);
-      const auto& durable = outstanding_->durable;
-      progress.readings = durable.added + durable.repeated + durable.corrected;
-    }
-    return options_.on_progress(progress);
+    return options_.on_progress({reader_.bytes(), taken(durable()), report_.rejected});
   }
 
   Result<IngestReport> finish(std::optional<Error> failure) {
-    std::unique_lock guard(outstanding_->mutex);
-    outstanding_->changed.wait(guard, [&] { return outstanding_->count == 0; });
-    if (!failure) failure = outstanding_->failure;
-    report_.durable = outstanding_->durable;
-    guard.unlock();
+    sender_.finish();
+    if (!failure) failure = sender_.failure();
+    report_.durable = durable();
     report_.missing = reader_.missing();
     report_.bytes = reader_.bytes();
     if (!failure) {
       tell();
       return report_;
     }
-    const auto& durable = report_.durable;
-    failure->what += "; " + std::to_string(durable.added + durable.repeated + durable.corrected) +
-                     " readings before it are durable";
+    failure->what +=
+        "; " + std::to_string(taken(report_.durable)) + " readings before it are durable";
     return *failure;
   }
 
   RowReader& reader_;
-  const TwinGraph& graph_;
-  History& history_;
+  SeriesNames& names_;
   const Clock& clock_;
   const IngestOptions& options_;
-  QualityGate own_gate_;
-  QualityGate& gate_;
+  BatchSender sender_;
   IngestReport report_;
-  std::unordered_map<std::string, Series> series_;
-  std::string key_;
+  AppendReport imagined_;  // dry run
   Batch batch_;
-  std::shared_ptr<Outstanding> outstanding_ = std::make_shared<Outstanding>();
 };
 
 }  // namespace
 
+Result<IngestReport> ingest(RowReader& reader, SeriesNames& names, const Clock& clock,
+                            const IngestOptions& options) {
+  return Run(reader, names, clock, options).run();
+}
+
 Result<IngestReport> ingest(RowReader& reader, const TwinGraph& graph, History& history,
                             const Clock& clock, const IngestOptions& options) {
-  return Run(reader, graph, history, clock, options).run();
+  QualityGate by_types;
+  SeriesNames names(graph, history, options.gate != nullptr ? *options.gate : by_types);
+  return ingest(reader, names, clock, options);
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string all = "\"";
+  for (char c : text) {
+    if (c == '"') all += '"';
+    all += c;
+  }
+  return all + "\"";
 }
 
 std::string reject_line(const Reject& reject) {
   return std::to_string(reject.line) + "," +
-         (reject.column > 0 ? std::to_string(reject.column) : "") + "," + quoted(reject.reason) +
-         "," + quoted(reject.text) + "\n";
+         (reject.column > 0 ? std::to_string(reject.column) : "") + "," + csv_field(reject.reason) +
+         "," + csv_field(reject.text) + "\n";
 }
 
 }  // namespace entente::node

@@ -1,97 +1,111 @@
 #include "node/ingest/jsonl_reader.h"
 
-#include <boost/json/parse.hpp>
+#include <simdjson.h>
+
+#include <optional>
 
 #include "node/limits.h"
 
 namespace entente::node {
 namespace {
 
-namespace json = boost::json;
+namespace ondemand = simdjson::ondemand;
 constexpr std::size_t kRejectText = 80;
+static_assert(simdjson::SIMDJSON_PADDING <= kBufferSlack);
 
-bool blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == line.npos;
+enum Key : unsigned { twin = 1, signal = 2, time = 4, value = 8, all = 15 };
+
+unsigned key_of(std::string_view name) {
+  if (name == "twin") return Key::twin;
+  if (name == "signal") return Key::signal;
+  if (name == "time") return Key::time;
+  return name == "value" ? Key::value : 0U;
+}
+
+// Why the time cannot be read; nothing when `into` has it.
+std::optional<std::string> read_time(ondemand::value& given, Instant& into) {
+  std::string_view text;
+  if (given.get_string().get(text) == simdjson::SUCCESS) {
+    const auto parsed = parse_instant(text);
+    if (!parsed) return "the time: " + parsed.error().what;
+    into = *parsed;
+    return std::nullopt;
+  }
+  if (given.get_int64().get(into.ns) == simdjson::SUCCESS) return std::nullopt;
+  return "the time is RFC 3339 text or whole nanoseconds";
 }
 
 }  // namespace
 
+struct JsonLinesReader::Parser {
+  ondemand::parser parser;
+};
+
+JsonLinesReader::JsonLinesReader(ByteSource source)
+    : lines_(std::move(source), bytes_, limits::kJsonLineBytes),
+      parser_(std::make_unique<Parser>()) {}
+JsonLinesReader::~JsonLinesReader() = default;
+
 RowReader::Step JsonLinesReader::refuse(std::string reason, std::string_view line) {
-  reject_ = {line_, 0, std::move(reason), std::string(line.substr(0, kRejectText))};
+  reject_ = {lines_.number(), 0, std::move(reason), std::string(line.substr(0, kRejectText))};
   return Step::reject;
 }
 
 Result<RowReader::Step> JsonLinesReader::next() {
-  buffer_.consume(pending_);
-  pending_ = 0;
-  while (true) {
-    const auto text = buffer_.text();
-    const auto end = text.find('\n');
-    if (end == text.npos && text.size() <= limits::kJsonLineBytes) {
-      if (buffer_.more()) continue;
-      const auto rest = buffer_.text();  // reading on has moved it
-      if (blank(rest)) return Step::end;
-      ++line_;
-      pending_ = rest.size();
-      return read(rest);
-    }
-    ++line_;
-    if (end == text.npos || end > limits::kJsonLineBytes) {
-      const auto step = refuse(
-          "the line is longer than " + std::to_string(limits::kJsonLineBytes) + " bytes", text);
-      auto rest = end;
-      while (rest == std::string_view::npos) {
-        buffer_.consume(buffer_.text().size());
-        if (!buffer_.more()) return step;
-        rest = buffer_.text().find('\n');
-      }
-      buffer_.consume(rest + 1);
-      return step;
-    }
-    const auto line = text.substr(0, end);
-    if (blank(line)) {
-      buffer_.consume(end + 1);
-      continue;
-    }
-    pending_ = end + 1;
-    return read(line);
+  switch (lines_.next()) {
+    case Lines::Step::end:
+      return Step::end;
+    case Lines::Step::too_long:
+      return refuse("the line is longer than " + std::to_string(limits::kJsonLineBytes) + " bytes",
+                    lines_.text());
+    case Lines::Step::line:
+      break;
   }
+  return read(lines_.text());
 }
 
+// On demand: values are parsed where they stand, so that every key is seen, a second one too.
 RowReader::Step JsonLinesReader::read(std::string_view line) {
-  json::parse_options options;
-  options.max_depth = 2;
-  boost::system::error_code failure;
-  const auto value = json::parse(json::string_view(line.data(), line.size()), failure, {}, options);
-  if (failure || !value.is_object()) return refuse("no JSON object", line);
-  const auto& object = value.get_object();
-  const auto* twin = object.if_contains("twin");
-  const auto* signal = object.if_contains("signal");
-  const auto* time = object.if_contains("time");
-  const auto* number = object.if_contains("value");
-  if (twin == nullptr || signal == nullptr || time == nullptr || number == nullptr) {
-    return refuse("twin, signal, time and value are needed", line);
+  const auto broken = [&] { return refuse("no JSON object", line); };
+  ondemand::document document;
+  ondemand::object object;
+  const simdjson::padded_string_view padded(line, line.size() + kBufferSlack);
+  if (parser_->parser.iterate(padded).get(document) != simdjson::SUCCESS ||
+      document.get_object().get(object) != simdjson::SUCCESS) {
+    return broken();
   }
-  if (object.size() != 4) return refuse("only twin, signal, time and value are known", line);
-  if (!twin->is_string() || !signal->is_string() ||
-      twin->get_string().size() > limits::kNameInFileBytes ||
-      signal->get_string().size() > limits::kNameInFileBytes) {
-    return refuse("twin and signal are short texts", line);
+  unsigned seen = 0;
+  for (auto member : object) {
+    ondemand::field field;
+    std::string_view name;
+    if (std::move(member).get(field) != simdjson::SUCCESS ||
+        field.unescaped_key().get(name) != simdjson::SUCCESS) {
+      return broken();
+    }
+    const auto key = key_of(name);
+    if (key == 0) return refuse("only twin, signal, time and value are known", line);
+    if ((seen & key) != 0) return refuse("the key " + std::string(name) + " is there twice", line);
+    seen |= key;
+    auto given = field.value();
+    if (key == Key::value) {
+      // A broken number and no number at all are one to whoever reads the reject.
+      if (given.get_double().get(row_.value) != simdjson::SUCCESS) {
+        return refuse("the value is no number", line);
+      }
+    } else if (key == Key::time) {
+      if (auto why = read_time(given, row_.time)) return refuse(std::move(*why), line);
+    } else {
+      auto& text = key == Key::twin ? row_.twin : row_.signal;
+      if (given.get_string().get(text) != simdjson::SUCCESS ||
+          text.size() > limits::kNameInFileBytes) {
+        return refuse("twin and signal are short texts", line);
+      }
+    }
   }
-  if (time->is_string()) {
-    const auto parsed = parse_instant({time->get_string().data(), time->get_string().size()});
-    if (!parsed) return refuse("the time: " + parsed.error().what, line);
-    row_.time = *parsed;
-  } else if (time->is_int64()) {
-    row_.time = {time->get_int64()};
-  } else {
-    return refuse("the time is RFC 3339 text or whole nanoseconds", line);
-  }
-  if (!number->is_number()) return refuse("the value is no number", line);
-  row_.value = number->to_number<double>();
-  row_.twin.assign(twin->get_string().data(), twin->get_string().size());
-  row_.signal.assign(signal->get_string().data(), signal->get_string().size());
-  row_.line = line_;
+  const char* rest = nullptr;  // there is a place after the object only when something stands there
+  if (document.current_location().get(rest) != simdjson::OUT_OF_BOUNDS) return broken();
+  if (seen != Key::all) return refuse("twin, signal, time and value are needed", line);
+  row_.line = lines_.number();
   row_.column = 0;
   return Step::row;
 }

@@ -2,8 +2,11 @@
 // {"twin": "…", "signal": "…", "time": "…", "value": 1.5}
 //
 // The time is RFC 3339 text (without an offset: UTC) or whole nanoseconds since the epoch. Other
-// keys are refused, so that a misspelt one is not lost. Empty lines are passed over.
+// keys, and a key that is there twice, are refused, so that a misspelt one is not lost. Empty lines
+// are passed over.
 #pragma once
+
+#include <memory>
 
 #include "node/ingest/line_buffer.h"
 
@@ -11,16 +14,17 @@ namespace entente::node {
 
 class JsonLinesReader final : public RowReader {
  public:
-  explicit JsonLinesReader(ByteSource source) : buffer_(std::move(source), bytes_) {}
+  explicit JsonLinesReader(ByteSource source);
+  ~JsonLinesReader() override;
   Result<Step> next() override;
 
  private:
+  struct Parser;  // simdjson's, and what it found
   Step read(std::string_view line);
   Step refuse(std::string reason, std::string_view line);
 
-  LineBuffer buffer_;
-  std::size_t line_ = 0;
-  std::size_t pending_ = 0;
+  Lines lines_;
+  std::unique_ptr<Parser> parser_;
 };
 
 }  // namespace entente::node

@@ -27,6 +27,7 @@ class MappingReader {
   Result<Mapping> read() {
     if (!document_.root.is_object()) return complain("", "tables are expected"), *failure_;
     const auto& root = document_.root.get_object();
+    if (root.contains("line")) return read_line(root);
     only(root, "",
          {"layout", "signal", "signal_column", "value", "ignore", "missing", "delimiter", "decimal",
           "skip_lines", "time", "signals", "twin"});
@@ -189,6 +190,32 @@ class MappingReader {
     }
   }
 
+  Result<Mapping> read_line(const json::object& root) {
+    only(root, "", {"line", "twin"});
+    const auto& object = table("line");
+    only(object, "line", {"twin", "signal", "ignore", "signals"});
+    mapping_.layout = Mapping::Layout::line;
+    auto& line = mapping_.line;
+    line.twin_tag = word(object, "line", "twin", "twin");
+    if (line.twin_tag.empty()) complain("line.twin", "a tag's name is expected");
+    const auto signal = word(object, "line", "signal", "field");
+    const auto known = line_signal_of(signal);
+    if (!known) {
+      complain("line.signal",
+               "\"" + signal + "\" is none of field, measurement, measurement.field");
+    }
+    line.signal = known.value_or(LineNaming::Signal::field);
+    line.ignore = words(object, "line", "ignore", {});
+    line.signals = pairs(object.if_contains("signals"), "line.signals");
+    twin(table("twin"));
+    line.twin = mapping_.twin;
+    if (!line.twin.column.empty() || !line.twin.fixed.empty()) {
+      complain("twin", "with [line] a tag names the twin: no column, no fixed");
+    }
+    if (failure_) return *failure_;
+    return std::move(mapping_);
+  }
+
   void layout(const json::object& root) {
     const auto name = word(root, "", "layout");
     mapping_.signal = word(root, "", "signal");
@@ -257,6 +284,17 @@ std::optional<std::string> TwinNaming::id_of(std::string_view name) const {
     id.erase(0, std::min(id.find_first_not_of("-._"), id.size()));
   }
   return prefix + id;
+}
+
+bool TwinNaming::is_plain() const {
+  return !pattern && table.empty() && prefix.empty() && !normalise;
+}
+
+std::optional<LineNaming::Signal> line_signal_of(std::string_view word) {
+  if (word == "field") return LineNaming::Signal::field;
+  if (word == "measurement") return LineNaming::Signal::measurement;
+  if (word == "measurement.field") return LineNaming::Signal::measurement_field;
+  return std::nullopt;
 }
 
 bool Mapping::is_missing(std::string_view text) const {

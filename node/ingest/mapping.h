@@ -19,6 +19,13 @@
 //              normalise = true                 # lower case, every other character becomes '-'
 //              prefix = "aqs-"
 //
+// Line protocol has no columns, but names; then these two tables are all there is:
+//   [line]     twin = "host"               # the tag that names the twin; "twin" when not said
+//              signal = "measurement.field"    # or "field" (when not said), "measurement"
+//              ignore = ["cpu.model"]          # signals, named so, that are passed over
+//              signals = { "cpu.usage" = "load" }  # renamed; other names go through
+//   [twin]     table, pattern, normalise, prefix as above
+//
 // Unknown keys refuse.
 #pragma once
 
@@ -44,10 +51,24 @@ struct TwinNaming {
 
   // The twin's id for a name in the file; nothing when the pattern does not match.
   std::optional<std::string> id_of(std::string_view name) const;
+  // Whether every name is its twin's id.
+  bool is_plain() const;
 };
 
+// How line protocol names twins and signals.
+struct LineNaming {
+  enum class Signal { field, measurement, measurement_field };
+  std::string twin_tag = "twin";
+  Signal signal = Signal::field;
+  TwinNaming twin;
+  std::map<std::string, std::string, std::less<>> signals;
+  std::vector<std::string> ignore;
+};
+// "field", "measurement", "measurement.field"; nothing for other words.
+std::optional<LineNaming::Signal> line_signal_of(std::string_view word);
+
 struct Mapping {
-  enum class Layout { wide, long_, columns };
+  enum class Layout { wide, long_, columns, line };
   Layout layout = Layout::wide;
   char delimiter = ',';
   char decimal = '.';
@@ -61,6 +82,7 @@ struct Mapping {
   std::string value_column;                                 // long
   std::string signal_column;                                // long
   std::map<std::string, std::string, std::less<>> signals;  // long: names; columns: columns
+  LineNaming line;                                          // line
 
   bool is_missing(std::string_view text) const;
 };

@@ -23,9 +23,10 @@ ByteSource source_of(std::istream& stream);
 // `text` outlives the source.
 ByteSource source_of(std::string_view text);
 
+// The names live in the reader and hold until its next call.
 struct Row {
-  std::string twin;
-  std::string signal;
+  std::string_view twin;
+  std::string_view signal;
   Instant time;
   double value = 0;        // may be NaN or infinite, when the text says so
   std::size_t line = 0;    // where it stands, from 1

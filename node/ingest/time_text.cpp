@@ -53,6 +53,14 @@ std::optional<Instant> number_time(std::string_view text, std::int64_t unit_ns) 
   return Instant{ns};
 }
 
+// The unit of a format that counts since the epoch; 0 of any other.
+std::int64_t unix_unit_ns(std::string_view format) {
+  if (format == "unix") return 1'000'000'000;
+  if (format == "unix_ms") return 1'000'000;
+  if (format == "unix_us") return 1'000;
+  return format == "unix_ns" ? 1 : 0;
+}
+
 // Names of months are English, whatever the process's locale.
 locale_t c_locale() {
   static const locale_t locale = ::newlocale(LC_ALL_MASK, "C", nullptr);
@@ -100,8 +108,8 @@ struct TimeText::State {
       if (!parsed) return std::nullopt;
       return has_offset(text) ? Result<Instant>(*parsed) : from_local(*parsed);
     }
-    if (format == "unix" || format == "unix_ms") {
-      const auto parsed = number_time(text, format == "unix" ? 1'000'000'000 : 1'000'000);
+    if (const auto unit = unix_unit_ns(format); unit > 0) {
+      const auto parsed = number_time(text, unit);
       if (!parsed) return std::nullopt;
       return Result<Instant>(*parsed);
     }
@@ -173,11 +181,11 @@ Result<TimeText> TimeText::make(std::vector<std::string> formats, const std::str
   state->twice = twice;
   state->utc = zone == "UTC";
   for (const auto& format : state->formats) {
-    if (format == "iso" || format == "unix" || format == "unix_ms") continue;
+    if (format == "iso" || unix_unit_ns(format) > 0) continue;
     if (format.find('%') == std::string::npos) {
       return make_error(ErrorCode::config_invalid,
                         "\"" + format +
-                            "\" is no time format: iso, unix, unix_ms or a pattern "
+                            "\" is no time format: iso, unix (_ms, _us, _ns) or a pattern "
                             "like %Y-%m-%d %H:%M:%S");
     }
   }

@@ -10,10 +10,10 @@
 
 namespace entente::node {
 
-// A format is "iso" (RFC 3339 and its shortenings), "unix" or "unix_ms" (numbers since the epoch),
-// or a pattern of strptime's letters (%Y-%m-%d %H:%M:%S, %z for an offset, %d-%b-%y …; seconds may
-// have a fraction). A time without an offset is of `zone`, a name of the IANA database. Threads:
-// one at a time.
+// A format is "iso" (RFC 3339 and its shortenings), "unix", "unix_ms", "unix_us" or "unix_ns"
+// (numbers since the epoch), or a pattern of strptime's letters (%Y-%m-%d %H:%M:%S, %z for an
+// offset, %d-%b-%y …; seconds may have a fraction). A time without an offset is of `zone`, a name
+// of the IANA database. Threads: one at a time.
 class TimeText {
  public:
   // What a local time means that the clocks passed twice, in autumn.

@@ -77,6 +77,7 @@ Result<RejudgeReport> rejudge(History& history, SeriesId series, const Rule& rul
       }
     });
     if (changed.size() == 0) break;
+    changed.purpose = Batch::Purpose::verdicts;
     if (auto written = history.append_now(std::move(changed)); !written) {
       return std::move(written).error();
     }

@@ -65,12 +65,14 @@ std::string host_name(std::string_view host) {
   return lowered(host);
 }
 
+// "Token" is how clients of InfluxDB say "Bearer".
 std::optional<std::string_view> bearer_token(std::string_view header) {
-  constexpr std::string_view kScheme = "bearer ";
-  if (header.size() <= kScheme.size() || lowered(header.substr(0, kScheme.size())) != kScheme) {
-    return std::nullopt;
+  for (const std::string_view scheme : {"bearer ", "token "}) {
+    if (header.size() > scheme.size() && lowered(header.substr(0, scheme.size())) == scheme) {
+      return header.substr(scheme.size());
+    }
   }
-  return header.substr(kScheme.size());
+  return std::nullopt;
 }
 
 std::size_t body_limit(const Route& route, const HttpLimits& limits) {

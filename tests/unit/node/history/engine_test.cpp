@@ -56,6 +56,7 @@ Batch random_batch(SeededRandom& random, const std::vector<SeriesId>& ids, const
   const bool late = random.below(4) == 0;
   const auto series = ids[random.below(ids.size())];
   const bool across = random.below(2) == 0;
+  if (random.below(5) == 0) batch.purpose = Batch::Purpose::verdicts;
   for (std::uint64_t i = 0; i < shape.readings; ++i) {
     const auto span = static_cast<std::uint64_t>(shape.length / shape.grain);
     clock += shape.grain * static_cast<std::int64_t>(random.below(3));
@@ -75,12 +76,14 @@ AppendReport record(Model& model, const Batch& batch) {
     auto [at, fresh] = model[batch.series[i]].emplace(entry.time, entry);
     if (fresh) {
       ++report.added;
+    } else if (same_value(at->second, entry) && batch.purpose == Batch::Purpose::readings) {
+      ++report.repeated;  // and keeps its verdict
     } else if (same_reading(at->second, entry)) {
       ++report.repeated;
     } else {
       ++report.corrected;
+      at->second = entry;
     }
-    at->second = entry;
     report.bad += entry.quality != Quality::good;
   }
   return report;

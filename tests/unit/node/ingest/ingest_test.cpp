@@ -6,63 +6,22 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <random>
 
 #include "node/ingest/csv_reader.h"
 #include "node/ingest/jsonl_reader.h"
 #include "node/limits.h"
-#include "node/twin/twin_registry.h"
+#include "tests/unit/node/ingest/site.h"
 #include "tests/unit/node/real_data.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node {
 namespace {
 
+using test::HeldStore;
+using test::Site;
 using test::TemporaryFolder;
-
-constexpr const char* kTypes = R"json({
-  "@context": "dtmi:dtdl:context;2", "@id": "dtmi:test:Station;1", "@type": "Interface",
-  "contents": [
-    {"@type": ["Telemetry", "Ranged"], "name": "pm25", "schema": "double",
-     "minimum": 0, "maximum": 1000},
-    {"@type": "Telemetry", "name": "note", "schema": "string"}]})json";
-
-struct Site {
-  TemporaryFolder folder;
-  std::unique_ptr<Store> store;
-  std::unique_ptr<History> history;
-  std::unique_ptr<TwinRegistry> registry;
-  ManualClock clock{*parse_instant("2020-01-01")};
-
-  explicit Site(const std::vector<std::string>& ids) {
-    Store::Options options;
-    options.path = folder / "h.db";
-    options.migrations = history_migrations();
-    store = std::move(*Store::open(std::move(options)));
-    history = std::move(*open_history(*store, clock));
-    registry = std::move(*TwinRegistry::load(*store));
-    auto types = registry->plan_types({{"types.json", kTypes}}, TwinRegistry::Missing::refuse);
-    REQUIRE(types.has_value());
-    REQUIRE(registry->commit_now(std::move(*types)).has_value());
-    std::string twins;
-    for (const auto& id : ids) {
-      twins += "[[twin]]\nid = \"" + id + "\"\ntype = \"dtmi:test:Station;1\"\n";
-    }
-    auto change = registry->plan_twins(twins, "twins.toml");
-    INFO((change ? std::string() : change.error().what));
-    REQUIRE(change.has_value());
-    REQUIRE(registry->commit_now(std::move(*change)).has_value());
-  }
-
-  SeriesId series(const std::string& twin) const { return *history->find(twin, "pm25"); }
-  std::uint64_t readings(const std::string& twin) const {
-    std::uint64_t count = 0;
-    history->scan(series(twin), kAllTime, [&](const auto& block) { count += block.times.size(); });
-    return count;
-  }
-  Result<IngestReport> take(RowReader& reader, const IngestOptions& options = {}) {
-    return ingest(reader, registry->state()->graph, *history, clock, options);
-  }
-};
 
 std::string line(const std::string& twin, const std::string& signal, const std::string& time,
                  const std::string& value) {
@@ -70,7 +29,168 @@ std::string line(const std::string& twin, const std::string& signal, const std::
          "\",\"value\":" + value + "}\n";
 }
 
+// Readings of "a", `count` of them at the times from `from` on, each with this value.
+Batch batch_of(SeriesId id, std::int64_t from, std::size_t count, double value) {
+  Batch batch;
+  for (std::size_t i = 0; i < count; ++i) {
+    batch.add(id, {{from + static_cast<std::int64_t>(i)}, value});
+  }
+  return batch;
+}
+
+// A history whose answers are drawn: some batches are refused for load, some at once, some late.
+class BusyHistory final : public History {
+ public:
+  explicit BusyHistory(std::uint32_t seed) : random_(seed) {}
+  Result<SeriesId> open_series(std::string_view, std::string_view) override { return SeriesId{}; }
+  std::optional<SeriesId> find(std::string_view, std::string_view) const override {
+    return SeriesId{};
+  }
+  SeriesKey key_of(SeriesId) const override { return {}; }
+  std::vector<SeriesKey> series(std::string_view) const override { return {}; }
+  void append(Batch batch, Appended done) override {
+    const bool late = random_() % 2 == 0;
+    if (random_() % 3 == 0) {
+      auto refused = make_error(ErrorCode::overloaded, "busy");
+      ++refusals;
+      if (!late) return done(std::move(refused));
+      answers_.push_back(std::async(std::launch::async, [done, refused] { done(refused); }));
+      return;
+    }
+    AppendReport report;
+    report.added = batch.size();
+    for (std::size_t i = 0; i < batch.size(); ++i) written[batch.times[i]] = batch.values[i];
+    if (!late) return done(report);
+    answers_.push_back(std::async(std::launch::async, [done, report] { done(report); }));
+  }
+  Result<AppendReport> append_now(Batch) override { return AppendReport{}; }
+  void erase(SeriesId, TimeWindow, std::function<void(Result<std::uint64_t>)>) override {}
+  void scan(SeriesId, TimeWindow, const Visit&) const override {}
+  void aggregate(std::span<const SeriesId>, TimeWindow, Figures,
+                 std::span<Summary>) const override {}
+  Outcome seal() override { return {}; }
+  std::vector<Correction> corrections(SeriesId, TimeWindow) const override { return {}; }
+  std::optional<Reading> latest(SeriesId) const override { return std::nullopt; }
+
+  std::map<std::int64_t, double> written;
+  int refusals = 0;
+
+ private:
+  std::mt19937 random_;
+  std::vector<std::future<void>> answers_;
+};
+
 TEST_SUITE("node/ingest") {
+  TEST_CASE("a store whose queue is full gets every batch in the end, after growing pauses") {
+    Site site({"a"}, 1);
+    HeldStore held(*site.store);
+    std::string text;
+    for (std::size_t i = 0; i < 5 * limits::kIngestReadings + 7; ++i) {
+      text += line("a", "pm25", to_text(Instant{static_cast<std::int64_t>(i) * 1'000}), "1");
+    }
+    // The one place in the queue is taken: every batch is refused until the store goes on.
+    site.store->post<int>([](Database&) -> Result<int> { return 0; }, [](const Result<int>&) {});
+    JsonLinesReader reader{source_of(text)};
+    std::vector<Duration> pauses;
+    std::uint64_t read_when_held = 0;
+    IngestOptions options;
+    options.sending.patience = minutes(1'000'000);  // nobody waits here
+    options.sending.pause = [&](Duration pause) {
+      if (pauses.size() < 4) pauses.push_back(pause);
+      read_when_held = std::max(read_when_held, pauses.size() < 4 ? reader.bytes() : 0);
+      if (pauses.size() == 4) held.let_go();
+    };
+    const auto report = site.take(reader, options);
+    REQUIRE(report.has_value());
+    CHECK(report->durable.added == 5 * limits::kIngestReadings + 7);
+    CHECK(report->rejected == 0);
+    CHECK(site.readings("a") == 5 * limits::kIngestReadings + 7);
+    CHECK(read_when_held < text.size() * 3 / 5);
+    REQUIRE(pauses.size() == 4);
+    CHECK(pauses.front() == limits::kOverloadPauseFirst);
+    CHECK(std::is_sorted(pauses.begin(), pauses.end()));
+  }
+
+  TEST_CASE("whoever is refused for longer than the patience is told so and what is durable") {
+    Site site({"a"}, 1);
+    HeldStore held(*site.store);
+    site.store->post<int>([](Database&) -> Result<int> { return 0; }, [](const Result<int>&) {});
+    std::string text;
+    for (int i = 0; i < 100; ++i) text += line("a", "pm25", to_text(Instant{i}), "1");
+    Duration waited;
+    IngestOptions options;
+    options.sending.patience = seconds(3);
+    options.sending.pause = [&](Duration pause) {
+      CHECK(pause <= limits::kOverloadPauseMost);
+      waited = waited + pause;
+    };
+    JsonLinesReader reader{source_of(text)};
+    const auto report = site.take(reader, options);
+    REQUIRE_FALSE(report.has_value());
+    CHECK(report.error().code == ErrorCode::overloaded);
+    CHECK(report.error().what.find("0 readings before it are durable") != std::string::npos);
+    CHECK(waited >= seconds(3));
+    CHECK(waited <= seconds(3) + limits::kOverloadPauseMost);
+  }
+
+  TEST_CASE(
+      "however batches are refused and overtaken the last one sent wins and each counts once") {
+    for (std::uint32_t seed = 0; seed < 300; ++seed) {
+      CAPTURE(seed);
+      BusyHistory history(seed);
+      SendOptions options;
+      options.pause = [](Duration) {};
+      options.patience = seconds(3'600);
+      std::map<std::int64_t, double> expected;
+      {
+        BatchSender sender(history, options);
+        for (int i = 0; i < 12; ++i) {
+          const std::int64_t from = i % 3;
+          for (int k = 0; k < 4; ++k) expected[from + k] = i;
+          REQUIRE(sender.send(batch_of(SeriesId{}, from, 4, i)));
+        }
+        REQUIRE(sender.finish());
+        CHECK(sender.durable().added == 48);
+      }
+      CHECK(history.written == expected);
+    }
+  }
+
+  TEST_CASE("a dry run judges and counts and writes nothing") {
+    Site site({"a"});
+    const auto text = line("a", "pm25", "2019-01-01", "5") + line("a", "pm25", "2019-01-02", "-5") +
+                      line("b", "pm25", "2019-01-02", "5");
+    JsonLinesReader reader{source_of(text)};
+    IngestOptions options;
+    options.dry_run = true;
+    const auto report = site.take(reader, options);
+    REQUIRE(report.has_value());
+    CHECK(report->durable.added == 2);
+    CHECK(report->durable.bad == 1);
+    CHECK(report->rejected == 1);
+    CHECK(site.readings("a") == 0);
+  }
+
+  TEST_CASE("more unknown names than are remembered are counted and each is told at most once") {
+    Site site({"a"});
+    std::string text;
+    const auto names = limits::kUnknownNames + 100;
+    for (int round = 0; round < 2; ++round) {
+      for (std::size_t i = 0; i < names; ++i) {
+        text +=
+            "{\"twin\":\"x" + std::to_string(i) + "\",\"signal\":\"s\",\"time\":1,\"value\":1}\n";
+      }
+    }
+    JsonLinesReader reader{source_of(text)};
+    std::size_t told = 0;
+    IngestOptions options;
+    options.on_reject = [&](const Reject&) { ++told; };
+    const auto report = site.take(reader, options);
+    REQUIRE(report.has_value());
+    CHECK(report->rejected == 2 * names);
+    CHECK(told == limits::kUnknownNames);
+  }
+
   TEST_CASE("readings are judged and kept, unknown names are told once and counted") {
     Site site({"a", "b"});
     const std::string text =

@@ -12,8 +12,25 @@
 namespace entente::node {
 namespace {
 
+// A row that outlives its reader's next call.
+struct Kept {
+  explicit Kept(const Row& row)
+      : twin(row.twin),
+        signal(row.signal),
+        time(row.time),
+        value(row.value),
+        line(row.line),
+        column(row.column) {}
+  std::string twin;
+  std::string signal;
+  Instant time;
+  double value;
+  std::size_t line;
+  std::size_t column;
+};
+
 struct Read {
-  std::vector<Row> rows;
+  std::vector<Kept> rows;
   std::vector<Reject> rejects;
   std::uint64_t missing = 0;
   std::string failure;
@@ -29,7 +46,7 @@ Read read_all(RowReader& reader) {
     }
     if (*step == RowReader::Step::end) break;
     if (*step == RowReader::Step::row) {
-      all.rows.push_back(reader.row());
+      all.rows.emplace_back(reader.row());
     } else {
       all.rejects.push_back(reader.reject());
     }
@@ -141,6 +158,61 @@ TEST_SUITE("node/csv_reader") {
           std::string::npos);
   }
 
+  TEST_CASE("an export of a European office: byte order mark, semicolons, commas, summer time") {
+    const std::string mapping =
+        "layout = \"columns\"\ndelimiter = \";\"\ndecimal = \",\"\nmissing = [\"\", \"-\", \"k. "
+        "A.\"]\n"
+        "[time]\ncolumns = [\"Datum\", \"Zeit\"]\nformat = \"%d.%m.%Y %H:%M\"\n"
+        "zone = \"Europe/Berlin\"\n[twin]\nfixed = \"boiler\"\n[signals]\n\"T (C)\" = \"t\"\n";
+    const std::string text =
+        "\xEF\xBB\xBF\"Datum\";\"Zeit\";\"T (C)\"\r\n"
+        "25.03.2023;23:30;-1,25\r\n"     // winter: UTC+1
+        "26.03.2023;02:30;1,5\r\n"       // the hour that was skipped
+        "26.03.2023;03:30; +1,5e1 \r\n"  // summer: UTC+2
+        "26.03.2023;04:30;k. A.\r\n"
+        "29.10.2023;02:30;2,5\r\n"  // the hour that was there twice
+        "29.10.2023;03:30;1.234,5\r\n";
+    const auto got = read_csv(text, mapping);
+    CHECK(got.failure.empty());
+    REQUIRE(got.rows.size() == 2);
+    CHECK(to_text(got.rows[0].time) == "2023-03-25T22:30:00Z");
+    CHECK(got.rows[0].value == -1.25);
+    CHECK(to_text(got.rows[1].time) == "2023-03-26T01:30:00Z");
+    CHECK(got.rows[1].value == 15);
+    CHECK(got.missing == 1);
+    REQUIRE(got.rejects.size() == 3);
+    CHECK(got.rejects[0].reason.find("does not exist") != std::string::npos);
+    CHECK(got.rejects[1].reason.find("was there twice") != std::string::npos);
+    CHECK(got.rejects[2].reason == "no number");
+    const auto zone = mapping.find("zone");
+    for (const auto& [which, hour] : {std::pair{"earliest", "00"}, std::pair{"latest", "01"}}) {
+      auto said = mapping;
+      said.insert(zone, std::string("twice = \"") + which + "\"\n");
+      const auto all = read_csv(text, said);
+      REQUIRE(all.rows.size() == 3);
+      CHECK(to_text(all.rows[2].time) == "2023-10-29T" + std::string(hour) + ":30:00Z");
+    }
+  }
+
+  TEST_CASE("times count in units of seconds down to nanoseconds since the epoch") {
+    for (const auto& [format, text] :
+         {std::pair{"unix", "1500000000.123456789"}, std::pair{"unix_ms", "1500000000123.456789"},
+          std::pair{"unix_us", "1500000000123456.789"},
+          std::pair{"unix_ns", "1500000000123456789"}}) {
+      const auto got = read_csv(std::string("t,a\n") + text + ",1\n",
+                                "layout = \"wide\"\nsignal = \"x\"\n[time]\ncolumn = \"t\"\n"
+                                "format = \"" +
+                                    std::string(format) + "\"\n");
+      REQUIRE(got.rows.size() == 1);
+      CHECK(got.rows[0].time.ns == 1'500'000'000'123'456'789);
+    }
+  }
+
+  TEST_CASE("a file in UTF-16 is told apart from one whose columns are wrong") {
+    const std::string utf16("\xFF\xFEt\0,\0a\0\n\0", 10);
+    CHECK(read_csv(utf16, kWide).failure.find("UTF-8") != std::string::npos);
+  }
+
   TEST_CASE("the whole of the smoke of 2015 is read") {
     const auto path = test::real_data("northwest_smoke_2015/pm25_hourly.csv");
     if (!path) return;
@@ -196,6 +268,15 @@ TEST_SUITE("node/jsonl_reader") {
     CHECK(got.rows[1].line == 4);
   }
 
+  TEST_CASE("names with escapes are what they mean, keys too") {
+    const auto got =
+        read_lines(R"({"tw\u0069n":"a\"\u00e9\n","signal":"\ud83d\ude00","time":1,"value":1e-3})");
+    REQUIRE(got.rows.size() == 1);
+    CHECK(got.rows[0].twin == "a\"\xC3\xA9\n");
+    CHECK(got.rows[0].signal == "\xF0\x9F\x98\x80");
+    CHECK(got.rows[0].value == 1e-3);
+  }
+
   TEST_CASE("every other line is a reject with its number, and the rest goes on") {
     const std::vector<std::string> bad = {
         "x",
@@ -208,6 +289,17 @@ TEST_SUITE("node/jsonl_reader") {
         "{\"twin\":1,\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1,\"unit\":\"g\"}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1} {}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":01}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1x}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":NaN}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1e999}",
+        "{\"twin\":\"a\",\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"a\",\"\\u0074win\":\"a\",\"signal\":\"x\",\"time\":1,\"value\":1}",
+        "{\"twin\":\"\xFF\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"\\ud800\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":1}",
+        "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",,\"value\":1}",
         "{\"twin\":\"a\",\"signal\":\"x\",\"time\":\"2015-08-20\",\"value\":[[[[[[1]]]]]]}",
         std::string(limits::kJsonLineBytes + 1, ' ') + "{}"};
     std::string text;
