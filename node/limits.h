@@ -48,7 +48,8 @@ inline constexpr std::uint64_t kBucketReadings = 4;             // a series; spa
 inline constexpr std::size_t kKeptDirectoryBytes = 128 << 20;
 inline constexpr std::size_t kKeptBucketBytes = 128 << 20;
 inline constexpr std::size_t kKeptDataBytes = 256 << 20;
-inline constexpr std::size_t kSealerWork = 1'024;               // erasures and the like, waiting
+inline constexpr std::size_t kSealerWork = 1'024;  // erasures and the like, waiting
+inline constexpr int kRetentionShare = 10;  // at most 1 of so many parts of the sealer's time
 inline constexpr std::size_t kOverriddenReadings = 64;          // late ones in a window; more: scan
 inline constexpr std::size_t kIdleReaders = 4;                  // query-only connections kept
 inline constexpr std::int64_t kClockAheadNs = 300'000'000'000;  // a reading from later is refused
@@ -67,21 +68,21 @@ inline constexpr std::size_t kMappingBytes = 1 << 20;
 inline constexpr std::size_t kNameInFileBytes = 256;  // a twin's or signal's own name
 
 // Quality.
-inline constexpr std::size_t kOtherUnits = 4;            // a unit check looks into
-inline constexpr std::size_t kSpikeWindowMin = 3;        // readings
+inline constexpr std::size_t kOtherUnits = 4;      // a unit check looks into
+inline constexpr std::size_t kSpikeWindowMin = 3;  // readings
 inline constexpr std::size_t kSpikeWindowMax = 63;
-inline constexpr std::size_t kDetailedSeries = 20'000;   // with health in detail from the start
-inline constexpr std::size_t kRejudgeChanges = 50'000;   // corrections written at once
-inline constexpr std::size_t kLearnReadings = 1'000'000; // the youngest; of all series together
-inline constexpr std::size_t kQualityShares = 10'000;    // windows of one answer
+inline constexpr std::size_t kDetailedSeries = 20'000;    // with health in detail from the start
+inline constexpr std::size_t kRejudgeChanges = 50'000;    // corrections written at once
+inline constexpr std::size_t kLearnReadings = 1'000'000;  // the youngest; of all series together
+inline constexpr std::size_t kQualityShares = 10'000;     // windows of one answer
 
 // Ingestion: back-pressure, line protocol, requests that write.
-inline constexpr std::size_t kUnknownNames = 65'536;     // of twins and signals, told once each
+inline constexpr std::size_t kUnknownNames = 65'536;  // of twins and signals, told once each
 inline constexpr Duration kOverloadPauseFirst = milliseconds(2);  // then doubled
 inline constexpr Duration kOverloadPauseMost = milliseconds(250);
-inline constexpr Duration kOverloadPatience = seconds(30);        // of a tool; then it gives up
-inline constexpr Duration kWriteOverloadPatience = seconds(1);    // of a worker, for one request
-inline constexpr std::size_t kLineProtocolBytes = 64 << 10;       // one line
+inline constexpr Duration kOverloadPatience = seconds(30);      // of a tool; then it gives up
+inline constexpr Duration kWriteOverloadPatience = seconds(1);  // of a worker, for one request
+inline constexpr std::size_t kLineProtocolBytes = 64 << 10;     // one line
 inline constexpr std::size_t kWritesAtOnce = 32;         // requests whose readings are going in
 inline constexpr std::size_t kWriteJobBytes = 1 << 20;   // of a body, handed to a worker at once
 inline constexpr std::size_t kWriteRejectsTold = 1'000;  // in one reply

@@ -77,6 +77,34 @@ Result<int> show_health(Session& session) {
   return 0;
 }
 
+Result<int> show_history(Session& session) {
+  auto got = session.get(path_of(session, "history"));
+  if (!got) return std::move(got).error();
+  Table table{{{"signal", "signal"},
+               {"readings", "readings", Kind::integer},
+               {"from", "from"},
+               {"to", "to"},
+               {"summarised", "summarised", Kind::integer},
+               {"minutes_from", "minutes from"},
+               {"hours_from", "hours from"},
+               {"days_from", "days from"},
+               {"keep", "kept: readings, minutes, hours"}},
+              {}};
+  for (const json::value& item : array_of_field(*got, "items")) {
+    std::string keep;
+    for (const char* name : {"keep_readings", "keep_minutes", "keep_hours"}) {
+      keep += (keep.empty() ? "" : ", ") + text_of_field(item, name);
+    }
+    table.rows.push_back({field(item, "signal"), field(item, "readings"), field(item, "from"),
+                          field(item, "to"), field(item, "summarised"), field(item, "minutes_from"),
+                          field(item, "hours_from"), field(item, "days_from"), json::value(keep)});
+  }
+  const bool empty = table.rows.empty();
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty && session.for_people()) session.say("No readings yet.");
+  return 0;
+}
+
 Result<int> show_quarantine(Session& session) {
   std::string target = path_of(session, "quarantine");
   if (session.flag("uncertain")) target += "?least=uncertain";
@@ -173,6 +201,12 @@ void add_quality_commands(CommandTable& table) {
                     {"step", Form::value, "1h", "in JSON also in parts of this length"}},
                    {"entente twin health monitor-530330030 --over 7d"},
                    show_health});
+  table.push_back({"twin history",
+                   Effect::ro,
+                   "What is kept of a twin's readings, and for how long",
+                   {id},
+                   {"entente twin history monitor-530330030"},
+                   show_history});
   table.push_back({"twin quarantine",
                    Effect::ro,
                    "Readings that were judged bad, with the reason",

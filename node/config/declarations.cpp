@@ -29,12 +29,17 @@ class Reader {
  public:
   Reader(std::string file, std::string site) : file_(std::move(file)), site_(std::move(site)) {}
 
-  // `rules` are those of the files before; the result has this file's beside them.
-  Result<Declarations> read(const toml::table& root, const RuleBook& rules) {
+  // `rules` and `retention` are those of the files before; the result has this file's beside them.
+  Result<Declarations> read(const toml::table& root, const RuleBook& rules,
+                            const RetentionRules& retention) {
     StrictTable top(root, file_, "", kCode);
     out_.quality = rules;
     if (const toml::table* quality = top.table("quality")) {
       if (auto done = read_rules(*quality, file_, out_.quality); !done) top.adopt(done.error());
+    }
+    out_.retention = retention;
+    if (const toml::table* kept = top.table("retention")) {
+      if (auto done = out_.retention.read(*kept, file_); !done) top.adopt(done.error());
     }
     each(top, "domain", [this](StrictTable& t, const std::string& name) { domain(t, name); });
     each(top, "export", [this](StrictTable& t, const std::string& name) { exported(t, name); });
@@ -257,7 +262,7 @@ Outcome read_declarations(std::string_view text, const std::string& file, const 
                           Declarations& into) {
   auto parsed = parse_toml(text, file, kCode);
   if (!parsed) return std::move(parsed).error();
-  auto read = Reader(file, site).read(*parsed, into.quality);
+  auto read = Reader(file, site).read(*parsed, into.quality, into.retention);
   if (!read) return std::move(read).error();
   for (const auto& [name, view] : read->exports) {
     if (into.exports.contains(name)) {
@@ -272,6 +277,7 @@ Outcome read_declarations(std::string_view text, const std::string& file, const 
   into.exports.merge(read->exports);
   into.systems.merge(read->systems);
   into.quality = std::move(read->quality);
+  into.retention = std::move(read->retention);
   return {};
 }
 

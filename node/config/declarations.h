@@ -1,6 +1,7 @@
 // What an administrator declares in files of `provision.d`: privacy domains, exports, system twins
-// (design section 14), rules for the quality of readings ([quality.…], see quality/rule_text.h);
-// and the text of agreements. Unknown keys refuse; errors name file and line.
+// (design section 14), rules for the quality of readings ([quality.…], see quality/rule_text.h) and
+// for how long they are kept ([retention], see retention_rules.h); and the text of agreements.
+// Unknown keys refuse; errors name file and line.
 //
 //   [domain.air]
 //   unit = "twin"    block = "1d"    zone = "UTC"    epsilon = 8    delta = 1e-6
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "federation/compose/system_twin.h"
+#include "node/config/retention_rules.h"
 #include "node/quality/rule.h"
 #include "schemas/agreement.h"
 
@@ -31,6 +33,7 @@ struct Declarations {
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;
   std::map<std::string, federation::SystemTwin, std::less<>> systems;
   RuleBook quality;
+  RetentionRules retention;
 };
 
 // Adds what one file declares; `site` becomes the exports' site. Refuses: config_invalid; then

@@ -90,6 +90,44 @@ TimeWindow newest(const History& history, SeriesId series, Duration over) {
   return window;
 }
 
+json::value time_json(const std::optional<Instant>& time) {
+  return time ? json::value(to_text(*time)) : json::value(nullptr);
+}
+
+json::value length_json(const std::optional<Duration>& length) {
+  return length ? json::value(to_text(*length)) : json::value("forever");
+}
+
+// What there is of each signal, and for how long.
+awaitable<Result<Reply>> twin_history(Core& core, const Call& call) {
+  auto state = core.twins->state();
+  const auto found = find_twin(state->graph, call.path.at("id"), "");
+  if (!found) co_return found.error();
+  const Twin* twin = *found;
+  auto job = [&core, state, twin]() -> Result<json::value> {
+    json::array items;
+    for (const auto& one : watched_of(core, state->graph, *twin, "")) {
+      const auto kept = core.history->kept(one.series);
+      const auto rule = core.declarations.retention.of(twin->type, one.signal->name);
+      items.push_back({{"signal", one.signal->name},
+                       {"readings", kept.readings},
+                       {"from", time_json(kept.readings_from)},
+                       {"to", time_json(kept.readings_to)},
+                       {"summarised", kept.summarised},
+                       {"minutes_from", time_json(kept.minutes_from)},
+                       {"hours_from", time_json(kept.hours_from)},
+                       {"days_from", time_json(kept.days_from)},
+                       {"keep_readings", length_json(rule.readings)},
+                       {"keep_minutes", length_json(rule.minutes)},
+                       {"keep_hours", length_json(rule.hours)}});
+    }
+    return json::value{{"twin", twin->id}, {"items", std::move(items)}};
+  };
+  auto got = co_await on_worker<json::value>(core, std::move(job));
+  if (!got) co_return std::move(got).error();
+  co_return Reply::json(*got);
+}
+
 awaitable<Result<Reply>> twin_health(Core& core, const Call& call) {
   auto state = core.twins->state();
   const std::string id = call.path.at("id");
@@ -338,6 +376,9 @@ void add_quality_routes(RouteTable& table, Core& core) {
   const auto with = [&core](auto handler) {
     return [&core, handler](const Call& call) { return handler(core, call); };
   };
+  table.add({Method::get, "/api/v1/twins/{id}/history", Verb::read_twins, "twinHistory",
+             "What is kept of a twin's readings, and for how long", BodyKind::none,
+             with(twin_history)});
   table.add({Method::get,
              "/api/v1/twins/{id}/health",
              Verb::read_twins,

@@ -118,9 +118,28 @@ void renew(Core& core) {
   }
 }
 
+// What the history may forget, by the twins' types as they are now.
+void retain(Core& core) {
+  if (core.declarations.retention.empty()) return;
+  auto state = core.twins->state();
+  const auto policy = [&core, state](const SeriesKey& key) {
+    const auto* twin = state->graph.find(key.twin);
+    return core.declarations.retention.of(twin == nullptr ? "" : twin->type, key.signal);
+  };
+  core.history->retain(policy, core.clock.now(), [](Result<RetentionReport> done) {
+    if (!done) {
+      log::warn("history", "retention waits for its next turn", {{"reason", done.error().what}});
+    } else if (done->readings + done->buckets > 0) {
+      log::info("history", "rolled up and removed what is older than it is to be kept",
+                {{"readings", done->readings}, {"summaries", done->buckets}});
+    }
+  });
+}
+
 kj::Promise<void> tend_for_ever(Core& core, int ticks) {
   return core.loop.after(kTick).then([&core, ticks] {
     tend(core);
+    if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
     if (ticks % kTicksPerMinute == 0) renew(core);
     return tend_for_ever(core, ticks + 1);
   });

@@ -14,9 +14,9 @@ namespace entente::node {
 
 // Least recently used leave first. Threads: any.
 template <class T>
-class Kept {
+class BlobCache {
  public:
-  explicit Kept(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  explicit BlobCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
   std::shared_ptr<const T> find(std::int64_t id) {
     std::lock_guard guard(mutex_);
@@ -79,9 +79,9 @@ class Blobs {
   Bytes read(const char* sql, std::int64_t id);
 
   const Store& store_;
-  Kept<Directory> directories_;
-  Kept<Directory> buckets_;
-  Kept<SegmentData> data_;
+  BlobCache<Directory> directories_;
+  BlobCache<Directory> buckets_;
+  BlobCache<SegmentData> data_;
   std::mutex readers_mutex_;
   std::vector<std::unique_ptr<Database>> readers_;  // guarded by readers_mutex_
 };

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -65,7 +66,11 @@ class HistoryEngine {
   Outcome seal();
   Result<std::uint64_t> erase(SeriesId series, TimeWindow window);
 
+  // Group after group, in turns; `done` on the sealer's thread.
+  void retain(RetentionOf policy, Instant now, std::function<void(Result<RetentionReport>)> done);
+
   // --- workers ---
+  KeptSeries kept(SeriesId series);
   void scan(SeriesId series, TimeWindow window, const History::Visit& visit);
   void aggregate(std::span<const SeriesId> series, TimeWindow window, Figures figures,
                  std::span<Summary> out);
@@ -108,11 +113,27 @@ class HistoryEngine {
     std::vector<std::optional<Entry>> sealed_last;      // by place, after the change
     std::array<std::set<std::int64_t>, kLevels> stale;  // starts of buckets that no longer hold
     bool thaw = false;
+    struct Bucket {
+      Level level;
+      std::int64_t start;
+      Bytes directory;
+    };
+    std::vector<Bucket> buckets;  // to add
+    std::optional<RetainedFrom> from;
   };
   Result<std::int64_t> freeze();
   Outcome seal_group(std::size_t group);
   Outcome publish(Publication publication);
-  void published(const Publication& publication, const std::vector<std::int64_t>& ids);
+  void published(const Publication& publication, const std::vector<std::int64_t>& segment_ids,
+                 const std::vector<std::int64_t>& bucket_ids);
+  void write_publication(Database& database, const Publication& publication,
+                         const std::vector<std::int64_t>& segment_ids,
+                         const std::vector<std::int64_t>& bucket_ids);
+  Publication begin_publication(std::size_t group, std::shared_ptr<const SealedPlaces>& sealed);
+  struct RetentionRun;
+  void retain_turn(const std::shared_ptr<RetentionRun>& run, const Error* refused);
+  void roll_up(const SealedPlaces& sealed, const RetainedFrom& from, Publication& publication);
+  Result<RetentionReport> retain_group(std::size_t group, const RetentionOf& policy, Instant now);
   Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
   void serve();
 
@@ -126,9 +147,10 @@ class HistoryEngine {
   std::atomic<std::uint64_t> unsealed_{0};
 
   // The store's thread (and the constructor's before it writes).
-  std::vector<std::int64_t> newest_;  // by series: no reading is later, committed or not
-  std::size_t named_ = 0;             // series that have a row
-  std::int64_t seq_ = 0;              // of the journal's latest row
+  std::vector<std::int64_t> newest_;   // by series: no reading is later, committed or not
+  std::vector<std::int64_t> expired_;  // by group: readings from before are not taken
+  std::size_t named_ = 0;              // series that have a row
+  std::int64_t seq_ = 0;               // of the journal's latest row
   std::int64_t applied_seq_ = 0;
   struct ReadingKey {
     SeriesId series;
@@ -156,6 +178,12 @@ class HistoryEngine {
   std::mutex work_mutex_;  // guards what follows
   std::condition_variable wake_;
   std::deque<std::function<void(const Error*)>> work_;
+  // Work that may wait: begun when its time has come and nothing else is to be done.
+  struct Later {
+    std::chrono::steady_clock::time_point from;
+    std::function<void(const Error*)> work;
+  };
+  std::optional<Later> later_;
   bool stopping_ = false;
   bool full_ = false;    // enough readings to seal
   bool failed_ = false;  // the last seal did: the next one waits for more

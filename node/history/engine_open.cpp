@@ -80,6 +80,18 @@ Outcome HistoryEngine::load_places(Database& database) {
         {buckets.integer(3), buckets.integer(1)});
     next_id_ = std::max(next_id_, buckets.integer(1) + 1);
   }
+  auto& retained =
+      database.cached("SELECT series_group, readings_from, minutes_from, hours_from FROM retained");
+  while (retained.step()) {
+    auto* group = of(retained.integer(0));
+    if (group == nullptr) return damaged("a horizon of no group");
+    group->from = {retained.integer(1), retained.integer(2), retained.integer(3)};
+    const auto number = static_cast<std::size_t>(retained.integer(0));
+    if (expired_.size() <= number) {
+      expired_.resize(number + 1, std::numeric_limits<std::int64_t>::min());
+    }
+    expired_[number] = group->from.readings;
+  }
   for (std::size_t number = 0; number < places.size(); ++number) {
     groups_.at(number).sealed = std::make_shared<const SealedPlaces>(std::move(places[number]));
   }

@@ -64,13 +64,20 @@ void HistoryEngine::serve() {
     bool stopping = false;
     {
       std::unique_lock guard(work_mutex_);
-      wake_.wait(guard, [this] { return stopping_ || !work_.empty() || full_; });
+      const auto ready = [this] { return stopping_ || !work_.empty() || full_; };
+      if (later_) {
+        const bool due = !wake_.wait_until(guard, later_->from, ready);
+        if (due || stopping_) work_.push_back(std::move(later_->work)), later_.reset();
+      } else {
+        wake_.wait(guard, [&] { return ready() || later_; });
+      }
       stopping = stopping_;
       if (!work_.empty()) {
         work = std::move(work_.front());
         work_.pop_front();
       }
       if (!work && stopping) return;
+      if (!work && !full_) continue;
       if (!work) full_ = false;
     }
     if (work) {
@@ -133,25 +140,35 @@ Outcome HistoryEngine::seal() {
   }
 }
 
-Outcome HistoryEngine::seal_group(std::size_t number) {
+HistoryEngine::Publication HistoryEngine::begin_publication(
+    std::size_t number, std::shared_ptr<const SealedPlaces>& sealed) {
   auto& group = groups_.at(number);
   Publication publication;
   publication.group = number;
+  publication.sealed_last.resize(kGroupSeries);
+  std::shared_lock guard(group.mutex);
+  sealed = group.sealed;
+  for (std::size_t place = 0; place < group.series.size(); ++place) {
+    publication.sealed_last[place] = group.series[place].sealed_last;
+  }
+  return publication;
+}
+
+Outcome HistoryEngine::seal_group(std::size_t number) {
+  std::shared_ptr<const SealedPlaces> sealed;
+  auto publication = begin_publication(number, sealed);
   publication.thaw = true;
   std::shared_ptr<const Frozen> frozen;
-  std::shared_ptr<const SealedPlaces> sealed;
   {
+    auto& group = groups_.at(number);
     std::shared_lock guard(group.mutex);
     frozen = group.frozen;
-    sealed = group.sealed;
-    publication.sealed_last.resize(kGroupSeries);
-    for (std::size_t place = 0; place < group.series.size(); ++place) {
-      publication.sealed_last[place] = group.series[place].sealed_last;
-    }
   }
   if (frozen == nullptr) return {};
   // The hour and day that were open at the last seal may be over now.
-  if (!sealed->segments.empty()) touch(publication.stale, sealed->segments.back().last_time);
+  if (!sealed->segments.empty() && sealed->segments.back().last_time >= sealed->from.readings) {
+    touch(publication.stale, sealed->segments.back().last_time);
+  }
   for (std::size_t place = 0; place < frozen->size(); ++place) {
     const auto& entries = (*frozen)[place];
     if (entries.empty()) continue;
@@ -172,59 +189,90 @@ Outcome HistoryEngine::seal_group(std::size_t number) {
   return make_buckets(number, stale);
 }
 
-// One transaction: segments in and out, stale buckets out, latest readings; then readers see it.
+// One transaction: segments in and out, stale buckets out and new ones in, latest readings; then
+// readers see it.
 Outcome HistoryEngine::publish(Publication publication) {
-  const auto shared = std::make_shared<const Publication>(std::move(publication));
-  auto& group = groups_.at(shared->group);
-  std::vector<std::int64_t> ids;
-  for (std::size_t i = 0; i < shared->change.added.size(); ++i) ids.push_back(next_id_++);
-  std::vector<std::int64_t> stale;
-  for (std::size_t level = 0; level < kLevels; ++level) {
-    for (const auto& bucket : group.sealed->buckets[level]) {
-      if (shared->stale[level].contains(bucket.start)) stale.push_back(bucket.id);
-    }
+  std::vector<std::int64_t> segment_ids, bucket_ids;
+  for (std::size_t i = 0; i < publication.change.added.size(); ++i) {
+    segment_ids.push_back(next_id_++);
   }
-  const auto latest = encode_latest(shared->sealed_last);
+  for (std::size_t i = 0; i < publication.buckets.size(); ++i) bucket_ids.push_back(next_id_++);
   auto done = store_.run<int>(
       [&](Database& database) -> Result<int> {
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-          const auto& segment = shared->change.added[i];
-          database
-              .cached(
-                  "INSERT INTO segment (id, series_group, first_time, last_time, readings, "
-                  "directory, data) VALUES (?, ?, ?, ?, ?, ?, ?)")
-              .bind(1, ids[i])
-              .bind(2, static_cast<std::int64_t>(shared->group))
-              .bind(3, segment.first_time)
-              .bind(4, segment.last_time)
-              .bind(5, static_cast<std::int64_t>(segment.readings))
-              .bind(6, ByteView(segment.directory))
-              .bind(7, ByteView(segment.data))
-              .run();
-        }
-        crash_point("history.inserted");
-        for (const auto id : shared->change.removed) {
-          database.cached("DELETE FROM segment WHERE id = ?").bind(1, id).run();
-        }
-        for (const auto id : stale) {
-          database.cached("DELETE FROM bucket WHERE id = ?").bind(1, id).run();
-        }
-        crash_point("history.removed");
-        database.cached("INSERT OR REPLACE INTO latest (series_group, directory) VALUES (?, ?)")
-            .bind(1, static_cast<std::int64_t>(shared->group))
-            .bind(2, ByteView(latest))
-            .run();
+        write_publication(database, publication, segment_ids, bucket_ids);
         return 0;
       },
       [&](const int* committed) {
-        if (committed != nullptr) published(*shared, ids);
+        if (committed != nullptr) published(publication, segment_ids, bucket_ids);
       });
   crash_point("history.published");
   return done ? Outcome() : std::move(done).error();
 }
 
+void HistoryEngine::write_publication(Database& database, const Publication& publication,
+                                      const std::vector<std::int64_t>& segment_ids,
+                                      const std::vector<std::int64_t>& bucket_ids) {
+  const auto number = static_cast<std::int64_t>(publication.group);
+  for (std::size_t i = 0; i < segment_ids.size(); ++i) {
+    const auto& segment = publication.change.added[i];
+    database
+        .cached(
+            "INSERT INTO segment (id, series_group, first_time, last_time, readings, directory, "
+            "data) VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .bind(1, segment_ids[i])
+        .bind(2, number)
+        .bind(3, segment.first_time)
+        .bind(4, segment.last_time)
+        .bind(5, static_cast<std::int64_t>(segment.readings))
+        .bind(6, ByteView(segment.directory))
+        .bind(7, ByteView(segment.data))
+        .run();
+  }
+  crash_point("history.inserted");
+  for (const auto id : publication.change.removed) {
+    database.cached("DELETE FROM segment WHERE id = ?").bind(1, id).run();
+  }
+  const auto sealed = groups_.at(publication.group).sealed;
+  for (std::size_t level = 0; level < kLevels; ++level) {
+    for (const auto& bucket : sealed->buckets[level]) {
+      if (!publication.stale[level].contains(bucket.start)) continue;
+      database.cached("DELETE FROM bucket WHERE id = ?").bind(1, bucket.id).run();
+    }
+  }
+  crash_point("history.removed");
+  for (std::size_t i = 0; i < bucket_ids.size(); ++i) {
+    const auto& bucket = publication.buckets[i];
+    database
+        .cached(
+            "INSERT INTO bucket (id, series_group, level, start, directory) "
+            "VALUES (?, ?, ?, ?, ?)")
+        .bind(1, bucket_ids[i])
+        .bind(2, number)
+        .bind(3, static_cast<std::int64_t>(bucket.level))
+        .bind(4, bucket.start)
+        .bind(5, ByteView(bucket.directory))
+        .run();
+  }
+  const auto latest = encode_latest(publication.sealed_last);
+  database.cached("INSERT OR REPLACE INTO latest (series_group, directory) VALUES (?, ?)")
+      .bind(1, number)
+      .bind(2, ByteView(latest))
+      .run();
+  if (!publication.from) return;
+  database
+      .cached(
+          "INSERT OR REPLACE INTO retained (series_group, readings_from, minutes_from, "
+          "hours_from) VALUES (?, ?, ?, ?)")
+      .bind(1, number)
+      .bind(2, publication.from->readings)
+      .bind(3, publication.from->minutes)
+      .bind(4, publication.from->hours)
+      .run();
+}
+
 void HistoryEngine::published(const Publication& publication,
-                              const std::vector<std::int64_t>& ids) {
+                              const std::vector<std::int64_t>& segment_ids,
+                              const std::vector<std::int64_t>& bucket_ids) {
   auto& group = groups_.at(publication.group);
   auto places = std::make_shared<SealedPlaces>(*group.sealed);
   auto& segments = places->segments;
@@ -232,9 +280,9 @@ void HistoryEngine::published(const Publication& publication,
     const auto& removed = publication.change.removed;
     return std::find(removed.begin(), removed.end(), segment.id) != removed.end();
   });
-  for (std::size_t i = 0; i < ids.size(); ++i) {
+  for (std::size_t i = 0; i < segment_ids.size(); ++i) {
     const auto& added = publication.change.added[i];
-    segments.push_back({ids[i], added.first_time, added.last_time, added.readings});
+    segments.push_back({segment_ids[i], added.first_time, added.last_time, added.readings});
   }
   std::sort(segments.begin(), segments.end(), [](const SegmentPlace& a, const SegmentPlace& b) {
     return a.first_time < b.first_time;
@@ -243,6 +291,22 @@ void HistoryEngine::published(const Publication& publication,
     std::erase_if(places->buckets[level], [&](const BucketPlace& bucket) {
       return publication.stale[level].contains(bucket.start);
     });
+  }
+  for (std::size_t i = 0; i < bucket_ids.size(); ++i) {
+    const auto& bucket = publication.buckets[i];
+    places->buckets[static_cast<std::size_t>(bucket.level)].push_back(
+        {bucket.start, bucket_ids[i]});
+  }
+  for (auto& buckets : places->buckets) {
+    std::sort(buckets.begin(), buckets.end(),
+              [](const BucketPlace& a, const BucketPlace& b) { return a.start < b.start; });
+  }
+  if (publication.from) {
+    places->from = *publication.from;
+    if (expired_.size() <= publication.group) {
+      expired_.resize(publication.group + 1, std::numeric_limits<std::int64_t>::min());
+    }
+    expired_[publication.group] = places->from.readings;
   }
   std::unique_lock guard(group.mutex);
   group.sealed = std::move(places);
@@ -257,48 +321,20 @@ void HistoryEngine::published(const Publication& publication,
 // Hours first: days are made of them. A bucket is made when its time is over, so that it is made
 // once unless something comes late.
 Outcome HistoryEngine::make_buckets(std::size_t number, const Stale& stale) {
-  auto& group = groups_.at(number);
   for (auto level : {Level::hour, Level::day}) {
-    const auto index = static_cast<std::size_t>(level);
-    const auto sealed = group.sealed;
+    std::shared_ptr<const SealedPlaces> sealed;
+    auto publication = begin_publication(number, sealed);
     if (sealed->segments.empty()) return {};
     const auto newest = sealed->segments.back().last_time;
-    std::vector<std::pair<BucketPlace, Bytes>> made;
-    for (const auto start : stale[index]) {
+    for (const auto start : stale[static_cast<std::size_t>(level)]) {
       if (newest - start < length_ns(level)) continue;
-      auto bytes = encode_bucket(blobs_, *sealed, level, start);
-      if (!bytes.empty()) made.push_back({{start, next_id_++}, std::move(bytes)});
+      auto bytes = encode_bucket(blobs_, *sealed, level, start, limits::kBucketReadings);
+      if (!bytes.empty()) publication.buckets.push_back({level, start, std::move(bytes)});
     }
-    if (made.empty()) continue;
+    if (publication.buckets.empty()) continue;
     crash_point("history.summarised");
-    auto done = store_.run<int>(
-        [&](Database& database) -> Result<int> {
-          for (const auto& [place, bytes] : made) {
-            database
-                .cached(
-                    "INSERT INTO bucket (id, series_group, level, start, directory) "
-                    "VALUES (?, ?, ?, ?, ?)")
-                .bind(1, place.id)
-                .bind(2, static_cast<std::int64_t>(number))
-                .bind(3, static_cast<std::int64_t>(index))
-                .bind(4, place.start)
-                .bind(5, ByteView(bytes))
-                .run();
-          }
-          return 0;
-        },
-        [&](const int* committed) {
-          if (committed == nullptr) return;
-          auto places = std::make_shared<SealedPlaces>(*group.sealed);
-          auto& buckets = places->buckets[index];
-          for (const auto& [place, bytes] : made) buckets.push_back(place);
-          std::sort(buckets.begin(), buckets.end(),
-                    [](const BucketPlace& a, const BucketPlace& b) { return a.start < b.start; });
-          std::unique_lock guard(group.mutex);
-          group.sealed = std::move(places);
-        });
+    if (auto done = publish(std::move(publication)); !done) return done;
     crash_point("history.bucketed");
-    if (!done) return std::move(done).error();
   }
   return {};
 }
@@ -309,29 +345,40 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
   if (group == nullptr) return std::uint64_t{0};
   const auto place = place_of(series);
   try {
-    Publication publication;
-    publication.group = group_of(series);
     std::shared_ptr<const SealedPlaces> sealed;
-    {
-      std::shared_lock guard(group->mutex);
-      sealed = group->sealed;
-      publication.sealed_last.resize(kGroupSeries);
-      for (std::size_t i = 0; i < group->series.size(); ++i) {
-        publication.sealed_last[i] = group->series[i].sealed_last;
-      }
-    }
+    auto publication = begin_publication(group_of(series), sealed);
     crash_point("history.erasing");
-    publication.change = erase_from(blobs_, *sealed, place, window);
-    const auto erased = publication.change.erased;
-    if (erased == 0) return erased;
-    for (std::size_t level = 0; level < kLevels; ++level) {
-      for (const auto& bucket : sealed->buckets[level]) {
-        const auto end = bucket.start + length_ns(static_cast<Level>(level));
-        if (bucket.start < window.to.ns && end > window.from.ns) {
-          publication.stale[level].insert(bucket.start);
+    std::vector<TimeWindow> windows(kGroupSeries);
+    windows[place] = window;
+    publication.change = erase_from(blobs_, *sealed, windows);
+    // What was rolled up counts by its summaries.
+    auto erased = publication.change.erased;
+    auto stale = publication.stale;
+    for (std::size_t index = 0; index < kLevels; ++index) {
+      const auto level = static_cast<Level>(index);
+      for (const auto& bucket : sealed->buckets[index]) {
+        const auto end = bucket.start + length_ns(level);
+        if (bucket.start >= window.to.ns || end <= window.from.ns) continue;
+        publication.stale[index].insert(bucket.start);
+        if (bucket.start >= sealed->from.readings) {
+          stale[index].insert(bucket.start);
+          continue;
         }
+        auto left = bucket_without(blobs_, *sealed, level, bucket, place, window);
+        if (!left.empty()) publication.buckets.push_back({level, bucket.start, std::move(left)});
       }
     }
+    if (sealed->from.readings > window.from.ns) {
+      Summary rolled_up;
+      Summary* const out[] = {&rolled_up};
+      const Place places[] = {place};
+      SealedReader reader(blobs_, *sealed);
+      if (!reader.aggregate(places, window, Figures::moments, out)) {
+        return make_error(ErrorCode::store_failed, "a segment is listed and not there");
+      }
+      erased = std::max(erased, rolled_up.partial.readings);
+    }
+    if (erased == 0) return erased;
     // The latest reading that is left.
     auto& last = publication.sealed_last[place];
     last.reset();
@@ -346,7 +393,6 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
       }
     }
     const auto kept = last;
-    const auto stale = publication.stale;
     if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
     crash_point("history.erased");
     auto forgotten = store_.run<int>(

@@ -64,25 +64,33 @@ Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
   Building building(*this, batch);
   std::shared_ptr<Batch> kept;  // made at the first repetition; until then the batch itself is kept
   const auto size = batch->size();
+  // From here on readings may be left out, and those before may be asked for.
+  const auto keep_those_before = [&](std::size_t i) {
+    if (kept != nullptr) return;
+    kept = std::make_shared<Batch>();
+    kept->series.assign(batch->series.begin(), batch->series.begin() + static_cast<int>(i));
+    kept->times.assign(batch->times.begin(), batch->times.begin() + static_cast<int>(i));
+    kept->values.assign(batch->values.begin(), batch->values.begin() + static_cast<int>(i));
+    kept->qualities.assign(batch->qualities.begin(),
+                           batch->qualities.begin() + static_cast<int>(i));
+    building.replace(kept);
+  };
   for (std::size_t i = 0; i < size; ++i) {
     const auto series = batch->series[i];
     const Entry entry{batch->times[i], batch->values[i], batch->qualities[i]};
+    const auto group = group_of(series);
+    if (group < expired_.size() && entry.time < expired_[group]) {
+      ++written.report.expired;
+      keep_those_before(i);
+      continue;
+    }
     written.report.bad += entry.quality != Quality::good;
     auto& newest = newest_[static_cast<std::size_t>(series)];
     if (entry.time > newest) {
       newest = entry.time;
       ++written.report.added;
     } else {
-      if (kept == nullptr) {
-        // From here on readings may be left out, and those before this one may be asked for.
-        kept = std::make_shared<Batch>();
-        kept->series.assign(batch->series.begin(), batch->series.begin() + static_cast<int>(i));
-        kept->times.assign(batch->times.begin(), batch->times.begin() + static_cast<int>(i));
-        kept->values.assign(batch->values.begin(), batch->values.begin() + static_cast<int>(i));
-        kept->qualities.assign(batch->qualities.begin(),
-                               batch->qualities.begin() + static_cast<int>(i));
-        building.replace(kept);
-      }
+      keep_those_before(i);
       const auto before = known(series, entry.time);
       const bool repeated =
           before && (same_reading(*before, entry) ||

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
@@ -39,10 +40,19 @@ struct BucketPlace {
 };
 using Frozen = std::vector<std::vector<Entry>>;  // by place
 
+// Where a group's readings, minutes and hours begin at the latest; INT64_MIN: nothing was rolled
+// up.
+struct RetainedFrom {
+  std::int64_t readings = std::numeric_limits<std::int64_t>::min();
+  std::int64_t minutes = std::numeric_limits<std::int64_t>::min();
+  std::int64_t hours = std::numeric_limits<std::int64_t>::min();
+};
+
 // Where the sealed readings of a group are; a value, so that a reader keeps what it began with.
 struct SealedPlaces {
   std::vector<SegmentPlace> segments;                     // ascending, disjoint in time
   std::array<std::vector<BucketPlace>, kLevels> buckets;  // ascending
+  RetainedFrom from;
 };
 
 struct Group {

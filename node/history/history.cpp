@@ -69,6 +69,15 @@ class SegmentHistory final : public History {
         });
   }
 
+  void retain(RetentionOf policy, Instant now,
+              std::function<void(Result<RetentionReport>)> done) override {
+    engine_->retain(std::move(policy), now,
+                    [this, engine = engine_, done = std::move(done)](Result<RetentionReport> all) {
+                      store_.deliver([done, all = std::move(all)] { done(all); });
+                    });
+  }
+  KeptSeries kept(SeriesId series) const override { return engine_->kept(series); }
+
   Outcome seal() override {
     std::promise<Outcome> sealed;
     auto result = sealed.get_future();
@@ -161,6 +170,7 @@ void AppendReport::operator+=(const AppendReport& other) {
   repeated += other.repeated;
   corrected += other.corrected;
   bad += other.bad;
+  expired += other.expired;
 }
 
 void History::fold(std::span<const SeriesId> unit, const Column& column,

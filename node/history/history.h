@@ -26,8 +26,9 @@ struct AppendReport {
   std::uint64_t added = 0;
   std::uint64_t repeated = 0;  // the same time and value were there
   std::uint64_t corrected =
-      0;                  // the time was there with another value (Batch::Purpose: or verdict)
-  std::uint64_t bad = 0;  // of all of these, those with a verdict other than good
+      0;                      // the time was there with another value (Batch::Purpose: or verdict)
+  std::uint64_t bad = 0;      // of all of these, those with a verdict other than good
+  std::uint64_t expired = 0;  // from before what retention keeps: not taken
   void operator+=(const AppendReport& other);
 };
 
@@ -35,6 +36,29 @@ struct AppendReport {
 struct Correction {
   Reading before;
   Instant replaced_at;
+};
+
+// How long a series is kept: its readings, then minutes, then hours of summaries; days always.
+// Nothing: for ever.
+struct Retention {
+  std::optional<Duration> readings;
+  std::optional<Duration> minutes;
+  std::optional<Duration> hours;
+  bool operator==(const Retention&) const = default;
+};
+using RetentionOf = std::function<Retention(const SeriesKey&)>;
+
+struct RetentionReport {
+  std::uint64_t readings = 0;  // rolled up into summaries and removed
+  std::uint64_t buckets = 0;   // summaries removed
+};
+
+// What there is of a series.
+struct KeptSeries {
+  std::uint64_t readings = 0;  // one by one
+  std::optional<Instant> readings_from, readings_to;
+  std::uint64_t summarised = 0;                                // ever, as the summaries say
+  std::optional<Instant> minutes_from, hours_from, days_from;  // of its group's summaries
 };
 
 // Which figures an aggregate is asked for: a sketch costs more than the rest together.
@@ -76,6 +100,16 @@ class History {
   // `done` as above, with how many there were.
   virtual void erase(SeriesId series, TimeWindow window,
                      std::function<void(Result<std::uint64_t>)> done) = 0;
+
+  // Rolls up and removes what is older than `policy` keeps, a group of series at a time, in at most
+  // limits::kRetentionShare of the sealer's time. Horizons are whole days of UTC. Beyond them an
+  // aggregate is exact for whole minutes (hours, days) and leaves out the part of one at a window's
+  // edge; scans find nothing; late readings are not taken (AppendReport::expired), for any series
+  // of the group. `done` as above.
+  virtual void retain(RetentionOf policy, Instant now,
+                      std::function<void(Result<RetentionReport>)> done) = 0;
+  // Reads directories: for workers.
+  virtual KeptSeries kept(SeriesId series) const = 0;
 
   // Readings as columns of equal length, in order of time, valid during the call.
   struct Block {

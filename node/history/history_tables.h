@@ -24,7 +24,8 @@ inline constexpr const char* kFirstTables = R"sql(
 
 // journal: a batch a row, until it is sealed. segment, bucket: segment.h; numbers are never used
 // again while a process runs. latest: a directory that holds the latest sealed reading of each
-// series of a group. correction: what a later reading of the same time replaced.
+// series of a group. retained: a group's readings, minutes and hours begin at these times at the
+// latest, what was before is rolled up. correction: what a later reading of the same time replaced.
 inline constexpr const char* kTables = R"sql(
   CREATE TABLE name (id INTEGER PRIMARY KEY, twin TEXT NOT NULL, signal TEXT NOT NULL) STRICT;
   CREATE TABLE journal (seq INTEGER PRIMARY KEY, batch BLOB NOT NULL) STRICT;
@@ -47,6 +48,12 @@ inline constexpr const char* kTables = R"sql(
   ) STRICT;
   CREATE INDEX bucket_place ON bucket (series_group, level, start);
   CREATE TABLE latest (series_group INTEGER PRIMARY KEY, directory BLOB NOT NULL) STRICT;
+  CREATE TABLE retained (
+    series_group INTEGER PRIMARY KEY,
+    readings_from INTEGER NOT NULL,
+    minutes_from INTEGER NOT NULL,
+    hours_from INTEGER NOT NULL
+  ) STRICT;
   CREATE TABLE correction (
     series INTEGER NOT NULL,
     time INTEGER NOT NULL,

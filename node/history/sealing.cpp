@@ -111,6 +111,16 @@ Target target_of(const std::vector<SegmentPlace>& segments, std::int64_t time) {
   return {owner, segments.back().last_time + 1};
 }
 
+Described described_as(Place place, TimeWindow bucket, const Summary& summary) {
+  Described one;
+  one.series.place = place;
+  one.series.first_time = bucket.from.ns;
+  one.series.last.time = bucket.to.ns - 1;
+  one.series.partial = summary.partial;
+  one.sketch = summary.sketch;
+  return one;
+}
+
 }  // namespace
 
 SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
@@ -149,31 +159,42 @@ SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
   return change;
 }
 
-SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed, Place place, TimeWindow window) {
+SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
+                      const std::vector<TimeWindow>& windows) {
   SealChange change;
   for (const auto& segment : sealed.segments) {
-    if (segment.last_time < window.from.ns || segment.first_time >= window.to.ns) continue;
     const auto directory = blobs.directory(segment.id);
     if (directory == nullptr) gone();
-    if (directory->find(place) == nullptr) continue;
+    const auto touched = [&](const SegmentSeries& series) {
+      const auto& window = windows[series.place];
+      return window.from < window.to && series.last.time >= window.from.ns &&
+             series.first_time < window.to.ns;
+    };
+    const auto all = directory->series();
+    if (std::none_of(all.begin(), all.end(), touched)) continue;
     auto readings = read_segment(blobs, segment.id);
-    Readings kept;
-    const auto& of = readings[place];
-    for (std::size_t i = 0; i < of.size(); ++i) {
-      if (!window.contains({of.times[i]})) {
-        kept.add({of.times[i], of.values[i], of.qualities[i]});
+    std::uint64_t erased = 0;
+    for (std::size_t place = 0; place < kGroupSeries; ++place) {
+      auto& of = readings[place];
+      Readings kept;
+      for (std::size_t i = 0; i < of.size(); ++i) {
+        if (!windows[place].contains({of.times[i]})) {
+          kept.add({of.times[i], of.values[i], of.qualities[i]});
+        }
       }
+      erased += of.size() - kept.size();
+      of = std::move(kept);
     }
-    if (kept.size() == of.size()) continue;
-    change.erased += of.size() - kept.size();
-    readings[place] = std::move(kept);
+    if (erased == 0) continue;
+    change.erased += erased;
     change.removed.push_back(segment.id);
     encode_cut(readings, change.added);
   }
   return change;
 }
 
-Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start) {
+Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start,
+                    std::uint64_t least) {
   const TimeWindow window{{start}, {start + length_ns(level)}};
   std::vector<Place> places;
   std::vector<Summary> summaries(kGroupSeries);
@@ -187,19 +208,39 @@ Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::
   std::vector<Described> described;
   std::uint64_t readings = 0;
   for (std::size_t place = 0; place < kGroupSeries; ++place) {
-    auto& summary = summaries[place];
-    if (summary.partial.readings == 0) continue;
-    readings += summary.partial.readings;
-    Described one;
-    one.series.place = static_cast<Place>(place);
-    one.series.first_time = start;
-    one.series.last.time = window.to.ns - 1;
-    one.series.partial = summary.partial;
-    one.sketch = std::move(summary.sketch);
-    described.push_back(std::move(one));
+    if (summaries[place].partial.readings == 0) continue;
+    readings += summaries[place].partial.readings;
+    described.push_back(described_as(static_cast<Place>(place), window, summaries[place]));
   }
-  if (readings < limits::kBucketReadings * described.size() || described.empty()) return {};
+  if (described.empty() || readings < least * described.size()) return {};
   return encode_directory(described);
+}
+
+Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
+                     const BucketPlace& bucket, Place place, TimeWindow window) {
+  const TimeWindow whole{{bucket.start}, {bucket.start + length_ns(level)}};
+  const auto directory = blobs.bucket(bucket.id);
+  if (directory == nullptr) gone();
+  std::vector<Described> described;
+  for (const auto& series : directory->series()) {
+    if (series.place != place) {
+      described.push_back({series, directory->sketch(series.place)});
+      continue;
+    }
+    Summary left;
+    Summary* const out[] = {&left};
+    const Place places[] = {place};
+    SealedReader reader(blobs, sealed);
+    for (const TimeWindow part : {TimeWindow{whole.from, std::min(whole.to, window.from)},
+                                  TimeWindow{std::max(whole.from, window.to), whole.to}}) {
+      if (part.from < part.to &&
+          !reader.aggregate(places, part, Figures::moments_and_sketch, out)) {
+        gone();
+      }
+    }
+    if (left.partial.readings > 0) described.push_back(described_as(place, whole, left));
+  }
+  return described.empty() ? Bytes() : encode_directory(described);
 }
 
 }  // namespace entente::node

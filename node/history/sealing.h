@@ -20,11 +20,16 @@ struct SealChange {
 // `fresh` by place, each ascending in time; of two with one time the fresh one counts.
 // Throws StoreFault.
 SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh);
-// Takes readings of one series out.
-SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed, Place place, TimeWindow window);
+// Takes readings out: of each series (by place) those of its window, which may be empty.
+SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
+                      const std::vector<TimeWindow>& windows);
 
-// What the sealed readings of one bucket come to. Empty when there are none, or fewer than
-// limits::kBucketReadings a series, where the readings themselves are as quick to read.
-Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start);
+// What the sealed readings of one bucket come to. Empty when there are none, or fewer than `least`
+// a series: limits::kBucketReadings where the readings themselves stay and are as quick to read.
+Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start,
+                    std::uint64_t least);
+// A bucket without one series' readings of the window. Empty when nothing is left.
+Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
+                     const BucketPlace& bucket, Place place, TimeWindow window);
 
 }  // namespace entente::node

@@ -81,6 +81,9 @@ class NoHistory final : public node::History {
   void scan(node::SeriesId, TimeWindow, const Visit&) const override {}
   void aggregate(std::span<const node::SeriesId>, TimeWindow, node::Figures,
                  std::span<node::Summary>) const override {}
+  void retain(node::RetentionOf, Instant,
+              std::function<void(Result<node::RetentionReport>)>) override {}
+  node::KeptSeries kept(node::SeriesId) const override { return {}; }
   Outcome seal() override { return {}; }
   std::vector<node::Correction> corrections(node::SeriesId, TimeWindow) const override {
     return {};

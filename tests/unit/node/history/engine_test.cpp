@@ -268,6 +268,92 @@ TEST_SUITE("node/history engine") {
     check_all(*here.history, ids, model, {{hours(3).ns + 5}, {hours(90).ns}});
   }
 
+  TEST_CASE("what retention rolls up answers whole minutes as before and takes nothing late") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    // "short" keeps two days one by one, "long" everything.
+    const auto brief = *here.history->open_series("a", "short");
+    const auto lasting = *here.history->open_series("a", "long");
+    const std::vector<SeriesId> ids = {brief, lasting};
+    SeededRandom random(3);
+    Model model;
+    for (int part = 0; part < 10; ++part) {
+      Batch batch;
+      for (int i = 0; i < 9'000; ++i) {
+        const auto time = (std::int64_t{part} * 9'000 + i) * seconds(8).ns;
+        batch.add(ids[random.below(2)],
+                  {{time}, static_cast<double>(random.below(1'000)) / 10, Quality::good});
+      }
+      record(model, batch);
+      REQUIRE(here.history->append_now(std::move(batch)).has_value());
+      if (part % 3 == 1) REQUIRE(here.history->seal().has_value());
+    }
+    REQUIRE(here.history->seal().has_value());
+    const Instant now{days(8).ns + hours(5).ns};
+    const auto retain = [&](std::optional<Duration> minutes) {
+      std::promise<RetentionReport> told;
+      const auto policy = [&](const SeriesKey& key) {
+        Retention kept;
+        if (key.signal == "short") kept = {days(2), minutes, std::nullopt};
+        if (key.signal == "long") kept.minutes = minutes;
+        return kept;
+      };
+      here.history->retain(policy, now, [&](Result<RetentionReport> done) {
+        REQUIRE(done.has_value());
+        told.set_value(*done);
+      });
+      return told.get_future().get();
+    };
+    const auto horizon = days(6).ns;
+    const auto gone = static_cast<std::uint64_t>(
+        std::distance(model[brief].begin(), model[brief].lower_bound(horizon)));
+    CHECK(retain(std::nullopt).readings == gone);
+    CHECK(retain(std::nullopt).readings == 0);
+    const auto check_whole = [&](std::int64_t grain) {
+      for (int round = 0; round < 20; ++round) {
+        auto a = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(days(9).ns)));
+        auto b = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(days(9).ns)));
+        if (a > b) std::swap(a, b);
+        const TimeWindow window{{a / grain * grain}, {b / grain * grain}};
+        std::vector<Summary> got(2);
+        here.history->aggregate(ids, window, Figures::moments_and_sketch, got);
+        for (std::size_t i = 0; i < 2; ++i) check_summary(got[i], model[ids[i]], window);
+      }
+    };
+    check_whole(minutes(1).ns);
+    check_scan(*here.history, lasting, model[lasting], kAllTime);
+    check_scan(*here.history, brief, model[brief], {{horizon}, kAllTime.to});
+    std::uint64_t before = 0;
+    here.history->scan(brief, {kAllTime.from, {horizon}},
+                       [&](const auto& block) { before += block.times.size(); });
+    CHECK(before == 0);
+    const auto kept = here.history->kept(brief);
+    CHECK(kept.summarised == model[brief].size());
+    CHECK(kept.readings == model[brief].size() - gone);
+    CHECK(kept.minutes_from.has_value());
+    // Late for either of them, and at the horizon.
+    Batch late;
+    late.add(brief, {{horizon - 1}, 1, Quality::good});
+    late.add(lasting, {{5}, 1, Quality::good});
+    late.add(lasting, {{horizon + 7}, 1, Quality::good});
+    const auto report = here.history->append_now(std::move(late));
+    REQUIRE(report.has_value());
+    CHECK(report->expired == 2);
+    CHECK(report->added == 1);
+    model[lasting][horizon + 7] = {horizon + 7, 1, Quality::good};
+    REQUIRE(here.history->seal().has_value());
+    here.close();
+    here = opened(folder / "h.db");
+    check_whole(minutes(1).ns);
+    CHECK(retain(days(3)).buckets > 0);
+    check_whole(hours(1).ns);
+    // Forgetting one leaves the other as it was.
+    CHECK(erase(here, brief, kAllTime) >= model[brief].size());
+    model[brief].clear();
+    check_whole(hours(1).ns);
+    CHECK_FALSE(here.history->latest(brief).has_value());
+  }
+
   TEST_CASE("corrections keep what they replaced") {
     TemporaryFolder folder;
     auto here = opened(folder / "h.db");

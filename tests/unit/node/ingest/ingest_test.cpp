@@ -68,6 +68,8 @@ class BusyHistory final : public History {
   void scan(SeriesId, TimeWindow, const Visit&) const override {}
   void aggregate(std::span<const SeriesId>, TimeWindow, Figures,
                  std::span<Summary>) const override {}
+  void retain(RetentionOf, Instant, std::function<void(Result<RetentionReport>)>) override {}
+  KeptSeries kept(SeriesId) const override { return {}; }
   Outcome seal() override { return {}; }
   std::vector<Correction> corrections(SeriesId, TimeWindow) const override { return {}; }
   std::optional<Reading> latest(SeriesId) const override { return std::nullopt; }

@@ -1,0 +1,183 @@
+// Retention: readings older than their horizon into minutes, hours and days, and then away.
+#include "node/history/engine.h"
+#include "node/limits.h"
+#include "schemas/base/crash_point.h"
+
+namespace entente::node {
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
+
+std::int64_t horizon(Instant now, const std::optional<Duration>& length) {
+  return length ? bucket_start(Level::day, now.ns - length->ns) : kNever;
+}
+
+}  // namespace
+
+struct HistoryEngine::RetentionRun {
+  RetentionOf policy;
+  Instant now;
+  std::function<void(Result<RetentionReport>)> done;
+  RetentionReport report;
+  std::size_t group = 0;
+};
+
+void HistoryEngine::retain(RetentionOf policy, Instant now,
+                           std::function<void(Result<RetentionReport>)> done) {
+  auto run =
+      std::make_shared<RetentionRun>(RetentionRun{std::move(policy), now, std::move(done), {}, 0});
+  on_sealer([this, run](const Error* refused) {
+    bool under_way = false;
+    {
+      std::lock_guard guard(work_mutex_);
+      under_way = later_.has_value();
+    }
+    const auto conflict = make_error(ErrorCode::conflict, "a run of the retention is under way");
+    retain_turn(run, under_way ? &conflict : refused);
+  });
+}
+
+// Takes one group and then makes room for others in proportion.
+void HistoryEngine::retain_turn(const std::shared_ptr<RetentionRun>& run, const Error* refused) {
+  if (refused != nullptr) return run->done(*refused);
+  if (run->group >= groups_.size()) return run->done(run->report);
+  const auto begun = std::chrono::steady_clock::now();
+  auto one = retain_group(run->group++, run->policy, run->now);
+  if (!one) return run->done(std::move(one).error());
+  run->report.readings += one->readings;
+  run->report.buckets += one->buckets;
+  const auto took = std::chrono::steady_clock::now() - begun;
+  std::lock_guard guard(work_mutex_);
+  later_ = Later{begun + took * limits::kRetentionShare,
+                 [this, run](const Error* stopped) { retain_turn(run, stopped); }};
+}
+
+Result<RetentionReport> HistoryEngine::retain_group(std::size_t number, const RetentionOf& policy,
+                                                    Instant now) {
+  std::shared_ptr<const SealedPlaces> sealed;
+  auto publication = begin_publication(number, sealed);
+  RetentionReport report;
+  // By place what goes; of the group, where readings, minutes and hours begin from now on.
+  std::vector<TimeWindow> windows(kGroupSeries);
+  auto from = sealed->from;
+  auto minutes_from = std::numeric_limits<std::int64_t>::max(), hours_from = minutes_from;
+  const auto size = table_.size();
+  for (std::size_t place = 0; place < kGroupSeries; ++place) {
+    const auto id = number * kGroupSeries + place;
+    if (id >= size) break;
+    const auto kept = policy(table_.key_of(static_cast<SeriesId>(id)));
+    const auto readings_from = horizon(now, kept.readings);
+    windows[place] = {kAllTime.from, {readings_from}};
+    from.readings = std::max(from.readings, readings_from);
+    minutes_from = std::min(minutes_from, horizon(now, kept.minutes));
+    hours_from = std::min(hours_from, horizon(now, kept.hours));
+  }
+  from.minutes = std::max(from.minutes, std::min(minutes_from, from.readings));
+  from.hours = std::max(from.hours, std::min(hours_from, from.minutes));
+  try {
+    publication.change = erase_from(blobs_, *sealed, windows);
+    report.readings = publication.change.erased;
+    if (report.readings > 0) roll_up(*sealed, from, publication);
+    const auto expire = [&](Level level, std::int64_t before) {
+      const auto index = static_cast<std::size_t>(level);
+      for (const auto& bucket : sealed->buckets[index]) {
+        if (bucket.start >= before) break;
+        report.buckets += publication.stale[index].insert(bucket.start).second;
+      }
+      std::erase_if(publication.buckets, [&](const Publication::Bucket& bucket) {
+        return bucket.level == level && bucket.start < before;
+      });
+    };
+    expire(Level::minute, from.minutes);
+    expire(Level::hour, from.hours);
+    if (report.readings == 0 && report.buckets == 0) return report;
+    publication.from = from;
+    crash_point("history.rolled_up");
+    if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
+    crash_point("history.retained");
+    return report;
+  } catch (const StoreFault& fault) {
+    return fault.error();
+  }
+}
+
+// Every minute, hour and day of what goes and has no bucket yet, however sparse.
+void HistoryEngine::roll_up(const SealedPlaces& sealed, const RetainedFrom& from,
+                            Publication& publication) {
+  std::array<std::set<std::int64_t>, kLevels> starts;
+  for (const auto& segment : sealed.segments) {
+    if (segment.first_time >= from.readings) break;
+    const auto directory = blobs_.directory(segment.id);
+    const auto data = directory ? blobs_.data(segment.id) : nullptr;
+    if (data == nullptr) throw StoreFault("history.db: a segment is listed and not there", 0);
+    Readings readings;
+    for (const auto& series : directory->series()) {
+      readings.clear();
+      if (auto read = data->read(series, {kAllTime.from, {from.readings}}, readings); !read) {
+        throw StoreFault(
+            "history.db, segment " + std::to_string(segment.id) + ": " + read.error().what, 0);
+      }
+      auto end = kNever;
+      for (const auto time : readings.times) {
+        if (time < end) continue;
+        const auto start = bucket_start(Level::minute, time);
+        end = start + length_ns(Level::minute);
+        for (auto level : {Level::minute, Level::hour, Level::day}) {
+          starts[static_cast<std::size_t>(level)].insert(bucket_start(level, time));
+        }
+      }
+    }
+  }
+  for (auto level : {Level::minute, Level::hour, Level::day}) {
+    const auto index = static_cast<std::size_t>(level);
+    for (const auto& bucket : sealed.buckets[index]) starts[index].erase(bucket.start);
+    for (const auto start : starts[index]) {
+      auto bytes = encode_bucket(blobs_, sealed, level, start, 0);
+      if (!bytes.empty()) publication.buckets.push_back({level, start, std::move(bytes)});
+    }
+  }
+}
+
+KeptSeries HistoryEngine::kept(SeriesId series) {
+  KeptSeries kept;
+  auto* group = groups_.find(group_of(series));
+  if (group == nullptr) return kept;
+  const auto place = place_of(series);
+  std::vector<Entry> fresh;
+  std::shared_ptr<const SealedPlaces> sealed;
+  {
+    std::shared_lock guard(group->mutex);
+    fresh = view_of(*group, place, kAllTime).fresh;
+    sealed = group->sealed;
+  }
+  const auto widen = [&](std::int64_t first, std::int64_t last) {
+    if (!kept.readings_from || first < kept.readings_from->ns) kept.readings_from = Instant{first};
+    if (!kept.readings_to || last > kept.readings_to->ns) kept.readings_to = Instant{last};
+  };
+  for (const auto& segment : sealed->segments) {
+    const auto directory = blobs_.directory(segment.id);
+    const auto* of = directory ? directory->find(place) : nullptr;
+    if (of == nullptr) continue;
+    kept.readings += of->partial.readings;
+    widen(of->first_time, of->last.time);
+  }
+  for (const auto& entry : fresh) widen(entry.time, entry.time);
+  Summary all;
+  aggregate({&series, 1}, kAllTime, Figures::moments, {&all, 1});
+  kept.summarised = all.partial.readings;
+  // Late readings may stand for sealed ones: then the sum of both is an upper bound.
+  kept.readings = std::min(kept.readings + fresh.size(), kept.summarised);
+  const auto first_bucket = [&](Level level) -> std::optional<Instant> {
+    for (const auto& bucket : sealed->buckets[static_cast<std::size_t>(level)]) {
+      const auto directory = blobs_.bucket(bucket.id);
+      if (directory && directory->find(place)) return Instant{bucket.start};
+    }
+    return std::nullopt;
+  };
+  kept.minutes_from = first_bucket(Level::minute);
+  kept.hours_from = first_bucket(Level::hour);
+  kept.days_from = first_bucket(Level::day);
+  return kept;
+}
+
+}  // namespace entente::node

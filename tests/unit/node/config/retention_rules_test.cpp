@@ -1,0 +1,54 @@
+#include "node/config/retention_rules.h"
+
+#include <doctest/doctest.h>
+
+#include "node/config/strict_toml.h"
+
+namespace entente::node {
+namespace {
+
+Outcome read(RetentionRules& rules, const std::string& text) {
+  auto parsed = parse_toml(text, "keep.toml", ErrorCode::config_invalid);
+  REQUIRE(parsed.has_value());
+  return rules.read(*parsed->get_as<toml::table>("retention"), "keep.toml");
+}
+
+TEST_SUITE("node/retention_rules") {
+  TEST_CASE("signals win over types and types over the rest, key by key") {
+    RetentionRules rules;
+    CHECK(rules.empty());
+    CHECK(rules.of("dtmi:a;1", "x") == Retention{});
+    const auto done = read(rules,
+                           "[retention]\nreadings = \"30d\"\nminutes = \"365d\"\n"
+                           "[retention.\"dtmi:a;1\"]\nreadings = \"90d\"\n"
+                           "[retention.\"dtmi:a;1\".x]\nreadings = \"forever\"\n"
+                           "minutes = \"forever\"\nhours = \"forever\"\n");
+    INFO((done ? std::string() : done.error().what));
+    REQUIRE(done.has_value());
+    CHECK(rules.of("dtmi:b;1", "x") == Retention{days(30), days(365), std::nullopt});
+    CHECK(rules.of("", "x") == Retention{days(30), days(365), std::nullopt});
+    CHECK(rules.of("dtmi:a;1", "y") == Retention{days(90), days(365), std::nullopt});
+    CHECK(rules.of("dtmi:a;1", "x") == Retention{});
+    CHECK_FALSE(rules.empty());
+  }
+
+  TEST_CASE("what would lose readings by mistake is refused and changes nothing") {
+    for (const char* text : {"[retention]\nreadings = \"12h\"\n", "[retention]\nreadings = 30\n",
+                             "[retention]\nreading = \"30d\"\n", "[retention]\nminutes = \"30d\"\n",
+                             "[retention]\nreadings = \"30d\"\nminutes = \"20d\"\n",
+                             "[retention]\nreadings = \"30d\"\nhours = \"60d\"\n",
+                             "[retention.\"dtmi:a;1\".x]\nreadings = \"-3d\"\n",
+                             "[retention.\"dtmi:a;1\".x.y]\nreadings = \"30d\"\n"}) {
+      CAPTURE(text);
+      RetentionRules rules;
+      const auto done = read(rules, text);
+      REQUIRE_FALSE(done.has_value());
+      CHECK(done.error().code == ErrorCode::config_invalid);
+      CHECK(done.error().what.find("keep.toml") != std::string::npos);
+      CHECK(rules.empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace entente::node
