@@ -64,4 +64,10 @@ inline constexpr std::size_t kIngestBatchesAhead = 2;   // written while reading
 inline constexpr std::size_t kMappingBytes = 1 << 20;
 inline constexpr std::size_t kNameInFileBytes = 256;  // a twin's or signal's own name
 
+// Faults of the disk.
+inline constexpr std::size_t kCheckedSegmentsKept = 4;     // decoded, while buckets are compared
+inline constexpr std::int64_t kSalvageProbes = 1'000'000;  // rows asked for one by one in a hole
+inline constexpr std::size_t kBallastBytes = 16 << 20;     // given up when the disk is full
+inline constexpr int kDiskFailedExit = 74;                 // EX_IOERR: restart, and verify
+
 }  // namespace entente::node::limits
