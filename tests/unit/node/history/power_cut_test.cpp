@@ -121,6 +121,18 @@ void Disk::happen(const DiskEvent& event) {
   auto& file = files_[event.file];
   if (event.kind == Kind::sync) {
     if (syncs_ == Syncs::ignored) return;
+    // SQLite's first sync of a WAL or journal that it made syncs the folder as well.
+    if (!file.exists && event.file.find('-') != std::string::npos) {
+      for (auto& [name, each] : files_) {
+        const auto removed =
+            std::find_if(each.pending.rbegin(), each.pending.rend(),
+                         [](const DiskEvent& pending) { return pending.kind == Kind::remove; });
+        if (removed == each.pending.rend()) continue;
+        each.pending.erase(each.pending.begin(), removed.base());
+        each.durable.clear();
+        each.exists = false;
+      }
+    }
     for (const auto& each : file.pending) apply(each, file.durable);
     file.pending.clear();
     file.exists = true;
