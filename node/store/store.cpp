@@ -107,7 +107,9 @@ class ThreadedStore final : public Store {
         }
       }
       for (auto& run : *batch) report(run.job, std::move(run.failure));
-      if (quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
+      const bool was_full = std::exchange(full_, false);
+      if (was_full && options_.on_full) options_.on_full();
+      if (was_full || quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
     }
   }
 
@@ -177,6 +179,7 @@ class ThreadedStore final : public Store {
   }
 
   void note(const StoreFault& fault) {
+    full_ |= fault.disk_full();
     if (!fault.fatal() || broken_) return;
     broken_ = fault;
     log::error("store", "the disk failed; no further write is tried",
@@ -219,6 +222,7 @@ class ThreadedStore final : public Store {
   Database database_;
   std::optional<StoreFault> broken_;
   bool quiet_ = false;
+  bool full_ = false;  // the disk was, during this batch or the last checkpoint
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable wake_;
