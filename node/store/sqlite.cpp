@@ -218,11 +218,12 @@ Result<Database> Database::open(const std::string& path, Mode mode, Check check)
   try {
     configure(state->handle, mode);
     if (writes && check == Check::quick) {
-      const auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
+      auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
       if (verdict != "ok") {
+        if (const auto page = take_damaged_page(); !page.empty()) verdict = page;
         return make_error(ErrorCode::store_failed,
                           "the database " + path + " is damaged: " + verdict,
-                          "restore the latest backup; keep the damaged file");
+                          "run 'entente node check'; restore the latest backup, keep the file");
       }
     }
   } catch (const StoreFault& fault) {

@@ -84,7 +84,7 @@ TEST_SUITE("node/history disk faults") {
       CHECK(history->latest(id)->time.ns == (kReadings - 1) * std::int64_t{1'000'000});
       vfs.hold_syncs(false);
       // Behind them all: when this is answered, so are they.
-      REQUIRE(history->append_now(batch_of(id, 1'000, 1)).has_value());
+      REQUIRE(history->append_now(batch_of(id, 100'000'000, 1)).has_value());
       CHECK(failed == 0);
       CHECK(acknowledged + refused == sent);
     }
