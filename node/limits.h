@@ -88,4 +88,10 @@ inline constexpr std::size_t kWriteJobBytes = 1 << 20;   // of a body, handed to
 inline constexpr std::size_t kWriteRejectsTold = 1'000;  // in one reply
 inline constexpr std::size_t kNamesKept = 4;             // tables of names kept between requests
 
+// Faults of the disk.
+inline constexpr std::size_t kCheckedSegmentsKept = 4;     // decoded, while buckets are compared
+inline constexpr std::int64_t kSalvageProbes = 1'000'000;  // rows asked for one by one in a hole
+inline constexpr std::size_t kBallastBytes = 16 << 20;     // given up when the disk is full
+inline constexpr int kDiskFailedExit = 74;                 // EX_IOERR: restart, and verify
+
 }  // namespace entente::node::limits

@@ -11,6 +11,7 @@
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/node_check.h"
 #include "schemas/base/random.h"
 
 namespace entente::node {
@@ -62,7 +63,7 @@ std::optional<log::Level> level_of(const std::string& text) {
   return found == kLevels.end() ? std::nullopt : std::optional(found->second);
 }
 
-Outcome serve(const ServeOptions& options) {
+Result<int> serve(const ServeOptions& options) {
   DaemonOptions daemon;
   daemon.home = options.home;
   daemon.http_port = options.http_port;
@@ -90,6 +91,32 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
   return report;
 }
 
+Result<LocalReport> check_node(const NodeCheckOptions& options) {
+  auto checked = check_home(options.home, options.repair);
+  if (!checked) return std::move(checked).error();
+  json::array findings;
+  for (const auto& one : checked->findings) {
+    findings.push_back({{"file", one.file},
+                        {"table", one.table},
+                        {"row", one.row},
+                        {"what", one.what},
+                        {"remedy", one.remedy}});
+  }
+  LocalReport report;
+  report.data = {{"ok", checked->findings.empty()},
+                 {"pages", checked->pages},
+                 {"series", checked->series},
+                 {"batches", checked->batches},
+                 {"segments", checked->segments},
+                 {"buckets", checked->buckets},
+                 {"readings", checked->readings},
+                 {"corrections", checked->corrections},
+                 {"audit_records", checked->audit_records},
+                 {"findings", std::move(findings)},
+                 {"repairs", json::value_from(checked->repairs)}};
+  return report;
+}
+
 }  // namespace
 }  // namespace entente::node
 
@@ -101,6 +128,7 @@ int main(int argc, char** argv) {
   local.init = init;
   local.serve = serve;
   local.agreement_check = check_agreement;
+  local.node_check = check_node;
   Streams streams = process_streams();
   return run_cli({argv + 1, argv + argc}, streams, local);
 }

@@ -84,9 +84,35 @@ Result<int> serve(Session& session) {
       options.log_format != "plain") {
     return make_error(ErrorCode::invalid_argument, "--log-format is json or plain");
   }
-  auto outcome = session.local().serve(options);
-  if (!outcome) return std::move(outcome).error();
-  return 0;
+  return session.local().serve(options);
+}
+
+Result<int> check_node(Session& session) {
+  if (!session.local().node_check) return not_built_in("node check");
+  NodeCheckOptions options;
+  options.home = session.home();
+  options.repair = session.flag("repair") && !session.dry_run();
+  auto report = session.local().node_check(options);
+  if (!report) return std::move(report).error();
+  Table table{{{"file", "FILE"},
+               {"table", "TABLE"},
+               {"row", "ROW"},
+               {"what", "WHAT IS WRONG"},
+               {"remedy", "WHAT TO DO"}},
+              {}};
+  const auto& findings = report->data.at("findings").as_array();
+  for (const auto& finding : findings) {
+    auto& row = table.rows.emplace_back();
+    for (const auto& column : table.columns) row.push_back(finding.at(column.key));
+  }
+  const bool ok = findings.empty();
+  for (const auto& done : report->data.at("repairs").as_array()) {
+    session.say(std::string(done.as_string()));
+  }
+  session.show({std::move(report->data), std::move(table), "findings", false});
+  session.say(ok ? "Everything holds."
+                 : "Something is wrong; nothing that fails is answered from.");
+  return ok ? 0 : exit_code(ErrorCode::verification_failed);
 }
 
 Result<int> check_agreement(Session& session) {
@@ -181,6 +207,12 @@ void add_local_commands(CommandTable& table) {
                     {"log-format", Form::value, "FORM", "json or plain"}},
                    {"entente serve", "entente serve --home /var/lib/entente --log-format json"},
                    serve});
+  table.push_back({"node check",
+                   Effect::rw,
+                   "Verify a stopped node's databases: every page, every checksum, every summary",
+                   {{"repair", Form::flag, "", "make history.db anew from what can be read"}},
+                   {"entente node check", "entente node check --repair -o json"},
+                   check_node});
   table.push_back({"agreement check",
                    Effect::ro,
                    "Check an agreement's text and run its tests",

@@ -47,6 +47,11 @@ struct AgreementCheckOptions {
   std::string text;  // its content
 };
 
+struct NodeCheckOptions {
+  std::string home;
+  bool repair = false;
+};
+
 // Readings of a file, in order, in the form that POST /api/v1/readings takes.
 struct ReadingBatch {
   std::string json_lines;              // one reading a line
@@ -81,8 +86,12 @@ struct ReadingFiles {
 struct LocalCommands {
   std::function<Result<LocalReport>(const InitOptions&)> init;
   // Runs until it is told to stop.
-  std::function<Outcome(const ServeOptions&)> serve;
+  // The value is the exit code.
+  std::function<Result<int>(const ServeOptions&)> serve;
   std::function<Result<LocalReport>(const AgreementCheckOptions&)> agreement_check;
+  // `data` has "ok", figures, "findings" (objects of file, table, row, what, remedy) and "repairs"
+  // (sentences). Refuses: conflict (the node runs), not_found, store_failed.
+  std::function<Result<LocalReport>(const NodeCheckOptions&)> node_check;
   // Instead of the readers of files (file_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;

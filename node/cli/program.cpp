@@ -220,6 +220,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"doctor", ""},
       {"ask", ""},
       {"ingest", ""},
+      {"node", "This node's files"},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
       {"type", "Types of twins (DTDL)"},

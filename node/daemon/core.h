@@ -27,6 +27,8 @@
 #include "node/history/history.h"
 #include "node/quality/quality_gate.h"
 #include "node/service/health.h"
+#include "node/limits.h"
+#include "node/store/ballast.h"
 #include "node/store/release_ledger.h"
 #include "node/store/store.h"
 #include "node/twin/twin_registry.h"
@@ -50,6 +52,7 @@ struct Core {
   security::Policy policy;
 
   federation::Loop loop;
+  Ballast ballast{settings.path("ballast"), limits::kBallastBytes};
   std::unique_ptr<Store> store;          // entente.db
   std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;

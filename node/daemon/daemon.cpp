@@ -80,6 +80,10 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
     core.failed = error;
     if (core.stop) core.stop();
   };
+  options.on_full = [&core] {
+    if (!core.ballast.release()) return;
+    log::warn("store", "the disk is full: the ballast was given up; free space");
+  };
   return Store::open(std::move(options));
 }
 
@@ -94,6 +98,7 @@ void warn_of_idle_rules(const Core& core) {
 }
 
 Outcome open_data(Core& core) {
+  if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
                            AgreementRegister::migration(), domain_migration()});
@@ -186,7 +191,7 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
 }
 
 // Everything that listens, and what it needs; destroyed in the order of design section 3.
-Outcome serve(Core& core, std::ostream& out) {
+Result<int> serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
   add_quality_routes(routes, core);
@@ -214,9 +219,10 @@ Outcome serve(Core& core, std::ostream& out) {
                                 {routes, authenticator, http_metrics, core.clock, core.random});
   if (!http) return std::move(http).error();
   core.http_port = (*http)->port();
-  if (auto written = write_port(core, "http.port", core.http_port); !written) return written;
-  if (auto written = write_port(core, "federation.port", *federation_port); !written)
-    return written;
+  for (const auto& [name, port] :
+       {std::pair{"http.port", core.http_port}, std::pair{"federation.port", *federation_port}}) {
+    if (auto written = write_port(core, name, port); !written) return std::move(written).error();
+  }
 
   auto stop = kj::newPromiseAndFulfiller<void>();
   boost::asio::signal_set signals(core.loop.io(), SIGINT, SIGTERM);
@@ -252,13 +258,15 @@ Outcome serve(Core& core, std::ostream& out) {
   core.history_store.reset();
   core.store.reset();
   core.loop.run(core.loop.after(milliseconds(1)));
-  if (core.failed) return *core.failed;
-  return {};
+  if (!core.failed) return 0;
+  log::error("node", "the disk failed: start again, which verifies the files",
+             {{"code", code_text(core.failed->code)}, {"reason", core.failed->what}});
+  return limits::kDiskFailedExit;
 }
 
 }  // namespace
 
-Outcome run_daemon(const DaemonOptions& options, std::ostream& out) {
+Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto settings = load_settings(options.home);
   if (!settings) return std::move(settings).error();
   if (options.http_port) settings->http_port = *options.http_port;
@@ -281,8 +289,8 @@ Outcome run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
   if (!rules) return rules;
   try {
-    if (auto opened = open_data(*core); !opened) return opened;
-    if (auto opened = open_registers(*core); !opened) return opened;
+    if (auto opened = open_data(*core); !opened) return std::move(opened).error();
+    if (auto opened = open_registers(*core); !opened) return std::move(opened).error();
     refresh_site(*core);
     open_asking(*core);
     return serve(*core, out);

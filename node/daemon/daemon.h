@@ -27,7 +27,9 @@ struct DaemonOptions {
 // Writes "ready http=HOST:PORT federation=HOST:PORT" to `out` once everything listens, then serves
 // until SIGINT or SIGTERM. Refuses: not_found (no node there), config_invalid, conflict (another
 // process serves this home), port_in_use, version_too_new, store_failed, verification_failed.
-[[nodiscard]] Outcome run_daemon(const DaemonOptions& options, std::ostream& out);
+// The value is the process's exit code: 0, or limits::kDiskFailedExit when the disk failed while
+// the node ran. Then nothing was tried again, and the next start verifies every page.
+[[nodiscard]] Result<int> run_daemon(const DaemonOptions& options, std::ostream& out);
 
 struct InitRequest {
   Settings settings;  // home, names, ports

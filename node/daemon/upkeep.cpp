@@ -140,7 +140,10 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks) {
   return core.loop.after(kTick).then([&core, ticks] {
     tend(core);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
-    if (ticks % kTicksPerMinute == 0) renew(core);
+    if (ticks % kTicksPerMinute == 0) {
+      renew(core);
+      core.ballast.keep();
+    }
     return tend_for_ever(core, ticks + 1);
   });
 }

@@ -7,14 +7,22 @@
 #include <unordered_map>
 
 #include "node/limits.h"
+#include "node/store/page_check.h"
 
 namespace entente::node {
 namespace {
 
+// Names the page, when it was one that failed its checksum.
+StoreFault fault_of(std::string what, int code) {
+  if (code == SQLITE_IOERR_DATA) {
+    if (const auto page = take_damaged_page(); !page.empty()) what += "; " + page + " is damaged";
+  }
+  return StoreFault(what, code);
+}
+
 [[noreturn]] void raise(sqlite3* handle, const char* doing) {
   const int code = sqlite3_extended_errcode(handle);
-  const auto what = std::string("SQLite failed while ") + doing + ": " + sqlite3_errmsg(handle);
-  throw StoreFault(what, code);
+  throw fault_of(std::string("SQLite failed while ") + doing + ": " + sqlite3_errmsg(handle), code);
 }
 
 // SQLite would create the file for everyone to read. Only when it does not exist yet: closing any
@@ -84,7 +92,7 @@ bool Statement::step() {
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
   sqlite3* database = sqlite3_db_handle(handle_);
-  StoreFault fault(std::string("SQLite failed: ") + sqlite3_errmsg(database), code);
+  const auto fault = fault_of(std::string("SQLite failed: ") + sqlite3_errmsg(database), code);
   sqlite3_reset(handle_);  // a half-run statement would keep the transaction from ending
   throw fault;
 }
@@ -194,25 +202,28 @@ Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Database::Database(Database&&) noexcept = default;
 Database::~Database() = default;
 
-Result<Database> Database::open(const std::string& path, Mode mode) {
+Result<Database> Database::open(const std::string& path, Mode mode, Check check) {
   const bool writes = mode == Mode::read_write;
   if (writes) create_private(path);
   auto state = std::make_unique<State>();
   const int flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  const int code = sqlite3_open_v2(path.c_str(), &state->handle, flags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &state->handle, flags, page_check_vfs());
   if (code != SQLITE_OK) {
     return make_error(ErrorCode::store_failed,
                       "the database " + path + " cannot be opened: " + sqlite3_errstr(code));
   }
+  int reserved = kPageCheckBytes;  // taken by a new file; an older one keeps its layout
+  sqlite3_file_control(state->handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   try {
     configure(state->handle, mode);
-    if (writes) {
-      const auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
+    if (writes && check == Check::quick) {
+      auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
       if (verdict != "ok") {
+        if (const auto page = take_damaged_page(); !page.empty()) verdict = page;
         return make_error(ErrorCode::store_failed,
                           "the database " + path + " is damaged: " + verdict,
-                          "restore the latest backup; keep the damaged file");
+                          "run 'entente node check'; restore the latest backup, keep the file");
       }
     }
   } catch (const StoreFault& fault) {

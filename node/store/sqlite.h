@@ -70,9 +70,11 @@ class Statement {
 class Database {
  public:
   enum class Mode { read_write, read_only };
-  // Opens and, in read_write mode, creates with 0600. Refuses: store_failed (cannot open, not a
-  // database, damaged by quick_check).
-  static Result<Database> open(const std::string& path, Mode mode);
+  enum class Check { quick, none };
+  // Opens and, in read_write mode, creates with 0600. Every page read from the file is compared
+  // with its checksum (page_check.h). Refuses: store_failed (cannot open, not a database, damaged
+  // by quick_check, which `none` leaves to the caller).
+  static Result<Database> open(const std::string& path, Mode mode, Check check = Check::quick);
   Database(Database&&) noexcept;
   Database& operator=(Database&&) = delete;
   ~Database();

@@ -1,52 +1,19 @@
 #include "node/store/store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
 
 #include "node/limits.h"
+#include "node/store/page_check.h"
+#include "node/store/writer_lock.h"
 #include "schemas/base/crash_point.h"
 #include "schemas/base/log.h"
 
 namespace entente::node {
 namespace {
-
-// Holds the advisory lock that says "one writer". Two writers, each checkpointing, would meet the
-// WAL-reset fault of this SQLite.
-class WriterLock {
- public:
-  static Result<WriterLock> take(const std::string& path) {
-    const std::string name = path + ".lock";
-    const int file = ::open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    if (file < 0) {
-      return make_error(ErrorCode::store_failed,
-                        "the lock " + name + " cannot be opened: " + std::strerror(errno));
-    }
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return make_error(ErrorCode::conflict, "another process writes " + path,
-                        "stop the other process, or talk to it");
-    }
-    return WriterLock(file);
-  }
-  WriterLock(WriterLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  WriterLock& operator=(WriterLock&&) = delete;
-  ~WriterLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit WriterLock(int file) : file_(file) {}
-  int file_;
-};
 
 class ThreadedStore final : public Store {
  public:
@@ -140,7 +107,9 @@ class ThreadedStore final : public Store {
         }
       }
       for (auto& run : *batch) report(run.job, std::move(run.failure));
-      if (quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
+      const bool was_full = std::exchange(full_, false);
+      if (was_full && options_.on_full) options_.on_full();
+      if (was_full || quiet_ || database_.wal_pages() >= limits::kWalCheckpointPages) checkpoint();
     }
   }
 
@@ -210,6 +179,7 @@ class ThreadedStore final : public Store {
   }
 
   void note(const StoreFault& fault) {
+    full_ |= fault.disk_full();
     if (!fault.fatal() || broken_) return;
     broken_ = fault;
     log::error("store", "the disk failed; no further write is tried",
@@ -252,6 +222,7 @@ class ThreadedStore final : public Store {
   Database database_;
   std::optional<StoreFault> broken_;
   bool quiet_ = false;
+  bool full_ = false;  // the disk was, during this batch or the last checkpoint
   // Guarded by mutex_.
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -265,6 +236,7 @@ class ThreadedStore final : public Store {
 Result<std::unique_ptr<Store>> Store::open(Options options) {
   auto lock = WriterLock::take(options.path);
   if (!lock) return std::move(lock).error();
+  if (auto sound = check_wal(options.path); !sound) return std::move(sound).error();
   auto database = Database::open(options.path, Database::Mode::read_write);
   if (!database) return std::move(database).error();
   if (auto migrated = migrate(*database, options.migrations); !migrated) {

@@ -30,6 +30,9 @@ class Store {
     // Delivered once, after the disk failed for good (StoreFault::fatal): every later job is
     // answered store_failed, and the process should end, so that a restart verifies the file.
     std::function<void(const Error&)> on_broken;
+    // Called on the store thread each time the disk was full, before the WAL is copied into the
+    // file so that commits find room in it again. May make room.
+    std::function<void()> on_full;
   };
   // Opens, checks and migrates the file, then starts the thread. Refuses: conflict (another process
   // writes this file; a lock on `path`.lock says so), store_failed, version_too_new.

@@ -1,5 +1,6 @@
 // Preloaded (LD_PRELOAD) into a node under test: while the file that ENTENTE_BAD_DISK_SIGN names
-// exists, writes to databases fail with the error number that stands in it (28: full, 5: broken).
+// exists, writes to databases fail with the error number that stands in it (28: full, 5: broken). A
+// path behind the number is a file without which the disk is well: what fills it.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/types.h>
@@ -18,9 +19,12 @@ int fault_of(int file) {
   if (sign == nullptr) return 0;
   const int told = ::open(sign, O_RDONLY | O_CLOEXEC);
   if (told < 0) return 0;
-  char text[16] = {};
+  char text[4096] = {};
   const ssize_t got = ::read(told, text, sizeof text - 1);
   ::close(told);
+  if (const char* filler = std::strchr(text, ' '); filler != nullptr) {
+    if (::access(filler + 1, F_OK) != 0) return 0;
+  }
   char link[64];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", file);
   char path[4096] = {};

@@ -3,6 +3,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <fstream>
 
 #include "tests/integration/federation.h"
 
@@ -146,6 +147,67 @@ TEST_SUITE("integration/operations") {
     CHECK(on.works.stop() == 0);
   }
 
+  TEST_CASE("a disk that fills up takes the ballast and the node comes back by itself") {
+    OnBadDisk on;
+    const auto ballast = on.works.home() / "ballast";
+    REQUIRE(std::filesystem::file_size(ballast) == 16 << 20);
+    REQUIRE(on.ingest_few().exit_code == 0);
+    write_text(on.sign, "28 " + ballast.string());
+    const Finished full =
+        on.works.run({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
+    INFO(full.words, on.works.log());
+    CHECK(full.exit_code == 1);
+    CHECK(text_at(full.json().at("error"), "code") == "ENT-7002");
+    CHECK_FALSE(std::filesystem::exists(ballast));
+    // Nobody has freed anything.
+    on.works.json({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
+    CHECK(readings_of(on.works, "meter-1") == 2 + kDays * kReadingsPerDay);
+    CHECK(on.works.stop() == 0);
+    std::filesystem::remove(on.sign);
+    REQUIRE(on.works.start());
+    CHECK(std::filesystem::file_size(ballast) == 16 << 20);
+    CHECK(readings_of(on.works, "meter-1") == 2 + kDays * kReadingsPerDay);
+  }
+
+  TEST_CASE("node check refuses a running node, passes a stopped one and names a flipped bit") {
+    OnBadDisk on;
+    REQUIRE(on.ingest_few().exit_code == 0);
+    CHECK(on.works.run({"node", "check"}).exit_code == 7);
+    CHECK(on.works.stop() == 0);
+    const Finished well = on.works.run({"node", "check"});
+    INFO(well.out, well.words);
+    CHECK(well.exit_code == 0);
+    CHECK(well.json().at("ok").as_bool());
+    CHECK(well.json().at("readings").to_number<int>() == 2);
+    const auto flip = [&](const char* name, int at) {
+      std::fstream file(on.works.home() / name, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(at);
+      const int byte = file.get();
+      file.seekp(at);
+      file.put(static_cast<char>(byte ^ 16));
+    };
+    // The header's count of changes: nothing is lost with it.
+    flip("history.db", 27);
+    CHECK(on.works.run({"node", "check"}).exit_code == 8);
+    const Finished repaired = on.works.run({"node", "check", "--repair"});
+    INFO(repaired.out, repaired.words);
+    CHECK(repaired.exit_code == 0);
+    CHECK(std::filesystem::exists(on.works.home() / "history.db.damaged-1"));
+    REQUIRE(on.works.start());
+    CHECK(readings_of(on.works, "meter-1") == 2);
+    CHECK(on.works.run({"twin", "show", "meter-2"}).exit_code == 0);
+    CHECK(on.works.stop() == 0);
+    flip("entente.db", 5'000);
+    flip("history.db", 5'000);
+    const Finished ill = on.works.run({"node", "check"});
+    CHECK(ill.exit_code == 8);
+    CHECK(contains(ill.out, "page 2"));
+    CHECK(contains(ill.out, "entente.db"));
+    CHECK(contains(ill.out, "history.db"));
+    CHECK_FALSE(on.works.start());
+    CHECK(contains(on.works.log(), "page 2 of"));
+  }
+
   TEST_CASE("a broken disk acknowledges nothing and ends the node, which says why") {
     OnBadDisk on;
     REQUIRE(on.ingest_few().exit_code == 0);
@@ -154,7 +216,7 @@ TEST_SUITE("integration/operations") {
         on.works.run({"ingest", on.files.readings.string(), "--map", on.files.map.string()});
     INFO(broken.words, on.works.log());
     CHECK(broken.exit_code != 0);
-    CHECK(on.works.wait() == 1);
+    CHECK(on.works.wait() == 74);
     CHECK(contains(on.works.log(), "ENT-7001"));
     std::filesystem::remove(on.sign);
     REQUIRE(on.works.start());

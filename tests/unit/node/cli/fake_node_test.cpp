@@ -196,7 +196,19 @@ FakeNode::FakeNode() {
                         {"home", options.home}},
                        {"Start it with: entente serve"}};
   };
-  local.serve = [](const ServeOptions&) -> Outcome { return {}; };
+  local.serve = [](const ServeOptions&) -> Result<int> { return 0; };
+  local.node_check = [](const NodeCheckOptions& options) -> Result<LocalReport> {
+    boost::json::array findings;
+    if (options.repair) {
+      findings.push_back({{"file", "history.db"},
+                          {"table", "segment"},
+                          {"row", "segment 7"},
+                          {"what", "fails its checksum"},
+                          {"remedy", "restore it"}});
+    }
+    return LocalReport{
+        {{"ok", findings.empty()}, {"findings", findings}, {"repairs", boost::json::array()}}, {}};
+  };
   local.agreement_check = [](const AgreementCheckOptions& options) -> Result<LocalReport> {
     if (options.text.find("[agreement]") == std::string::npos) {
       return make_error(ErrorCode::agreement_invalid, options.path + ": no [agreement]");

@@ -1,4 +1,4 @@
-// SQLite's own VFS with a count of syncs and a switch that makes the next one fail.
+// SQLite's own VFS with a count of syncs and switches that make them fail or wait.
 #pragma once
 
 #include <atomic>
@@ -18,11 +18,22 @@ class CountingVfs {
   void reset() { syncs_ = 0; }
   void fail_syncs(bool fail) { failing_ = fail; }
 
-  bool note_sync() { return ++syncs_, failing_; }
+  // While held, a sync waits: a stalled disk.
+  void hold_syncs(bool hold) {
+    held_ = hold;
+    held_.notify_all();
+  }
+
+  bool note_sync() {
+    ++syncs_;
+    held_.wait(true);
+    return failing_;
+  }
 
  private:
   std::atomic<int> syncs_{0};
   std::atomic<bool> failing_{false};
+  std::atomic<bool> held_{false};
 };
 
 }  // namespace entente::node::test
