@@ -64,4 +64,19 @@ inline constexpr std::size_t kIngestBatchesAhead = 2;   // written while reading
 inline constexpr std::size_t kMappingBytes = 1 << 20;
 inline constexpr std::size_t kNameInFileBytes = 256;  // a twin's or signal's own name
 
+// Collectors.
+inline constexpr std::size_t kUploadReadings = 10'000;         // one signed batch
+inline constexpr std::size_t kUploadBytes = 256 << 10;         // its encoding
+inline constexpr std::size_t kUploadsInFlight = 32;            // of one collector, at the node
+inline constexpr std::size_t kUploadsAhead = 16;               // as a collector sends by itself
+inline constexpr std::size_t kUploadBytesAhead = 448 << 10;    // below the link's flow limit
+inline constexpr std::size_t kCollectorSeries = 1 << 20;       // named in one session
+inline constexpr std::size_t kSeriesNamesAtOnce = 2'048;       // of one call
+inline constexpr std::int64_t kUploadRetryNs = 500'000'000;    // said when the history is full
+inline constexpr std::int64_t kUploadRetriesNs = 120'000'000'000;  // a collector gives up then
+inline constexpr std::size_t kCollectors = 10'000;
+inline constexpr std::size_t kBundleBytes = 256 << 10;
+inline constexpr std::int64_t kCollectorPingNs = 20'000'000'000;
+inline constexpr std::size_t kCollectorWorkers = 2;            // verify and decode
+
 }  // namespace entente::node::limits
