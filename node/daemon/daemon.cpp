@@ -85,7 +85,8 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration()});
+                           AgreementRegister::migration(), domain_migration(),
+                           CollectorRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -127,7 +128,8 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
-  return {};
+  core.collectors = std::make_unique<Collectors>(core);
+  return core.collectors->load();
 }
 
 void open_asking(Core& core) {
@@ -177,6 +179,7 @@ Outcome serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
   add_federation_routes(routes, core);
+  add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -191,6 +194,7 @@ Outcome serve(Core& core, std::ostream& out) {
       core.link_manager->listen(core.settings.federation_address, core.settings.federation_port);
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
+  if (auto opened = core.collectors->refresh(); !opened) return opened;
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
@@ -228,11 +232,13 @@ Outcome serve(Core& core, std::ostream& out) {
   core.asker.reset();
   core.enrolment.reset();
   core.link_manager.reset();
+  core.collectors->stop();
   core.workers->stop();
   drain_stores(core);
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();
+  core.collectors.reset();
   core.history.reset();
   core.history_store.reset();
   core.store.reset();

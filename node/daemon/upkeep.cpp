@@ -232,6 +232,14 @@ std::string Core::public_address(std::uint16_t port) const {
   return host + ":" + std::to_string(port);
 }
 
+std::string address_with_port(const std::string& host, std::uint16_t port) {
+  const auto colon = host.rfind(':');
+  const bool literal = colon != std::string::npos && host.find(':') != colon;  // IPv6
+  if (literal && !host.starts_with('[')) return "[" + host + "]:" + std::to_string(port);
+  const bool has_port = colon != std::string::npos && host.back() != ']';
+  return has_port ? host : host + ":" + std::to_string(port);
+}
+
 security::EnrolmentSelf Core::enrolment_self() const {
   return {keyring.self,
           settings.site,
