@@ -204,6 +204,7 @@ CommandTable all_commands() {
   add_ask_commands(table);
   add_ingest_command(table);
   add_twin_commands(table);
+  add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
   return table;
@@ -217,6 +218,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"doctor", ""},
       {"ask", ""},
       {"ingest", ""},
+      {"collector", "Edge collectors that send readings"},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
       {"type", "Types of twins (DTDL)"},
