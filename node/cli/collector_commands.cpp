@@ -215,12 +215,9 @@ void show_totals(Session& session, const Sending::Totals& totals) {
     rejects.push_back(json::object{{"line", line}, {"reason", reason}});
   }
   const auto& kept = totals.kept;
-  json::object payload{{"added", kept.added},
-                       {"repeated", kept.repeated},
-                       {"corrected", kept.corrected},
-                       {"bad", kept.bad},
-                       {"rejected_rows", totals.rejected},
-                       {"rejected", std::move(rejects)}};
+  json::object payload{
+      {"added", kept.added}, {"repeated", kept.repeated},        {"corrected", kept.corrected},
+      {"bad", kept.bad},     {"rejected_rows", totals.rejected}, {"rejected", std::move(rejects)}};
   Table table{{{"added", "added", Kind::integer},
                {"repeated", "already there", Kind::integer},
                {"corrected", "corrected", Kind::integer},

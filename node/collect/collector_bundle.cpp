@@ -71,9 +71,8 @@ Result<CollectorBundle> bundle_from_bytes(ByteView bytes) {
   if (bytes.size() > limits::kBundleBytes || !text_of(bytes).starts_with(kMagic)) {
     return unreadable("it is none");
   }
-  return with_canonical<wire::CollectorBundle>(bytes.subspan(kMagic.size()),
-                                               ErrorCode::input_unreadable, "collector's bundle",
-                                               read);
+  return with_canonical<wire::CollectorBundle>(
+      bytes.subspan(kMagic.size()), ErrorCode::input_unreadable, "collector's bundle", read);
 }
 
 Result<CollectorBundle> load_bundle(const std::string& path) {

@@ -14,8 +14,8 @@ namespace entente::node {
 
 struct CollectorBundle {
   std::string name;
-  std::string address;                          // host:port of the node
-  security::PinnedOrganisation organisation;    // whose node may answer there
+  std::string address;                        // host:port of the node
+  security::PinnedOrganisation organisation;  // whose node may answer there
   std::shared_ptr<const security::LeafCredential> leaf;
   security::SigningKey batch_key;
 };

@@ -55,14 +55,13 @@ Place place_of(const std::string& address) {
 Error error_of(wire::Refusal::Reader refusal) {
   const ErrorCode code = code_from_number(refusal.getCode());
   const std::string subject = tame(refusal.getSubject().cStr());
-  return make_error(code, subject.empty() ? "the node refused: " + std::string(code_name(code))
-                                          : subject);
+  return make_error(
+      code, subject.empty() ? "the node refused: " + std::string(code_name(code)) : subject);
 }
 
 kj::Exception fault_of(wire::Refusal::Reader refusal, const char* what) {
   const ErrorCode code = code_from_number(refusal.getCode());
-  const std::string text =
-      code_text(code) + " " + what + ": " + std::string(code_name(code));
+  const std::string text = code_text(code) + " " + what + ": " + std::string(code_name(code));
   return KJ_EXCEPTION(FAILED, text.c_str());
 }
 
@@ -179,9 +178,9 @@ struct CollectorClient::Impl : std::enable_shared_from_this<CollectorClient::Imp
             return Result<UploadReport>(report);
           }
           const Duration pause{outcome.getRefusal().getRetryAfterNs()};
-          const bool again = code_from_number(outcome.getRefusal().getCode()) ==
-                                 ErrorCode::overloaded &&
-                             pause.ns > 0 && clock.steady() + pause < sending->give_up;
+          const bool again =
+              code_from_number(outcome.getRefusal().getCode()) == ErrorCode::overloaded &&
+              pause.ns > 0 && clock.steady() + pause < sending->give_up;
           if (!again) return Result<UploadReport>(error_of(outcome.getRefusal()));
           return loop.after(pause).then([this, sending] { return send(sending); });
         });
@@ -226,7 +225,8 @@ kj::Promise<kj::Own<CollectorClient>> CollectorClient::connect(Loop& loop, const
                      .fork();
   // Dialling goes on when nobody waits for it any more, and needs the context until its end.
   loop.keep(dialled.addBranch().then([impl](auto&&) {}, [impl](kj::Exception&&) {}));
-  return dialled.addBranch().then([impl](std::shared_ptr<LinkStream>&& stream) { return impl->open(std::move(stream)); })
+  return dialled.addBranch()
+      .then([impl](std::shared_ptr<LinkStream>&& stream) { return impl->open(std::move(stream)); })
       .then([impl]() -> kj::Own<CollectorClient> { return kj::heap<CollectorClient>(impl); });
 }
 
@@ -251,7 +251,9 @@ kj::Promise<void> CollectorClient::next_answer() {
   return kj::mv(pair.promise);
 }
 
-std::size_t CollectorClient::in_flight() const { return impl_->in_flight; }
+std::size_t CollectorClient::in_flight() const {
+  return impl_->in_flight;
+}
 
 kj::Promise<Result<UploadReport>> CollectorClient::append(UploadColumns columns) {
   ENTENTE_CHECK(has_room() && columns.size() <= limits::kUploadReadings);

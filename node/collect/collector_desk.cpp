@@ -127,7 +127,8 @@ class Queue : public std::enable_shared_from_this<Queue> {
     Result<Checked>& checked = *slot->checked;
     if (!checked) return finish(slot, {std::move(checked).error(), {}, {}, 0});
     if (checked->session != session_) {
-      return finish(slot, {make_error(ErrorCode::replayed, "a batch of another session"), {}, {}, 0});
+      return finish(slot,
+                    {make_error(ErrorCode::replayed, "a batch of another session"), {}, {}, 0});
     }
     if (checked->sequence < next_) {
       return finish(slot, {make_error(ErrorCode::replayed, "a batch that came before"), {}, {}, 0});
@@ -189,8 +190,8 @@ class CollectorObject final : public Governed<wire::Collector> {
     }
     auto out = outcome.initSeries(names.size());
     for (unsigned i = 0; i < names.size(); ++i) {
-      const auto found = number_of(string_from(names[i].getTwin()),
-                                   string_from(names[i].getSignal()));
+      const auto found =
+          number_of(string_from(names[i].getTwin()), string_from(names[i].getSignal()));
       if (found) {
         out[i].setNumber(*found);
       } else {
@@ -213,8 +214,7 @@ class CollectorObject final : public Governed<wire::Collector> {
     const auto signature = Signature::from_bytes(view_of(context.getParams().getSignature()));
     if (bytes.size() > limits::kUploadBytes || !signature) {
       auto refusal = context.getResults().initOutcome().initRefusal();
-      refuse(refusal,
-             signature ? ErrorCode::payload_too_large : ErrorCode::verification_failed);
+      refuse(refusal, signature ? ErrorCode::payload_too_large : ErrorCode::verification_failed);
       return kj::READY_NOW;
     }
     auto answered = queue_->take(view_of(bytes), *signature);

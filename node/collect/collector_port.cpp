@@ -94,8 +94,8 @@ struct CollectorPort::Impl : std::enable_shared_from_this<CollectorPort::Impl> {
     Live& live = connections[peer.site];
     live.connection.reset();
     live.id = last_id;
-    live.connection = std::make_unique<Connection>(parts, hooks, std::move(stream), *admitted,
-                                                   std::move(ended));
+    live.connection =
+        std::make_unique<Connection>(parts, hooks, std::move(stream), *admitted, std::move(ended));
   }
 
   kj::Promise<void> tick() {
@@ -168,7 +168,9 @@ void CollectorPort::close() {
   impl_->port = 0;
 }
 
-std::uint16_t CollectorPort::port() const { return impl_->port; }
+std::uint16_t CollectorPort::port() const {
+  return impl_->port;
+}
 
 bool CollectorPort::connected(const std::string& collector) const {
   return impl_->connections.contains(collector);

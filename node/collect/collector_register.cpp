@@ -71,8 +71,7 @@ void CollectorRegister::save(CollectorEntry entry, const char* action, Reply rep
         record.action = action;
         record.object = "collector:" + entry.name;
         record.outcome = security::AuditOutcome::done;
-        record.detail = {{"batch_key", entry.batch_key.hex()},
-                         {"leaf_key", entry.leaf_key.hex()}};
+        record.detail = {{"batch_key", entry.batch_key.hex()}, {"leaf_key", entry.leaf_key.hex()}};
         append_audit(database, std::move(record));
         return entry;
       },

@@ -17,10 +17,10 @@ namespace entente::node {
 
 struct CollectorEntry {
   std::string name;
-  Hash256 leaf_key;      // of the only certificate that counts
-  PublicKey batch_key;   // signs its batches
-  Instant since;         // of the last change
-  Instant expires;       // the certificate's end
+  Hash256 leaf_key;     // of the only certificate that counts
+  PublicKey batch_key;  // signs its batches
+  Instant since;        // of the last change
+  Instant expires;      // the certificate's end
   bool revoked = false;
 };
 

@@ -16,7 +16,9 @@ Error malformed() {
   return make_error(ErrorCode::invalid_argument, "these bytes are no batch of readings");
 }
 
-Hash256 upload_hash(ByteView bytes) { return hash("entente collector batch v1", bytes); }
+Hash256 upload_hash(ByteView bytes) {
+  return hash("entente collector batch v1", bytes);
+}
 
 }  // namespace
 

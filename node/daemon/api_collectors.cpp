@@ -20,7 +20,9 @@ json::object collector_json(const Core& core, const CollectorEntry& entry) {
   const bool expired = core.clock.now() >= entry.expires;
   const bool connected = !entry.revoked && core.collectors->port().connected(entry.name);
   return {{"name", entry.name},
-          {"state", entry.revoked ? "revoked" : expired ? "expired" : "active"},
+          {"state", entry.revoked ? "revoked"
+                    : expired     ? "expired"
+                                  : "active"},
           {"connected", connected},
           {"since", shown_time(entry.since)},
           {"expires", shown_time(entry.expires)},

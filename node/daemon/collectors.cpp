@@ -17,26 +17,27 @@ Collectors::Collectors(Core& core)
                  }}),
       verifier_(core.keyring.self),
       workers_(limits::kCollectorWorkers),
-      parts_{core.loop,
-             workers_,
-             core.random,
-             *core.history,
-             [this](std::string_view twin, std::string_view signal) {
-               return resolve(twin, signal);
-             },
-             [this](Batch& batch, Instant now) { gate_.judge(batch, now); },
-             [&core](const std::string&, const AppendReport& report) {
-               core.metrics.readings(report.added + report.corrected, 0);
-             }} {
-  port_ = std::make_unique<CollectorPort>(CollectorPort::Parts{
-      core.clock, *core.certificates, verifier_,
-      [this](const security::PeerIdentity& peer) {
-        return register_.admit(peer, core_.clock.now());
-      },
-      parts_});
+      parts_{
+          core.loop,
+          workers_,
+          core.random,
+          *core.history,
+          [this](std::string_view twin, std::string_view signal) { return resolve(twin, signal); },
+          [this](Batch& batch, Instant now) { gate_.judge(batch, now); },
+          [&core](const std::string&, const AppendReport& report) {
+            core.metrics.readings(report.added + report.corrected, 0);
+          }} {
+  port_ = std::make_unique<CollectorPort>(
+      CollectorPort::Parts{core.clock, *core.certificates, verifier_,
+                           [this](const security::PeerIdentity& peer) {
+                             return register_.admit(peer, core_.clock.now());
+                           },
+                           parts_});
 }
 
-Outcome Collectors::load() { return register_.load(); }
+Outcome Collectors::load() {
+  return register_.load();
+}
 
 Result<SeriesId> Collectors::resolve(std::string_view twin, std::string_view signal) {
   const auto state = core_.twins->state();
@@ -96,8 +97,7 @@ Result<Collectors::Made> Collectors::make(const std::string& name, Duration life
   made.entry.batch_key = key.public_key();
   made.entry.expires = identity->certificate_expires;
   const std::string& elsewhere = core_.settings.collect_public;
-  const std::string host =
-      elsewhere.empty() ? core_.settings.collect_address : elsewhere;
+  const std::string host = elsewhere.empty() ? core_.settings.collect_address : elsewhere;
   made.bundle = bundle_bytes({name, address_with_port(host, port_->port()), core_.keyring.self,
                               std::make_shared<const security::LeafCredential>(*std::move(leaf)),
                               std::move(key)});

@@ -238,11 +238,11 @@ Outcome serve(Core& core, std::ostream& out) {
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();
-  core.collectors.reset();
   core.history.reset();
   core.history_store.reset();
   core.store.reset();
   core.loop.run(core.loop.after(milliseconds(1)));
+  core.collectors.reset();
   if (core.failed) return *core.failed;
   return {};
 }

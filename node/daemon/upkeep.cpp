@@ -116,6 +116,9 @@ void renew(Core& core) {
     log::info("identity", "a new certificate is in force",
               {{"until", shown_time(core.certificates->current()->not_after)}});
   }
+  if (auto done = core.collectors->refresh(); !done) {
+    log::error("collect", "the port did not open", {{"why", done.error().what}});
+  }
 }
 
 kj::Promise<void> tend_for_ever(Core& core, int ticks) {

@@ -14,9 +14,9 @@ int main(int argc, char** argv) {
   CLI::App app("Readings a second from an edge collector to the node's disk");
   CollectorLoad load;
   int rounds = 5;
-  load.folder = (std::filesystem::temp_directory_path() /
-                 ("entente-collect-" + std::to_string(::getpid())))
-                    .string();
+  load.folder =
+      (std::filesystem::temp_directory_path() / ("entente-collect-" + std::to_string(::getpid())))
+          .string();
   app.add_option("--readings", load.readings);
   app.add_option("--batch", load.batch);
   app.add_option("--rounds", rounds);
@@ -26,9 +26,10 @@ int main(int argc, char** argv) {
   double bytes = 0;
   for (int i = 0; i < rounds; ++i) {
     const CollectorFigures one = run_collector(load);
-    std::printf("%10.0f readings/s  %.3f CPU s a million (collector %.3f)  p50 %.0f us  p99 %.0f us\n",
-                one.readings_per_s, one.cpu_s_per_million, one.client_cpu_s_per_million,
-                one.batch_p50_us, one.batch_p99_us);
+    std::printf(
+        "%10.0f readings/s  %.3f CPU s a million (collector %.3f)  p50 %.0f us  p99 %.0f us\n",
+        one.readings_per_s, one.cpu_s_per_million, one.client_cpu_s_per_million, one.batch_p50_us,
+        one.batch_p99_us);
     rates.push_back(one.readings_per_s);
     cpu.push_back(one.cpu_s_per_million);
     client.push_back(one.client_cpu_s_per_million);

@@ -42,10 +42,10 @@ T must(Result<T> result) {
 struct Organisation {
   explicit Organisation(Random& random, Instant now)
       : keys(security::generate_keys(random)),
-        pinned(must(security::PinnedOrganisation::from_chain(
-            {security::sign_charter(must(security::first_charter(
-                                        {"bench", "Bench", now - days(1), now + days(30), 1}, keys)),
-                                    keys.roots)}))),
+        pinned(must(security::PinnedOrganisation::from_chain({security::sign_charter(
+            must(security::first_charter({"bench", "Bench", now - days(1), now + days(30), 1},
+                                         keys)),
+            keys.roots)}))),
         issuer(must(security::CertificateIssuer::create(
             must(security::SigningKey::from_seed(keys.ca.seed().view())),
             {pinned.id(), "main", {now - days(1), now + days(30)}}, random, now))),
@@ -91,8 +91,10 @@ class NodeSide {
       if (series) gate.learn(*series, Range{-1e6, 1e6});
       return series;
     };
-    CollectParts parts{loop, workers, random, *history, resolve,
-                       [&](Batch& batch, Instant now) { gate.judge(batch, now); }, {}};
+    CollectParts parts{loop,    workers,
+                       random,  *history,
+                       resolve, [&](Batch& batch, Instant now) { gate.judge(batch, now); },
+                       {}};
     auto port = std::make_unique<CollectorPort>(CollectorPort::Parts{
         clock, *organisation.issuer, organisation.verifier,
         [batch_key](const security::PeerIdentity&) { return Result<PublicKey>(batch_key); },
@@ -196,9 +198,8 @@ CollectorFigures run_collector(const CollectorLoad& load) {
     auto stream =
         make_stream(load, now.ns - static_cast<std::int64_t>(load.readings / load.sensors + 60) *
                                        1'000'000'000);
-    out.wire_bytes_per_reading =
-        static_cast<double>(encode_upload({}, 0, stream.front()).size()) /
-        static_cast<double>(stream.front().size());
+    out.wire_bytes_per_reading = static_cast<double>(encode_upload({}, 0, stream.front()).size()) /
+                                 static_cast<double>(stream.front().size());
     NodeSide node(organisation, clock, random, bundle.batch_key.public_key(), load.folder);
     bundle.address = "127.0.0.1:" + std::to_string(node.port());
     federation::Loop loop;

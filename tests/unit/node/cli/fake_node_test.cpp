@@ -140,6 +140,13 @@ void FakeNode::fill(RouteTable& table) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
   }
+  const char* collector =
+      R"j({"name":"gate-3","state":"active","connected":true,"since":"2026-01-02T00:00:00Z",)j"
+      R"j("expires":"2026-02-01T00:00:00Z","bundle":"/x/gate-3.bundle"})j";
+  get("/api/v1/collectors", Verb::read_links,
+      R"j({"items":[)j" + std::string(collector) + "]}");
+  post("/api/v1/collectors", Verb::manage_links, BodyKind::json, collector);
+  post("/api/v1/collectors/{name}/revoke", Verb::manage_links, BodyKind::json, collector);
   get("/api/v1/agreements", Verb::read_agreements,
       R"j({"items":[{"id":"3f9a21cc00000000000000000000000000000000000000000000000000000000",)j"
       R"j("name":"smoke",)j"

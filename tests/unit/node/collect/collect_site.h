@@ -115,15 +115,14 @@ struct CollectSite {
   std::unique_ptr<History> history = std::move(*open_history(*store, clock));
   federation::Workers workers{2};
   RangeGate gate;
-  CollectParts parts{loop,
-                     workers,
-                     random,
-                     *history,
-                     [this](std::string_view twin, std::string_view signal) {
-                       return resolve(twin, signal);
-                     },
-                     [this](Batch& batch, Instant now) { gate.judge(batch, now); },
-                     {}};
+  CollectParts parts{
+      loop,
+      workers,
+      random,
+      *history,
+      [this](std::string_view twin, std::string_view signal) { return resolve(twin, signal); },
+      [this](Batch& batch, Instant now) { gate.judge(batch, now); },
+      {}};
   std::unique_ptr<CollectorPort> port;
   std::uint16_t listening = 0;
 };

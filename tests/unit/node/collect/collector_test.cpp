@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "federation/link/link_stream.h"
+
 #include "node/limits.h"
 #include "schemas/canonical.h"
 #include "tests/unit/node/collect/collect_site.h"
@@ -30,9 +32,9 @@ struct Bare {
                              const federation::MethodRow&) -> kj::Promise<void> {
       return kj::READY_NOW;
     };
-    governor = std::make_shared<federation::Governor>(
-        site.loop, site.clock, collect_methods(), federation::LinkLimits{}, hooks,
-        [](std::string) {});
+    governor =
+        std::make_shared<federation::Governor>(site.loop, site.clock, collect_methods(),
+                                               federation::LinkLimits{}, hooks, [](std::string) {});
     security::PeerIdentity peer;
     peer.site = "edge";
     auto gate = make_collect_gate({peer, site.clock.now() + hours(1), governor}, site.parts,
@@ -130,14 +132,13 @@ TEST_SUITE("node/collect/collector") {
     std::size_t most = 0;
     for (int i = 0; i < 60; ++i) {
       while (!client->has_room()) site.wait(client->next_answer());
-      site.loop.keep(
-          client->append(readings_of(*number, from + i * 100'000'000'000LL, 100))
-              .then([&](Result<UploadReport>&& report) {
-                ++answers;
-                if (!report) return;
-                added += report->kept.added;
-                missing += report->missing;
-              }));
+      site.loop.keep(client->append(readings_of(*number, from + i * 100'000'000'000LL, 100))
+                         .then([&](Result<UploadReport>&& report) {
+                           ++answers;
+                           if (!report) return;
+                           added += report->kept.added;
+                           missing += report->missing;
+                         }));
       most = std::max(most, client->in_flight());
     }
     while (client->in_flight() > 0) site.wait(client->next_answer());
@@ -220,8 +221,9 @@ TEST_SUITE("node/collect/collector") {
     const std::uint32_t number = bare.name("a");
     std::vector<kj::Promise<std::string>> answers;
     for (std::size_t i = 0; i < limits::kUploadsInFlight + 3; ++i) {
-      const Bytes bytes = encode_upload(
-          bare.session, i, readings_of(number, static_cast<std::int64_t>(i) * 1'000'000'000'000, 3));
+      const Bytes bytes =
+          encode_upload(bare.session, i,
+                        readings_of(number, static_cast<std::int64_t>(i) * 1'000'000'000'000, 3));
       answers.push_back(bare.send(bytes, sign_upload(bare.key, bytes)).eagerlyEvaluate(nullptr));
     }
     std::size_t kept = 0, late = 0;
@@ -277,6 +279,28 @@ TEST_SUITE("node/collect/collector") {
     misled.organisation = other.pinned;
     CHECK(site.refusal(misled).find("certificate") != std::string::npos);
     CHECK(site.refusal(site.enrol("edge")).empty());
+  }
+
+  TEST_CASE("whoever offers the links' protocol to the collectors' port gets no handshake") {
+    CollectSite site;
+    const CollectorBundle bundle = site.enrol("edge");
+    struct Credentials final : security::CredentialSource {
+      std::shared_ptr<const security::LeafCredential> leaf;
+      std::shared_ptr<const security::LeafCredential> current() const override { return leaf; }
+    } credentials;
+    credentials.leaf = bundle.leaf;
+    const security::PinnedVerifier sites({{bundle.organisation.id(), bundle.organisation}});
+    using federation::TlsContext;
+    TlsContext link(TlsContext::Role::dialler, credentials, sites, site.clock);
+    TlsContext collect(TlsContext::Role::dialler, credentials, sites, site.clock,
+                       TlsContext::Protocol::collect);
+    const auto dial = [&](TlsContext& tls) {
+      return site.wait(federation::LinkStream::dial(site.loop, tls, "127.0.0.1", site.listening,
+                                                    federation::Direction::we_call,
+                                                    bundle.organisation.id(), {}));
+    };
+    CHECK_THROWS_AS(dial(link), kj::Exception);
+    CHECK(dial(collect) != nullptr);
   }
 
   TEST_CASE("a collector that connects again ends its older connection") {
