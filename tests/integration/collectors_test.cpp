@@ -1,8 +1,10 @@
 // Collectors: enrolled, sending from a bundle, renewed, revoked, over restarts.
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <boost/json/serialize.hpp>
+#include <cstdlib>
 #include <fstream>
 
 #include "tests/integration/federation.h"
@@ -82,6 +84,50 @@ TEST_SUITE("integration/collectors") {
     CHECK(number_at(again.json(), "added") == 0);
     CHECK(number_at(again.json(), "repeated") == 25'000);
     CHECK(site.works.json({"audit", "verify"}).is_object());
+  }
+
+  TEST_CASE("a node killed at a commit keeps what it acknowledged and a second sending the rest") {
+    for (const char* point : {"history.before_commit:", "history.after_commit:"}) {
+      Site site;
+      const std::string lines = (site.folder.path() / "day.jsonl").string();
+      constexpr int kReadings = 100'000;
+      std::string text;
+      for (int i = 0; i < kReadings; ++i) {
+        text += R"j({"twin":"meter-1","signal":"load","time":)j" +
+                std::to_string(1'700'000'000'000'000'000LL + i * 1'000'000'000LL) +
+                R"j(,"value":)j" + std::to_string(i % 50) + "}\n";
+      }
+      write_text(lines, text);
+      CHECK(site.works.stop() == 0);
+      // A starting node passes the point itself a few times: it dies later than that.
+      bool serves = false;
+      for (int passes = 2; passes < 12 && !serves; ++passes) {
+        const std::string where = point + std::to_string(passes);
+        CAPTURE(where);
+        serves = site.works.start({{{"ENTENTE_CRASH_AT", where}}, {}});
+      }
+      REQUIRE(serves);
+      const Finished cut = site.send(lines, site.enrol("gate-3", "first"));
+      INFO(cut.words);
+      CHECK(cut.exit_code == 6);
+      CHECK(site.works.wait() == 128 + SIGKILL);
+      const auto after = cut.words.find('(');
+      REQUIRE(after != std::string::npos);
+      const int acknowledged = std::atoi(cut.words.c_str() + after + 1);
+      REQUIRE(site.works.start());
+      const auto stored = [&] {
+        return number_at(site.works.json({"twin", "show", "meter-1"}), "readings");
+      };
+      const std::int64_t before = stored();
+      CHECK(before >= acknowledged);
+      CHECK(before < kReadings);
+      const Finished again = site.send(lines, site.enrol("gate-3", "second"));
+      INFO(again.words);
+      REQUIRE(again.exit_code == 0);
+      CHECK(number_at(again.json(), "repeated") == before);
+      CHECK(number_at(again.json(), "added") == kReadings - before);
+      CHECK(stored() == kReadings);
+    }
   }
 
   TEST_CASE("a table goes by its mapping and a dry run sends nothing") {
