@@ -33,6 +33,9 @@ Result<LocalReport> init(const InitOptions& options) {
     // Beside the federation port, or free when that is.
     const bool last = *options.federation_port == 0 || *options.federation_port == 65'535;
     settings.enrolment_port = last ? 0 : static_cast<std::uint16_t>(*options.federation_port + 1);
+    const bool near_last = last || *options.federation_port == 65'534;
+    settings.collect_port =
+        near_last ? 0 : static_cast<std::uint16_t>(*options.federation_port + 2);
   }
   request.dry_run = options.dry_run;
   auto made = init_node(request);

@@ -25,7 +25,10 @@ namespace entente::federation {
 
 struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
   Impl(Loop& owner, TlsContext& tls, tcp::socket socket)
-      : loop(owner), stream(std::move(socket), tls.native()), timer(owner.io()) {
+      : loop(owner),
+        protocol(tls.protocol()),
+        stream(std::move(socket), tls.native()),
+        timer(owner.io()) {
     context = tls.attach(stream.native_handle(), state);
   }
 
@@ -64,13 +67,13 @@ struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
     unsigned length = 0;
     SSL_get0_alpn_selected(stream.native_handle(), &alpn, &length);
     const std::string_view agreed(reinterpret_cast<const char*>(alpn), length);
-    if (agreed != kAlpnCall && agreed != kAlpnServe) {
+    if (!speaks_alpn(protocol, agreed)) {
       return fail(kj::Exception::Type::FAILED, "the peer agreed to no protocol of ours");
     }
     if (!state.peer) return fail(kj::Exception::Type::FAILED, "the peer showed no certificate");
     const bool dialler = SSL_is_server(stream.native_handle()) == 0;
     result.direction =
-        (agreed == kAlpnCall) == dialler ? Direction::we_call : Direction::we_serve;
+        (agreed != kAlpnServe) == dialler ? Direction::we_call : Direction::we_serve;
     result.peer = *state.peer;
     result.shown = state.credential;
     auto fulfiller = kj::mv(done);
@@ -106,6 +109,7 @@ struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
   }
 
   Loop& loop;
+  const TlsContext::Protocol protocol;
   HandshakeState state;           // before the stream, which points to it
   std::shared_ptr<void> context;  // what the handshake's callbacks use
   asio::ssl::stream<tcp::socket> stream;
@@ -157,7 +161,7 @@ kj::Promise<std::shared_ptr<LinkStream>> LinkStream::dial(Loop& loop, TlsContext
     auto impl = std::make_shared<Impl>(loop, tls, std::move(dial->socket));
     impl->state.dialled = partner;
     impl->done = kj::mv(*done);
-    const std::string_view name = direction == Direction::we_call ? kAlpnCall : kAlpnServe;
+    const std::string_view name = tls.offer(direction);
     std::string offered(1, static_cast<char>(name.size()));
     offered += name;
     SSL_set_alpn_protos(impl->stream.native_handle(),

@@ -60,7 +60,8 @@ struct TlsContext::Impl {
   const security::CredentialSource& credentials;
   const security::PeerVerifier& verifier;
   const Clock& clock;
-  bool alive = true;  // the three above may be gone once the TlsContext is
+  Protocol protocol;
+  bool alive = true;  // the three references above may be gone once the TlsContext is
   std::optional<boost::asio::ssl::context> context;
   // The parsed form of the leaf in force; OpenSSL counts references to both.
   std::shared_ptr<const security::LeafCredential> parsed_from;
@@ -133,10 +134,12 @@ namespace {
 
 // Takes the one protocol offered, if it is one of ours.
 int select_alpn(SSL*, const unsigned char** out, unsigned char* length, const unsigned char* in,
-                unsigned int in_length, void*) {
+                unsigned int in_length, void* protocol) {
   if (in_length < 2 || in[0] != in_length - 1) return SSL_TLSEXT_ERR_ALERT_FATAL;
   const std::string_view offered(reinterpret_cast<const char*>(in + 1), in[0]);
-  if (offered != kAlpnCall && offered != kAlpnServe) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  if (!speaks_alpn(*static_cast<const TlsContext::Protocol*>(protocol), offered)) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
   *out = in + 1;
   *length = in[0];
   return SSL_TLSEXT_ERR_OK;
@@ -151,8 +154,10 @@ void require(bool ok, const char* what) {
 }  // namespace
 
 TlsContext::TlsContext(Role role, const security::CredentialSource& credentials,
-                       const security::PeerVerifier& verifier, const Clock& clock)
-    : impl_(new Impl{credentials, verifier, clock, true, std::nullopt, nullptr, {}, nullptr}) {
+                       const security::PeerVerifier& verifier, const Clock& clock,
+                       Protocol protocol)
+    : impl_(new Impl{
+          credentials, verifier, clock, protocol, true, std::nullopt, nullptr, {}, nullptr}) {
   const ErrorHygiene hygiene;
   SSL_CTX* ctx = SSL_CTX_new(role == Role::dialler ? TLS_client_method() : TLS_server_method());
   require(ctx != nullptr, "a context");
@@ -179,12 +184,24 @@ TlsContext::TlsContext(Role role, const security::CredentialSource& credentials,
   SSL_CTX_set_cert_cb(
       ctx, [](SSL* ssl, void* self) { return static_cast<Impl*>(self)->show_leaf(ssl); },
       impl_.get());
-  if (role == Role::acceptor) SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
+  if (role == Role::acceptor) SSL_CTX_set_alpn_select_cb(ctx, select_alpn, &impl_->protocol);
 }
 
 TlsContext::~TlsContext() { impl_->alive = false; }
 
 boost::asio::ssl::context& TlsContext::native() { return *impl_->context; }
+
+bool speaks_alpn(TlsContext::Protocol protocol, std::string_view alpn) {
+  if (protocol == TlsContext::Protocol::collect) return alpn == kAlpnCollect;
+  return alpn == kAlpnCall || alpn == kAlpnServe;
+}
+
+TlsContext::Protocol TlsContext::protocol() const { return impl_->protocol; }
+
+std::string_view TlsContext::offer(Direction direction) const {
+  if (impl_->protocol == Protocol::collect) return kAlpnCollect;
+  return direction == Direction::we_call ? kAlpnCall : kAlpnServe;
+}
 
 std::shared_ptr<void> TlsContext::attach(ssl_st* ssl, HandshakeState& state) const {
   const ErrorHygiene hygiene;

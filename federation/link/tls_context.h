@@ -25,6 +25,8 @@ namespace entente::federation {
 enum class Direction { we_call, we_serve };
 inline constexpr std::string_view kAlpnCall = "entente-call/1";    // the dialler calls
 inline constexpr std::string_view kAlpnServe = "entente-serve/1";  // the dialler serves
+// Of collectors, which call and never serve; a context speaks either this one or the two above.
+inline constexpr std::string_view kAlpnCollect = "entente-collect/1";
 
 // What one handshake produced. Written by the callbacks; lives as long as the SSL object.
 struct HandshakeState {
@@ -38,13 +40,18 @@ struct HandshakeState {
 class TlsContext {
  public:
   enum class Role { dialler, acceptor };
+  enum class Protocol { link, collect };
   TlsContext(Role role, const security::CredentialSource& credentials,
-             const security::PeerVerifier& verifier, const Clock& clock);
+             const security::PeerVerifier& verifier, const Clock& clock,
+             Protocol protocol = Protocol::link);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
 
   boost::asio::ssl::context& native();
+  Protocol protocol() const;
+  // What a dialler offers for a direction. Serving is for links.
+  std::string_view offer(Direction direction) const;
   // Ties `state` to one handshake, which `state` must outlive. Whoever holds the returned token may
   // go on with the handshake after this context died; it is refused then.
   [[nodiscard]] std::shared_ptr<void> attach(ssl_st* ssl, HandshakeState& state) const;
@@ -53,5 +60,8 @@ class TlsContext {
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+// Whether a protocol's name is one that a context of `protocol` agrees to.
+bool speaks_alpn(TlsContext::Protocol protocol, std::string_view alpn);
 
 }  // namespace entente::federation

@@ -49,6 +49,7 @@ void add_twin_commands(CommandTable& table);
 void add_quality_commands(CommandTable& table);
 void add_ask_commands(CommandTable& table);
 void add_ingest_command(CommandTable& table);
+void add_collector_commands(CommandTable& table);
 void add_link_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 CommandTable all_commands();

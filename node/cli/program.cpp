@@ -207,6 +207,7 @@ CommandTable all_commands() {
   add_ingest_command(table);
   add_twin_commands(table);
   add_quality_commands(table);
+  add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
   return table;
@@ -221,6 +222,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"ask", ""},
       {"ingest", ""},
       {"node", "This node's files"},
+      {"collector", "Edge collectors that send readings"},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
       {"type", "Types of twins (DTDL)"},

@@ -35,6 +35,14 @@ void read_ports(StrictTable& root, Settings& out) {
     out.federation_public = link.text("public", "");
     if (auto done = link.finish(); !done) root.adopt(done.error());
   }
+  if (const toml::table* section = root.table("collectors")) {
+    StrictTable collect(*section, root.file(), "collectors", ErrorCode::config_invalid);
+    out.collect_address = collect.text("address", out.collect_address);
+    out.collect_port =
+        static_cast<std::uint16_t>(collect.integer("port", 0, 65535, out.collect_port));
+    out.collect_public = collect.text("public", "");
+    if (auto done = collect.finish(); !done) root.adopt(done.error());
+  }
 }
 
 void read_ask(StrictTable& root, Settings& out) {
@@ -122,6 +130,12 @@ std::string settings_text(const Settings& s) {
          "public = " +
          quoted(s.federation_public) +
          "                  # host or host:port that partners dial, when it differs\n"
+         "\n[collectors]                 # edge collectors send readings here; open once one is "
+         "enrolled\n"
+         "address = " +
+         quoted(s.collect_address) + "\nport = " + std::to_string(s.collect_port) +
+         "\npublic = " + quoted(s.collect_public) +
+         "                  # host or host:port that collectors dial, when it differs\n"
          "\n[ask]\ngrid = " +
          quoted(to_text(s.grid)) +
          "                # answers leave on this time grid; 0s sends at once\n"

@@ -4,6 +4,7 @@
 //   [http]        address = "127.0.0.1"  port = 8470          # 0 = any free port
 //   [federation]  address = "127.0.0.1"  port = 8471  public = "twin.example:8471"
 //                 enrolment_port = 8472
+//   [collectors]  address = "127.0.0.1"  port = 8473  public = ""
 //   [ask]         grid = "50ms"  epsilon = 1  timeout = "10s"
 //   [log]         level = "info"  format = "json" | "plain"
 #pragma once
@@ -31,6 +32,10 @@ struct Settings {
   std::uint16_t federation_port = 8471;
   std::uint16_t enrolment_port = 8472;
   std::string federation_public;  // host[:port] that partners dial; empty = address and port
+
+  std::string collect_address = "127.0.0.1";
+  std::uint16_t collect_port = 8473;
+  std::string collect_public;  // host[:port] that collectors dial; empty = address and port
 
   Duration grid = milliseconds(50);
   double default_epsilon = 1.0;

@@ -13,6 +13,7 @@ namespace entente::node {
 // `core` outlives the table.
 void add_twin_routes(RouteTable& table, Core& core);        // types, twins
 void add_quality_routes(RouteTable& table, Core& core);     // health, quarantine, rules
+void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_question_routes(RouteTable& table,
                          Core& core);  // ask, budget, systems, exports, audit, status

@@ -20,6 +20,7 @@
 #include "node/config/settings.h"
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
+#include "node/daemon/collectors.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
@@ -78,6 +79,7 @@ struct Core {
   std::unique_ptr<federation::EnrolmentPort> enrolment;
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
+  std::unique_ptr<Collectors> collectors;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;
@@ -98,5 +100,9 @@ struct Core {
   security::EnrolmentSelf enrolment_self() const;
   std::vector<HealthCheck> checks() const;
 };
+
+// host:port, an IPv6 literal in brackets; `host` as it is when it names a port already, since that
+// is what the outside dials.
+std::string address_with_port(const std::string& host, std::uint16_t port);
 
 }  // namespace entente::node

@@ -101,7 +101,8 @@ Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration()});
+                           AgreementRegister::migration(), domain_migration(),
+                           CollectorRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -145,7 +146,8 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
-  return {};
+  core.collectors = std::make_unique<Collectors>(core);
+  return core.collectors->load();
 }
 
 void open_asking(Core& core) {
@@ -197,6 +199,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
+  add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -211,6 +214,7 @@ Result<int> serve(Core& core, std::ostream& out) {
       core.link_manager->listen(core.settings.federation_address, core.settings.federation_port);
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
+  if (auto opened = core.collectors->refresh(); !opened) return std::move(opened).error();
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
@@ -249,6 +253,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.asker.reset();
   core.enrolment.reset();
   core.link_manager.reset();
+  core.collectors->stop();
   core.workers->stop();
   drain_stores(core);
   // The stores' last reports speak to registers and twins: those go after them. The history has a
@@ -258,6 +263,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.history_store.reset();
   core.store.reset();
   core.loop.run(core.loop.after(milliseconds(1)));
+  core.collectors.reset();
   if (!core.failed) return 0;
   log::error("node", "the disk failed: start again, which verifies the files",
              {{"code", code_text(core.failed->code)}, {"reason", core.failed->what}});
@@ -287,7 +293,7 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   if (!declarations) return std::move(declarations).error();
   core->declarations = std::move(*declarations);
   auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
-  if (!rules) return rules;
+  if (!rules) return std::move(rules).error();
   try {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();

@@ -116,6 +116,9 @@ void renew(Core& core) {
     log::info("identity", "a new certificate is in force",
               {{"until", shown_time(core.certificates->current()->not_after)}});
   }
+  if (auto done = core.collectors->refresh(); !done) {
+    log::error("collect", "the port did not open", {{"why", done.error().what}});
+  }
 }
 
 // What the history may forget, by the twins' types as they are now.
@@ -252,6 +255,14 @@ std::string Core::public_address(std::uint16_t port) const {
   if (has_port) host = host.substr(0, colon);
   if (host.find(':') != std::string::npos && host.front() != '[') host = "[" + host + "]";
   return host + ":" + std::to_string(port);
+}
+
+std::string address_with_port(const std::string& host, std::uint16_t port) {
+  const auto colon = host.rfind(':');
+  const bool literal = colon != std::string::npos && host.find(':') != colon;  // IPv6
+  if (literal && !host.starts_with('[')) return "[" + host + "]:" + std::to_string(port);
+  const bool has_port = colon != std::string::npos && host.back() != ']';
+  return has_port ? host : host + ":" + std::to_string(port);
 }
 
 security::EnrolmentSelf Core::enrolment_self() const {

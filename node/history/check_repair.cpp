@@ -42,6 +42,8 @@ class Repair {
     rows("twin", "id, definition", 2);
     for (const auto id : ids("segment")) segment(id);
     for (const auto id : ids("journal")) batch(id);
+    rows("retained", "series_group, readings_from, minutes_from, hours_from", 4);
+    rolled_up();
     corrections();
     latest();
     to_.exec("COMMIT");
@@ -132,7 +134,11 @@ class Repair {
   // Tables of texts: from sound pages, the rest from any.
   void rows(const std::string& table, const std::string& columns, int count) {
     const auto key = columns.substr(0, columns.find(','));
-    const auto insert = "INSERT OR IGNORE INTO " + table + " (" + columns + ") VALUES (?, ?)";
+    const auto insert = "INSERT OR IGNORE INTO " + table + " (" + columns + ") VALUES (?" + [&] {
+      std::string more;
+      for (int i = 1; i < count; ++i) more += ", ?";
+      return more;
+    }() + ")";
     bool whole = false;
     for (const bool sure : {true, false}) {
       auto& from = sure ? sound_ : any_;
@@ -285,6 +291,37 @@ class Repair {
         .run();
   }
 
+  // Summaries of readings that retention removed: there is nothing to make them from.
+  void rolled_up() {
+    std::map<std::int64_t, std::int64_t> horizons;
+    auto& kept = to_.cached("SELECT series_group, readings_from FROM retained");
+    while (kept.step()) horizons[kept.integer(0)] = kept.integer(1);
+    if (horizons.empty()) return;
+    for (const auto id : ids("bucket")) {
+      const bool read =
+          row("SELECT series_group, level, start, directory FROM bucket WHERE id = ?", id,
+              [&](Statement& from, bool) {
+                const auto horizon = horizons.find(from.integer(0));
+                if (horizon == horizons.end() || from.integer(2) >= horizon->second) return;
+                const auto bytes = from.blob(3);
+                if (!Directory::decode(bytes)) {
+                  say("bucket " + std::to_string(id) + ", of readings that are gone, is lost");
+                  return;
+                }
+                to_.cached(
+                       "INSERT INTO bucket (id, series_group, level, start, directory) "
+                       "VALUES (?, ?, ?, ?, ?)")
+                    .bind(1, id)
+                    .bind(2, from.integer(0))
+                    .bind(3, from.integer(1))
+                    .bind(4, from.integer(2))
+                    .bind(5, ByteView(bytes))
+                    .run();
+              });
+      if (!read) say("bucket " + std::to_string(id) + " cannot be read");
+    }
+  }
+
   void corrections() {
     for (const auto id : ids("correction")) {
       const auto name = "correction " + std::to_string(id);
@@ -334,10 +371,12 @@ class Repair {
   std::map<std::int64_t, std::map<Place, std::optional<Entry>>> latest_;
 };
 
-// Buckets of every hour and day that is over, as sealing makes them.
+// Buckets of every hour and day that is over, as sealing makes them, but for those that were taken
+// over because their readings are gone.
 Outcome make_all_buckets(Store& store, CheckReport& report) {
   Blobs blobs(store);
   std::map<std::int64_t, SealedPlaces> groups;
+  std::int64_t id = 1;
   auto listed = store.run<int>([&](Database& database) -> Result<int> {
     auto& rows = database.cached(
         "SELECT series_group, id, first_time, last_time, readings FROM segment "
@@ -346,10 +385,17 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
       groups[rows.integer(0)].segments.push_back({rows.integer(1), rows.integer(2), rows.integer(3),
                                                   static_cast<std::uint64_t>(rows.integer(4))});
     }
+    auto& horizons = database.cached("SELECT series_group, readings_from FROM retained");
+    while (horizons.step()) {
+      const auto group = groups.find(horizons.integer(0));
+      if (group != groups.end()) group->second.from.readings = horizons.integer(1);
+    }
+    auto& kept = database.cached("SELECT max(id) FROM bucket");
+    if (kept.step() && !kept.is_null(0)) id = kept.integer(0) + 1;
     return 0;
   });
   if (!listed) return std::move(listed).error();
-  std::int64_t id = 1;
+  const auto first_made = id;
   for (auto& [group, places] : groups) {
     const auto newest = places.segments.back().last_time;
     for (const auto level : {Level::hour, Level::day}) {
@@ -357,12 +403,14 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
       for (const auto& segment : places.segments) {
         for (auto start = bucket_start(level, segment.first_time); start <= segment.last_time;
              start += length_ns(level)) {
-          if (newest - start >= length_ns(level)) starts.insert(start);
+          if (newest - start >= length_ns(level) && start >= places.from.readings) {
+            starts.insert(start);
+          }
         }
       }
       std::vector<BucketPlace> made;
       for (const auto start : starts) {
-        const auto bytes = encode_bucket(blobs, places, level, start);
+        const auto bytes = encode_bucket(blobs, places, level, start, limits::kBucketReadings);
         if (bytes.empty()) continue;
         auto put = store.run<int>([&, group_number = group](Database& database) -> Result<int> {
           database
@@ -383,7 +431,8 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
       places.buckets[static_cast<std::size_t>(level)] = std::move(made);
     }
   }
-  report.repairs.push_back(std::to_string(id - 1) + " buckets were made from the segments");
+  report.repairs.push_back(std::to_string(id - first_made) +
+                           " buckets were made from the segments");
   return {};
 }
 

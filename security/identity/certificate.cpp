@@ -77,12 +77,16 @@ Result<Bytes> key_to_der(const EVP_PKEY* key) {
   return out;
 }
 
-bool add_leaf_extensions(X509* leaf, X509* ca, const std::string& uri) {
+bool add_leaf_extensions(X509* leaf, X509* ca, const LeafTerms& terms) {
+  const bool site = terms.kind == LeafKind::site;
+  const std::string uri = site ? site_uri(terms.organisation, terms.site)
+                               : collector_uri(terms.organisation, terms.site);
   X509V3_CTX context;
   X509V3_set_ctx(&context, ca, leaf, nullptr, nullptr, 0);
   return add_extension(leaf, &context, NID_basic_constraints, "critical,CA:FALSE") &&
          add_extension(leaf, &context, NID_key_usage, "critical,digitalSignature") &&
-         add_extension(leaf, &context, NID_ext_key_usage, "serverAuth,clientAuth") &&
+         add_extension(leaf, &context, NID_ext_key_usage,
+                       site ? "serverAuth,clientAuth" : "clientAuth") &&
          add_extension(leaf, &context, NID_subject_key_identifier, "hash") &&
          add_extension(leaf, &context, NID_authority_key_identifier, "keyid:always") &&
          add_extension(leaf, &context, NID_subject_alt_name, "URI:" + uri);
@@ -94,6 +98,10 @@ LeafCredential::~LeafCredential() { wipe(private_key_der); }
 
 std::string site_uri(const OrgId& organisation, std::string_view site) {
   return "spiffe://" + organisation.hex() + "/site/" + std::string(site);
+}
+
+std::string collector_uri(const OrgId& organisation, std::string_view name) {
+  return "spiffe://" + organisation.hex() + "/collector/" + std::string(name);
 }
 
 Result<Bytes> make_ca_certificate(const SigningKey& ca, const OrgId& organisation,
@@ -123,7 +131,7 @@ Result<Bytes> make_ca_certificate(const SigningKey& ca, const OrgId& organisatio
 Result<LeafCredential> issue_leaf(const SigningKey& ca, const Bytes& ca_certificate,
                                   const LeafTerms& terms, Random& random) {
   if (!is_local_id(terms.site)) {
-    return make_error(ErrorCode::invalid_argument, "the site's name is no local id");
+    return make_error(ErrorCode::invalid_argument, "the leaf's name is no local id");
   }
   if (terms.validity.to <= terms.validity.from) {
     return make_error(ErrorCode::invalid_argument, "the leaf's validity is empty");
@@ -138,7 +146,7 @@ Result<LeafCredential> issue_leaf(const SigningKey& ca, const Bytes& ca_certific
   const bool made =
       set_basics(leaf.get(), leaf_key.get(), terms.site, terms.validity, random) &&
       X509_set_issuer_name(leaf.get(), X509_get_subject_name(issuer.get())) == 1 &&
-      add_leaf_extensions(leaf.get(), issuer.get(), site_uri(terms.organisation, terms.site)) &&
+      add_leaf_extensions(leaf.get(), issuer.get(), terms) &&
       X509_sign(leaf.get(), ca_key.get(), nullptr) != 0;
   if (!made) return failed("sign a leaf certificate");
   auto der = to_der(leaf.get());
@@ -175,6 +183,22 @@ Result<std::unique_ptr<CertificateIssuer>> CertificateIssuer::create(SigningKey 
 
 std::shared_ptr<const LeafCredential> CertificateIssuer::current() const {
   return current_.with([](const auto& leaf) { return leaf; });
+}
+
+Result<LeafCredential> CertificateIssuer::issue_collector(const std::string& name, Instant now,
+                                                          Duration life) const {
+  if (life.ns <= 0 || life > limits::kCollectorLifeMax) {
+    return make_error(ErrorCode::invalid_argument, "a collector's life is above 0 and at most 92d");
+  }
+  if (now >= terms_.charter_validity.to) {
+    return make_error(ErrorCode::charter_invalid, "this organisation's charter has expired",
+                      "sign a new charter");
+  }
+  const Instant end = std::min(now + life, terms_.charter_validity.to);
+  return issue_leaf(ca_, ca_certificate_,
+                    {terms_.organisation, name, {now - limits::kLeafBackdated, end},
+                     LeafKind::collector},
+                    random_);
 }
 
 Result<bool> CertificateIssuer::renew_if_due(Instant now) {

@@ -3,6 +3,9 @@
 // A leaf is X.509 v3, Ed25519, lives 24 h (5 min backdated) and carries exactly one name: the URI
 // SAN spiffe://<organisation id in hexadecimal>/site/<site>. The CA certificate is self-signed by
 // the CA key that the charter names; partners believe the key, never the certificate.
+// A collector, an edge process that sends readings to its own organisation's node, has a leaf named
+// spiffe://<organisation>/collector/<name> with the usage clientAuth alone: it can serve nobody,
+// and no verifier of sites takes it for one.
 #pragma once
 
 #include <memory>
@@ -16,15 +19,21 @@ namespace entente::security {
 
 // spiffe://<org id>/site/<site>.
 std::string site_uri(const OrgId& organisation, std::string_view site);
+// spiffe://<org id>/collector/<name>.
+std::string collector_uri(const OrgId& organisation, std::string_view name);
 
 // A CA certificate for `ca`, self-signed, DER.
 [[nodiscard]] Result<Bytes> make_ca_certificate(const SigningKey& ca, const OrgId& organisation,
                                                 TimeWindow validity, Random& random);
 
+// What the holder of a leaf is.
+enum class LeafKind { site, collector };
+
 struct LeafTerms {
   OrgId organisation;
-  std::string site;
+  std::string site;  // or the collector's name
   TimeWindow validity;
+  LeafKind kind = LeafKind::site;
 };
 // A leaf with a fresh key, and its chain. Refuses (invalid_argument): a site that is no local id,
 // or an empty validity. Fails (internal) only when OpenSSL cannot allocate.
@@ -50,6 +59,11 @@ class CertificateIssuer final : public CredentialSource {
                                                                         Instant now);
 
   std::shared_ptr<const LeafCredential> current() const override;
+  // A leaf for a collector of this organisation, with a fresh key, from `now` for `life`, cut at
+  // the charter's end. Refuses: invalid_argument (the name, or a life that is not within
+  // limits::kCollectorLifeMax), charter_invalid.
+  [[nodiscard]] Result<LeafCredential> issue_collector(const std::string& name, Instant now,
+                                                       Duration life) const;
   // Issues a new leaf when half of the current one's life is over, or when the clock was set to
   // before its begin; true when it did. Refuses (charter_invalid) when the charter has expired; the
   // old leaf then stays.

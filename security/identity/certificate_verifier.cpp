@@ -64,21 +64,22 @@ Result<Chain> parse_chain(const std::vector<Bytes>& chain_der) {
   return Chain{*std::move(leaf), *std::move(issuer), *leaf_key, *issuer_key};
 }
 
-std::optional<SiteName> parse_uri(std::string_view uri) {
-  constexpr std::string_view kScheme = "spiffe://", kSite = "/site/";
+std::optional<SiteName> parse_uri(std::string_view uri, LeafKind kind) {
+  constexpr std::string_view kScheme = "spiffe://";
+  const std::string_view place = kind == LeafKind::site ? "/site/" : "/collector/";
   constexpr std::size_t kOrgDigits = 2 * OrgId::kSize;
   if (!uri.starts_with(kScheme)) return std::nullopt;
   uri.remove_prefix(kScheme.size());
-  if (uri.size() < kOrgDigits || !uri.substr(kOrgDigits).starts_with(kSite)) return std::nullopt;
+  if (uri.size() < kOrgDigits || !uri.substr(kOrgDigits).starts_with(place)) return std::nullopt;
   const auto organisation = OrgId::from_hex_text(uri.substr(0, kOrgDigits));
-  const std::string_view site = uri.substr(kOrgDigits + kSite.size());
+  const std::string_view site = uri.substr(kOrgDigits + place.size());
   if (!organisation || !is_local_id(site)) return std::nullopt;
   return SiteName{*organisation, std::string(site)};
 }
 
 // The one name of the leaf. Every other kind of name, and a second one, is refused: whoever reads
 // only the first would otherwise see another peer than whoever reads the last.
-Result<SiteName> name_of(const X509* leaf) {
+Result<SiteName> name_of(const X509* leaf, LeafKind kind) {
   int count = 0;
   const Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(leaf, NID_subject_alt_name, &count, nullptr)));
@@ -91,13 +92,17 @@ Result<SiteName> name_of(const X509* leaf) {
   const ASN1_IA5STRING* text = only->d.uniformResourceIdentifier;
   const auto uri = std::string_view(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
                                     static_cast<std::size_t>(ASN1_STRING_length(text)));
-  auto name = parse_uri(uri);
-  if (!name) return refused("its name is not spiffe://<organisation>/site/<name>");
+  auto name = parse_uri(uri, kind);
+  if (!name) {
+    return refused(std::string("its name is not spiffe://<organisation>/") +
+                   (kind == LeafKind::site ? "site" : "collector") + "/<name>");
+  }
   return *std::move(name);
 }
 
-Outcome check_usages(X509* leaf, X509* issuer) {
-  constexpr std::uint32_t kBoth = XKU_SSL_SERVER | XKU_SSL_CLIENT;
+Outcome check_usages(X509* leaf, X509* issuer, LeafKind kind) {
+  const std::uint32_t usages =
+      kind == LeafKind::site ? XKU_SSL_SERVER | XKU_SSL_CLIENT : XKU_SSL_CLIENT;
   const std::uint32_t leaf_flags = X509_get_extension_flags(leaf);
   if ((leaf_flags & EXFLAG_INVALID) != 0) return refused("its extensions are malformed");
   if ((leaf_flags & EXFLAG_BCONS) == 0 || (leaf_flags & EXFLAG_CA) != 0) {
@@ -106,8 +111,10 @@ Outcome check_usages(X509* leaf, X509* issuer) {
   if ((leaf_flags & EXFLAG_KUSAGE) == 0 || X509_get_key_usage(leaf) != KU_DIGITAL_SIGNATURE) {
     return refused("the leaf's key usage is not digitalSignature alone");
   }
-  if ((leaf_flags & EXFLAG_XKUSAGE) == 0 || X509_get_extended_key_usage(leaf) != kBoth) {
-    return refused("the leaf's extended usages are not serverAuth and clientAuth");
+  if ((leaf_flags & EXFLAG_XKUSAGE) == 0 || X509_get_extended_key_usage(leaf) != usages) {
+    return refused(kind == LeafKind::site
+                       ? "the leaf's extended usages are not serverAuth and clientAuth"
+                       : "the leaf's extended usage is not clientAuth alone");
   }
   const std::uint32_t issuer_flags = X509_get_extension_flags(issuer);
   const bool is_ca = (issuer_flags & EXFLAG_BCONS) != 0 && (issuer_flags & EXFLAG_CA) != 0;
@@ -148,12 +155,15 @@ Result<Instant> instant_of(const ASN1_TIME* time) {
   return Instant{whole * 1'000'000'000};
 }
 
-Result<Instant> check_life(const X509* leaf) {
+Result<Instant> check_life(const X509* leaf, LeafKind kind) {
   auto from = instant_of(X509_get0_notBefore(leaf));
   if (!from) return from;
   auto to = instant_of(X509_get0_notAfter(leaf));
   if (!to) return to;
-  if (*from + limits::kLeafLifeMax < *to) return refused("it lives longer than 25 h");
+  const bool site = kind == LeafKind::site;
+  if (*from + (site ? limits::kLeafLifeMax : limits::kCollectorLifeMax) < *to) {
+    return refused(site ? "it lives longer than 25 h" : "it lives longer than 92 days");
+  }
   return to;
 }
 
@@ -167,6 +177,31 @@ Outcome check_charter(const PinnedOrganisation& organisation, const Chain& chain
   if (organisation.has_revoked(chain.issuer_key)) return refused("its issuer's key was revoked");
   if (chain.leaf_key == chain.issuer_key) return refused("leaf and issuer share one key");
   return {};
+}
+
+// Everything a chain must be. `find` gives the pinned organisation of an id, or null.
+template <class Find>
+Result<PeerIdentity> verify_chain(const std::vector<Bytes>& chain_der, Instant now,
+                                  const OrgId* dialled, LeafKind kind, const Find& find) {
+  const ErrorScope errors;
+  auto chain = parse_chain(chain_der);
+  if (!chain) return std::move(chain).error();
+  auto name = name_of(chain->leaf.get(), kind);
+  if (!name) return std::move(name).error();
+  if (dialled != nullptr && *dialled != name->organisation) {
+    return refused("it names another organisation than the one dialled");
+  }
+  const PinnedOrganisation* organisation = find(name->organisation);
+  if (organisation == nullptr) return refused("it names an organisation without a link");
+  if (auto done = check_charter(*organisation, *chain, now); !done) return std::move(done).error();
+  if (auto done = check_usages(chain->leaf.get(), chain->issuer.get(), kind); !done) {
+    return std::move(done).error();
+  }
+  if (auto done = check_path(*chain, now); !done) return std::move(done).error();
+  auto expires = check_life(chain->leaf.get(), kind);
+  if (!expires) return std::move(expires).error();
+  return PeerIdentity{name->organisation, std::move(name->site), *expires,
+                      hash_public_key(chain->leaf_key), hash_public_key(chain->issuer_key)};
 }
 
 }  // namespace
@@ -185,28 +220,19 @@ std::shared_ptr<const PinnedOrganisations> PinnedVerifier::snapshot() const {
 
 Result<PeerIdentity> PinnedVerifier::verify(const std::vector<Bytes>& chain_der, Instant now,
                                             const OrgId* dialled) const {
-  const ErrorScope errors;
-  auto chain = parse_chain(chain_der);
-  if (!chain) return std::move(chain).error();
-  auto name = name_of(chain->leaf.get());
-  if (!name) return std::move(name).error();
-  if (dialled != nullptr && *dialled != name->organisation) {
-    return refused("it names another organisation than the one dialled");
-  }
   const auto pinned = snapshot();
-  const auto found = pinned->find(name->organisation);
-  if (found == pinned->end()) return refused("it names an organisation without a link");
-  if (auto done = check_charter(found->second, *chain, now); !done) {
-    return std::move(done).error();
-  }
-  if (auto done = check_usages(chain->leaf.get(), chain->issuer.get()); !done) {
-    return std::move(done).error();
-  }
-  if (auto done = check_path(*chain, now); !done) return std::move(done).error();
-  auto expires = check_life(chain->leaf.get());
-  if (!expires) return std::move(expires).error();
-  return PeerIdentity{name->organisation, std::move(name->site), *expires,
-                      hash_public_key(chain->leaf_key), hash_public_key(chain->issuer_key)};
+  return verify_chain(chain_der, now, dialled, LeafKind::site, [&](const OrgId& organisation) {
+    const auto found = pinned->find(organisation);
+    return found == pinned->end() ? nullptr : &found->second;
+  });
+}
+
+Result<PeerIdentity> CollectorVerifier::verify(const std::vector<Bytes>& chain_der, Instant now,
+                                               const OrgId* dialled) const {
+  return verify_chain(chain_der, now, dialled, LeafKind::collector,
+                      [&](const OrgId& organisation) {
+                        return organisation == own_.id() ? &own_ : nullptr;
+                      });
 }
 
 Outcome PinnedVerifier::still_valid(const PeerIdentity& peer, Instant now) const {

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "schemas/base/guarded.h"
+#include "security/identity/certificate.h"
 #include "security/identity/charter.h"
 #include "security/identity/peer.h"
 
@@ -40,6 +41,21 @@ class PinnedVerifier final : public PeerVerifier {
 
  private:
   Guarded<std::shared_ptr<const PinnedOrganisations>> pinned_;
+};
+
+// Believes the collectors of one organisation, its own, and nobody else: every rule of
+// PinnedVerifier but that the name is spiffe://<org>/collector/<name>, the only extended usage is
+// clientAuth, and the life at most limits::kCollectorLifeMax. A site's leaf is refused here as a
+// collector's is there. Whether the collector was revoked is its register's to say. Threads: any.
+class CollectorVerifier final : public PeerVerifier {
+ public:
+  explicit CollectorVerifier(PinnedOrganisation own) : own_(std::move(own)) {}
+  // `site` of the identity is the collector's name.
+  Result<PeerIdentity> verify(const std::vector<Bytes>& chain_der, Instant now,
+                              const OrgId* dialled) const override;
+
+ private:
+  const PinnedOrganisation own_;
 };
 
 }  // namespace entente::security

@@ -21,6 +21,7 @@ inline constexpr std::string_view kAgreement = "entente agreement signature v1";
 inline constexpr std::string_view kEnvelope = "entente envelope signature v1";
 inline constexpr std::string_view kAnswer = "entente answer signature v1";
 inline constexpr std::string_view kAudit = "entente audit checkpoint v1";
+inline constexpr std::string_view kCollectorBatch = "entente collector batch signature v1";
 }  // namespace contexts
 
 // An Ed25519 key that signs. Threads: any (const after construction).

@@ -10,6 +10,8 @@ namespace entente::security::limits {
 inline constexpr Duration kLeafLife = hours(24);
 inline constexpr Duration kLeafBackdated = minutes(5);   // for partners whose clock is behind
 inline constexpr Duration kLeafLifeMax = hours(25);      // what a verifier lets pass
+inline constexpr Duration kCollectorLife = days(30);     // of a collector's leaf: it has no CA
+inline constexpr Duration kCollectorLifeMax = days(92);  // what a verifier lets pass
 inline constexpr std::size_t kCertificateBytes = 4'096;  // one certificate, DER
 inline constexpr std::size_t kCharterChain = 256;        // charters of one organisation
 inline constexpr Duration kCharterLife = days(3 * 365);

@@ -229,10 +229,10 @@ TEST_SUITE("node/cli/ingest") {
   TEST_CASE("a CSV file goes in by its mapping, and what cannot be read keeps its line") {
     FakeNode node;
     node.reply("POST /api/v1/readings", R"j({"accepted":3,"rejected":[],"duplicates":0})j");
-    const std::string map = node.folder.write(
-        "m.toml",
-        "layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n"
-        "[twin]\nprefix = \"aqs-\"\n");
+    const std::string map =
+        node.folder.write("m.toml",
+                          "layout = \"wide\"\nsignal = \"pm25\"\n[time]\ncolumn = \"when\"\n"
+                          "[twin]\nprefix = \"aqs-\"\n");
     const std::string table =
         "when,a,b\n2015-08-23T00:00Z,1.5,\n2015-08-23T01:00Z,x,2\n2015-08-23T02:00Z,nan,-3e2\n";
     const std::string file = node.folder.write("t.csv", table);

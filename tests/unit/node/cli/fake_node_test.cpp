@@ -109,6 +109,11 @@ void FakeNode::fill(RouteTable& table) {
       R"j("signals":{"pm25":{"value":12.4,"time":"2015-08-23T10:00:00Z","age_s":7300,)j"
       R"j("quality":"good",)j"
       R"j("unit":"ug/m3"}},"relationships":[{"name":"in","target":"county-33"}],"readings":720})j");
+  get("/api/v1/twins/{id}/history", Verb::read_twins,
+      R"j({"twin":"monitor-53","items":[{"signal":"pm25","readings":720,)j"
+      R"j("from":"2015-07-24T07:00:00Z","to":"2015-08-23T10:00:00Z","summarised":720,)j"
+      R"j("minutes_from":null,"hours_from":null,"days_from":"2015-07-25T00:00:00Z",)j"
+      R"j("keep_readings":"30d","keep_minutes":"365d","keep_hours":"forever"}]})j");
   get("/api/v1/twins/{id}/health", Verb::read_twins,
       R"j({"twin":"monitor-53","items":[{"signal":"pm25","age_s":7300,"window":{)j"
       R"j("from":"2015-08-22T10:00:00Z","to":"2015-08-23T10:00:00Z","readings":24,)j"
@@ -156,6 +161,12 @@ void FakeNode::fill(RouteTable& table) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
   }
+  const char* collector =
+      R"j({"name":"gate-3","state":"active","connected":true,"since":"2026-01-02T00:00:00Z",)j"
+      R"j("expires":"2026-02-01T00:00:00Z","bundle":"/x/gate-3.bundle"})j";
+  get("/api/v1/collectors", Verb::read_links, R"j({"items":[)j" + std::string(collector) + "]}");
+  post("/api/v1/collectors", Verb::manage_links, BodyKind::json, collector);
+  post("/api/v1/collectors/{name}/revoke", Verb::manage_links, BodyKind::json, collector);
   get("/api/v1/agreements", Verb::read_agreements,
       R"j({"items":[{"id":"3f9a21cc00000000000000000000000000000000000000000000000000000000",)j"
       R"j("name":"smoke",)j"

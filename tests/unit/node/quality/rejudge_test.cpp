@@ -17,8 +17,8 @@ constexpr Instant kStart{1'000'000'000'000'000'000};
 
 struct Site {
   test::TemporaryFolder folder;
-  std::unique_ptr<History> history;
   std::unique_ptr<Store> store;
+  std::unique_ptr<History> history;
   SeriesId series{};
 
   Site() {
@@ -30,7 +30,6 @@ struct Site {
     history = std::move(*open_history(*store, clock));
     series = *history->open_series("a", "x");
   }
-  ~Site() { store.reset(); }
 
   void write(const std::vector<Reading>& readings) {
     Batch batch;
