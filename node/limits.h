@@ -87,4 +87,10 @@ inline constexpr std::size_t kWriteJobBytes = 1 << 20;   // of a body, handed to
 inline constexpr std::size_t kWriteRejectsTold = 1'000;  // in one reply
 inline constexpr std::size_t kNamesKept = 4;             // tables of names kept between requests
 
+// Export and deletion.
+inline constexpr std::size_t kReadingsPage = 1'000;       // unless asked
+inline constexpr std::size_t kReadingsPageMax = 10'000;   // one page of a twin's readings
+inline constexpr std::size_t kDeletedTwins = 10'000;      // of one request
+inline constexpr Duration kDeletionTime = seconds(15);    // then the request is to be repeated
+
 }  // namespace entente::node::limits

@@ -17,6 +17,8 @@ inline constexpr int kIngestRetries = 8;  // of a batch that was refused for loa
 inline constexpr Duration kIngestRetryFirst = milliseconds(250);
 inline constexpr Duration kIngestRetryMost = seconds(10);
 inline constexpr Duration kFollowPause = milliseconds(200);  // at the end of a growing file
+inline constexpr std::size_t kExportPage = 10'000;       // readings asked for at once
+inline constexpr std::size_t kDeletionRounds = 1'000;    // repetitions of one deletion
 inline constexpr Duration kCliTimeout = seconds(30);
 inline constexpr Duration kCliTimeoutSlack =
     seconds(5);  // the node answers late, we hear it say so

@@ -112,6 +112,7 @@ class HistoryEngine {
   Result<std::int64_t> freeze();
   Outcome seal_group(std::size_t group);
   Outcome publish(Publication publication);
+  Outcome forget_corrections(SeriesId series, TimeWindow window);
   void published(const Publication& publication, const std::vector<std::int64_t>& ids);
   Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
   void serve();

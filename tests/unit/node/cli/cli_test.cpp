@@ -18,7 +18,7 @@ bool has(const std::string& text, std::string_view part) {
 // Arguments that make every command succeed against the fake node, by command path.
 std::vector<std::string> words_of(const std::string& path, const FakeNode& node) {
   const std::string toml = node.folder.path + "/x.toml";
-  static const std::map<std::string, std::vector<std::string>> positionals{
+  const std::map<std::string, std::vector<std::string>> positionals{
       {"init", {"--org", "washington"}},
       {"agreement check", {"FILE"}},
       {"explain", {"ENT-5001"}},
@@ -30,6 +30,8 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"type apply", {"TYPE"}},
       {"twin show", {"monitor-53"}},
       {"twin apply", {"FILE"}},
+      {"twin export", {"monitor-53", "--out", node.folder.path + "/export.csv"}},
+      {"twin delete", {"monitor-53", "--yes"}},
       {"twin health", {"monitor-53"}},
       {"twin quarantine", {"monitor-53"}},
       {"twin rejudge", {"monitor-53"}},
