@@ -59,6 +59,7 @@ void add_delete_command(CommandTable& table);
 void add_quality_commands(CommandTable& table);
 void add_ask_commands(CommandTable& table);
 void add_ingest_command(CommandTable& table);
+void add_replay_command(CommandTable& table);
 void add_link_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 CommandTable all_commands();

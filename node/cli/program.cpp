@@ -205,6 +205,7 @@ CommandTable all_commands() {
   add_show_commands(table);
   add_ask_commands(table);
   add_ingest_command(table);
+  add_replay_command(table);
   add_twin_commands(table);
   add_export_command(table);
   add_delete_command(table);
@@ -222,6 +223,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"doctor", ""},
       {"ask", ""},
       {"ingest", ""},
+      {"replay", ""},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
       {"type", "Types of twins (DTDL)"},

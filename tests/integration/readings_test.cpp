@@ -137,6 +137,37 @@ TEST_SUITE("integration/readings") {
     CHECK(works.json({"twin", "list", "--all"}).at("items").as_array().size() == kMeters - 10);
     CHECK(works.stop() == 0);
   }
+
+  TEST_CASE("a replayed export gives another node the same readings, or fresh ones") {
+    TemporaryFolder folder;
+    const MeterFiles files = write_meter_files(folder.path());
+    TestNode works("works", folder.path());
+    init_provider(works, files);
+    REQUIRE(works.start());
+    load(works, files);
+    const auto first = folder.path() / "first.jsonl";
+    const auto again = folder.path() / "again.jsonl";
+    works.json({"twin", "export", "--out", first.string()});
+    TestNode depot("depot", folder.path());
+    init_provider(depot, files);
+    REQUIRE(depot.start());
+    apply_twins(depot, files);
+    const json::value tried = depot.json({"replay", first.string(), "--dry-run"});
+    CHECK(number_at(tried, "accepted") == kMeters * kEach);
+    const json::value done = depot.json({"replay", first.string(), "--speed", "max"});
+    CHECK(number_at(done, "accepted") == kMeters * kEach);
+    CHECK(number_at(done, "duplicates") == 0);
+    depot.json({"twin", "export", "--out", again.string()});
+    CHECK(text_of_file(again) == text_of_file(first));
+    // 12 days in half a second, up to the present.
+    const json::value fresh =
+        depot.json({"replay", first.string(), "--speed", "1e6", "--shift", "now"});
+    CHECK(number_at(fresh, "accepted") == kMeters * kEach);
+    const json::value twin = depot.json({"twin", "show", "meter-1"});
+    CHECK(twin.at("signals").at("load").at("age_s").to_number<double>() < 60);
+    CHECK(works.stop() == 0);
+    CHECK(depot.stop() == 0);
+  }
 }
 
 }  // namespace entente::tests

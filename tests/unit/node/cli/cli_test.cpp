@@ -26,6 +26,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},
       {"ingest", {"LINES"}},
+      {"replay", {"LINES", "--speed", "max"}},
       {"type show", {"dtmi:org:air:Monitor;1"}},
       {"type apply", {"TYPE"}},
       {"twin show", {"monitor-53"}},
@@ -63,7 +64,8 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
 
 void write_inputs(const FakeNode& node) {
   node.folder.write("x.toml", "[agreement]\n");
-  node.folder.write("x.jsonl", "{\"twin\":\"a\"}\n\n{\"twin\":\"b\"}\n");
+  node.folder.write("x.jsonl", R"j({"twin":"a","signal":"x","time":"2020-01-01","value":1})j"
+                               "\n");
   node.folder.write("x.json", "{\"@type\":\"Interface\"}");
 }
 
