@@ -94,18 +94,24 @@ inline constexpr std::int64_t kSalvageProbes = 1'000'000;  // rows asked for one
 inline constexpr std::size_t kBallastBytes = 16 << 20;     // given up when the disk is full
 inline constexpr int kDiskFailedExit = 74;                 // EX_IOERR: restart, and verify
 // Collectors.
-inline constexpr std::size_t kUploadReadings = 10'000;         // one signed batch
-inline constexpr std::size_t kUploadBytes = 256 << 10;         // its encoding
-inline constexpr std::size_t kUploadsInFlight = 32;            // of one collector, at the node
-inline constexpr std::size_t kUploadsAhead = 16;               // as a collector sends by itself
-inline constexpr std::size_t kUploadBytesAhead = 448 << 10;    // below the link's flow limit
-inline constexpr std::size_t kCollectorSeries = 1 << 20;       // named in one session
-inline constexpr std::size_t kSeriesNamesAtOnce = 2'048;       // of one call
-inline constexpr std::int64_t kUploadRetryNs = 500'000'000;    // said when the history is full
+inline constexpr std::size_t kUploadReadings = 10'000;             // one signed batch
+inline constexpr std::size_t kUploadBytes = 256 << 10;             // its encoding
+inline constexpr std::size_t kUploadsInFlight = 32;                // of one collector, at the node
+inline constexpr std::size_t kUploadsAhead = 16;                   // as a collector sends by itself
+inline constexpr std::size_t kUploadBytesAhead = 448 << 10;        // below the link's flow limit
+inline constexpr std::size_t kCollectorSeries = 1 << 20;           // named in one session
+inline constexpr std::size_t kSeriesNamesAtOnce = 2'048;           // of one call
+inline constexpr std::int64_t kUploadRetryNs = 500'000'000;        // said when the history is full
 inline constexpr std::int64_t kUploadRetriesNs = 120'000'000'000;  // a collector gives up then
 inline constexpr std::size_t kCollectors = 10'000;
 inline constexpr std::size_t kBundleBytes = 256 << 10;
 inline constexpr std::int64_t kCollectorPingNs = 20'000'000'000;
-inline constexpr std::size_t kCollectorWorkers = 2;            // verify and decode
+inline constexpr std::size_t kCollectorWorkers = 2;  // verify and decode
+
+// Export and deletion.
+inline constexpr std::size_t kReadingsPage = 1'000;      // unless asked
+inline constexpr std::size_t kReadingsPageMax = 10'000;  // one page of a twin's readings
+inline constexpr std::size_t kDeletedTwins = 10'000;     // of one request
+inline constexpr Duration kDeletionTime = seconds(15);   // then the request is to be repeated
 
 }  // namespace entente::node::limits

@@ -15,7 +15,14 @@ namespace entente::node {
 enum class Effect { ro, rw, daemon };
 
 struct OptionSpec {
-  enum class Form { value, flag, positional, optional_positional, positionals };
+  enum class Form {
+    value,
+    flag,
+    positional,
+    optional_positional,
+    positionals,
+    optional_positionals
+  };
   std::string name;  // long name without dashes
   Form form = Form::value;
   std::string hint;  // "FILE", "30s|2m"; what stands for the value in the help
@@ -37,7 +44,8 @@ using CommandTable = std::vector<CommandSpec>;
 inline bool is_positional(const OptionSpec& option) {
   return option.form == OptionSpec::Form::positional ||
          option.form == OptionSpec::Form::optional_positional ||
-         option.form == OptionSpec::Form::positionals;
+         option.form == OptionSpec::Form::positionals ||
+         option.form == OptionSpec::Form::optional_positionals;
 }
 
 // What every command takes besides; --dry-run and --yes only where something is written.
@@ -46,10 +54,13 @@ std::vector<OptionSpec> common_options(Effect effect);
 void add_local_commands(CommandTable& table);
 void add_show_commands(CommandTable& table);
 void add_twin_commands(CommandTable& table);
+void add_export_command(CommandTable& table);
+void add_delete_command(CommandTable& table);
 void add_quality_commands(CommandTable& table);
 void add_ask_commands(CommandTable& table);
 void add_ingest_command(CommandTable& table);
 void add_collector_commands(CommandTable& table);
+void add_replay_command(CommandTable& table);
 void add_link_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 CommandTable all_commands();

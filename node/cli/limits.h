@@ -16,7 +16,12 @@ inline constexpr std::size_t kIngestRejectsKept = 10'000;
 inline constexpr int kIngestRetries = 8;  // of a batch that was refused for load
 inline constexpr Duration kIngestRetryFirst = milliseconds(250);
 inline constexpr Duration kIngestRetryMost = seconds(10);
-inline constexpr Duration kFollowPause = milliseconds(200);  // at the end of a growing file
+inline constexpr Duration kFollowPause = milliseconds(200);      // at the end of a growing file
+inline constexpr std::size_t kExportPage = 10'000;               // readings asked for at once
+inline constexpr std::size_t kDeletionRounds = 1'000;            // repetitions of one deletion
+inline constexpr std::size_t kReplayReadings = 20'000'000;       // in memory; 32 bytes each
+inline constexpr Duration kReplayPauseLeast = milliseconds(10);  // readings this near go together
+inline constexpr Duration kReplayPauseMost = milliseconds(200);  // then Ctrl-C is heard
 inline constexpr Duration kCliTimeout = seconds(30);
 inline constexpr Duration kCliTimeoutSlack =
     seconds(5);  // the node answers late, we hear it say so

@@ -14,6 +14,10 @@
 #include "schemas/base/result.h"
 #include "schemas/base/time.h"
 
+namespace entente {
+class Clock;
+}
+
 namespace entente::node {
 
 // `data` is what `-o json` shows (apiVersion is added) and the table lists; `words` go to stderr.
@@ -97,7 +101,9 @@ struct LocalCommands {
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;
   // Waits; tests need not.
   std::function<void(Duration)> sleep;
-  // Whether --follow shall end; empty: when the process is interrupted.
+  // Of `replay`, and outlives the run; null: the system's.
+  const Clock* clock = nullptr;
+  // Whether --follow or `replay` shall end; empty: when the process is interrupted.
   std::function<bool()> stopped;
 };
 

@@ -69,14 +69,14 @@ void Parser::add(CLI::App& app, const OptionSpec& option, Arguments& into) {
   }
   CLI::Option* made = app.add_option(flags, into.values[option.name], option.help);
   made->type_name(option.hint);
-  if (option.form == Form::positionals) {
+  if (option.form == Form::positionals || option.form == Form::optional_positionals) {
     made->expected(1, 1'000);
   } else {
     made->expected(1);
     // Values are kept in lists, and an option of a list would take a positional that follows it.
     made->allow_extra_args(false);
   }
-  if (is_positional(option) && option.form != Form::optional_positional) made->required();
+  if (option.form == Form::positional || option.form == Form::positionals) made->required();
   if (option.name == "output") made->check(CLI::IsMember({"table", "json", "jsonl", "csv"}));
 }
 
@@ -205,7 +205,10 @@ CommandTable all_commands() {
   add_show_commands(table);
   add_ask_commands(table);
   add_ingest_command(table);
+  add_replay_command(table);
   add_twin_commands(table);
+  add_export_command(table);
+  add_delete_command(table);
   add_quality_commands(table);
   add_collector_commands(table);
   add_link_commands(table);
@@ -223,6 +226,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"ingest", ""},
       {"node", "This node's files"},
       {"collector", "Edge collectors that send readings"},
+      {"replay", ""},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
       {"type", "Types of twins (DTDL)"},

@@ -11,7 +11,9 @@
 namespace entente::node {
 
 // `core` outlives the table.
-void add_twin_routes(RouteTable& table, Core& core);        // types, twins
+void add_twin_routes(RouteTable& table, Core& core);  // types, twins
+// A twin's readings page by page; deleting twins with all that is kept of them.
+void add_reading_routes(RouteTable& table, Core& core);
 void add_quality_routes(RouteTable& table, Core& core);     // health, quarantine, rules
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements

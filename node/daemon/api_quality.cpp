@@ -4,11 +4,11 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "node/daemon/api.h"
 #include "node/daemon/on_worker.h"
+#include "node/daemon/twin_query.h"
 #include "node/quality/learn.h"
 #include "node/quality/rejudge.h"
 #include "node/quality/rule_text.h"
@@ -36,38 +36,6 @@ std::vector<Watched> watched_of(const Core& core, const TwinGraph& graph, const 
     }
   }
   return all;
-}
-
-Result<const Twin*> find_twin(const TwinGraph& graph, std::string_view id,
-                              std::string_view signal) {
-  const Twin* twin = graph.find(id);
-  if (twin == nullptr) {
-    return make_error(ErrorCode::not_found, "there is no twin '" + std::string(id) + "'",
-                      "see 'entente twin list'");
-  }
-  if (signal.empty() || graph.type_of(*twin)->signal(signal) != nullptr) return twin;
-  return make_error(ErrorCode::not_found,
-                    twin->type + " has no signal '" + std::string(signal) + "'",
-                    "see 'entente type show'");
-}
-
-// Both ends may be absent; `to` is not part of the window.
-Result<TimeWindow> window_of(std::string_view from, std::string_view to) {
-  TimeWindow window = kAllTime;
-  for (auto [text, end, name] :
-       {std::tuple(from, &window.from, "from"), std::tuple(to, &window.to, "to")}) {
-    if (text.empty()) continue;
-    auto parsed = parse_instant(text);
-    if (!parsed) {
-      return make_error(ErrorCode::invalid_argument,
-                        std::string(name) + ": " + parsed.error().what);
-    }
-    *end = *parsed;
-  }
-  if (window.to < window.from) {
-    return make_error(ErrorCode::invalid_argument, "the window ends before it begins");
-  }
-  return window;
 }
 
 Result<Duration> duration_of(const Call& call, std::string_view name, Duration otherwise) {
@@ -165,21 +133,6 @@ awaitable<Result<Reply>> twin_health(Core& core, const Call& call) {
   co_return Reply::json(*got);
 }
 
-// Where a page of the quarantine ended: a signal, and a time in it.
-struct Ended {
-  std::string signal;
-  std::int64_t time = 0;
-  static std::optional<Ended> from(std::string_view key) {
-    const std::size_t at = key.rfind(' ');
-    if (at == std::string_view::npos) return std::nullopt;
-    Ended ended{std::string(key.substr(0, at)), 0};
-    const auto [end, fault] =
-        std::from_chars(key.data() + at + 1, key.data() + key.size(), ended.time);
-    if (fault != std::errc() || end != key.data() + key.size()) return std::nullopt;
-    return ended;
-  }
-};
-
 json::object quarantined_json(const Signal& signal, const Reading& reading) {
   return {
       {"signal", signal.name},
@@ -192,7 +145,7 @@ json::object quarantined_json(const Signal& signal, const Reading& reading) {
 
 json::value quarantine_page(const Core& core, const std::vector<Watched>& signals,
                             QuarantineQuery query, const Page& page) {
-  const auto ended = Ended::from(page.after);
+  const auto ended = SeriesPlace::from_key(page.after);
   const TimeWindow asked = query.window;
   json::array items;
   std::string next;
@@ -207,7 +160,7 @@ json::value quarantine_page(const Core& core, const std::vector<Watched>& signal
     for (const Reading& reading : found.readings) {
       items.push_back(quarantined_json(*one.signal, reading));
       if (items.size() == page.limit) {
-        next = cursor_after(one.signal->name + " " + std::to_string(reading.time.ns));
+        next = cursor_after(SeriesPlace{one.signal->name, reading.time.ns}.key());
       }
     }
     if (items.size() == page.limit) break;
@@ -222,7 +175,7 @@ awaitable<Result<Reply>> twin_quarantine(Core& core, const Call& call) {
   if (auto twin = find_twin(state->graph, id, signal); !twin) co_return std::move(twin).error();
   auto page = page_of(call);
   if (!page) co_return std::move(page).error();
-  if (!page->after.empty() && !Ended::from(page->after)) {
+  if (!page->after.empty() && !SeriesPlace::from_key(page->after)) {
     co_return make_error(ErrorCode::invalid_argument, "this cursor is not of this listing");
   }
   auto window = window_of(call.parameter("from"), call.parameter("to"));

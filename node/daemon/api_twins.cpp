@@ -7,6 +7,7 @@
 
 #include "node/daemon/api.h"
 #include "node/daemon/on_worker.h"
+#include "node/daemon/twin_query.h"
 #include "node/limits.h"
 #include "schemas/base/hash.h"
 
@@ -143,15 +144,6 @@ json::value change_json(const TwinChange& change, std::size_t given, std::size_t
           {"missing", json::value_from(change.types_missing)}};
 }
 
-awaitable<Outcome> commit(Core& core, TwinChange change) {
-  if (change.empty()) co_return Outcome{};
-  auto shared = std::make_shared<TwinChange>(std::move(change));
-  auto start = [&core, shared](std::function<void(Outcome)> done) {
-    core.twins->commit(std::move(*shared), std::move(done));
-  };
-  co_return co_await await_result<void>(core.loop, std::move(start));
-}
-
 awaitable<Result<Reply>> apply_twins(Core& core, const Call& call) {
   std::string text = call.body.empty() ? json::serialize(call.json) : call.body;
   auto job = [&core, text = std::move(text)] { return core.twins->plan_twins(text, "twins"); };
@@ -162,7 +154,7 @@ awaitable<Result<Reply>> apply_twins(Core& core, const Call& call) {
                                     planned->added.size(), planned->changed.size());
   summary.as_object()["twins"] = before + planned->added.size();
   if (!call.dry_run) {
-    if (auto done = co_await commit(core, std::move(*planned)); !done)
+    if (auto done = co_await commit_twins(core, std::move(*planned)); !done)
       co_return std::move(done).error();
   }
   co_return Reply::json(summary);
@@ -181,7 +173,7 @@ awaitable<Result<Reply>> apply_types(Core& core, const Call& call) {
   json::value summary = change_json(*planned, std::max<std::size_t>(added, 1), added, 0);
   summary.as_object()["types"] = json::value_from(planned->types_added);
   if (!call.dry_run) {
-    if (auto done = co_await commit(core, std::move(*planned)); !done)
+    if (auto done = co_await commit_twins(core, std::move(*planned)); !done)
       co_return std::move(done).error();
   }
   co_return Reply::json(summary);

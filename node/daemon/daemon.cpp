@@ -196,6 +196,7 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
 Result<int> serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
+  add_reading_routes(routes, core);
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);

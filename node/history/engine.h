@@ -134,6 +134,7 @@ class HistoryEngine {
   void retain_turn(const std::shared_ptr<RetentionRun>& run, const Error* refused);
   void roll_up(const SealedPlaces& sealed, const RetainedFrom& from, Publication& publication);
   Result<RetentionReport> retain_group(std::size_t group, const RetentionOf& policy, Instant now);
+  Outcome forget_corrections(SeriesId series, TimeWindow window);
   Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
   void serve();
 

@@ -33,6 +33,14 @@ Bytes encode_latest(const std::vector<std::optional<Entry>>& latest) {
   return encode_directory(described);
 }
 
+void delete_corrections(Database& database, SeriesId series, TimeWindow window) {
+  database.cached("DELETE FROM correction WHERE series = ? AND time >= ? AND time < ?")
+      .bind(1, static_cast<std::int64_t>(series))
+      .bind(2, window.from.ns)
+      .bind(3, window.to.ns)
+      .run();
+}
+
 }  // namespace
 
 void HistoryEngine::on_sealer(std::function<void(const Error* refused)> work) {
@@ -339,6 +347,15 @@ Outcome HistoryEngine::make_buckets(std::size_t number, const Stale& stale) {
   return {};
 }
 
+Outcome HistoryEngine::forget_corrections(SeriesId series, TimeWindow window) {
+  auto done = store_.run<int>([&](Database& database) -> Result<int> {
+    delete_corrections(database, series, window);
+    return 0;
+  });
+  if (!done) return std::move(done).error();
+  return {};
+}
+
 Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
   if (auto sealed = seal(); !sealed) return std::move(sealed).error();
   auto* group = groups_.find(group_of(series));
@@ -379,6 +396,8 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
       erased = std::max(erased, rolled_up.partial.readings);
     }
     if (erased == 0) return erased;
+    // Before the readings go: whoever finds none left has nothing left to finish.
+    if (auto forgotten = forget_corrections(series, window); !forgotten) return forgotten.error();
     // The latest reading that is left.
     auto& last = publication.sealed_last[place];
     last.reset();
@@ -397,11 +416,7 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
     crash_point("history.erased");
     auto forgotten = store_.run<int>(
         [&](Database& database) -> Result<int> {
-          database.cached("DELETE FROM correction WHERE series = ? AND time >= ? AND time < ?")
-              .bind(1, static_cast<std::int64_t>(series))
-              .bind(2, window.from.ns)
-              .bind(3, window.to.ns)
-              .run();
+          delete_corrections(database, series, window);  // those that came meanwhile
           return 0;
         },
         [&](const int* committed) {

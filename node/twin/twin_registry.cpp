@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <map>
+#include <set>
 
 #include "node/limits.h"
 #include "node/twin/twin_definitions.h"
@@ -241,17 +242,18 @@ Result<TwinChange> TwinRegistry::plan_removal(const std::vector<std::string>& id
   TwinChange change;
   change.before = state();
   const auto& old = change.before->graph;
+  const std::set<std::string_view> gone(ids.begin(), ids.end());
   for (const auto& id : ids) {
     if (old.find(id) == nullptr) return make_error(ErrorCode::not_found, "no twin \"" + id + "\"");
     for (const auto& each : old.incoming(id)) {
-      if (std::find(ids.begin(), ids.end(), each.from) != ids.end()) continue;
+      if (gone.contains(each.from)) continue;
       return make_error(ErrorCode::conflict, each.from + "." + each.relationship + " points at \"" +
                                                  id + "\"; remove that first");
     }
   }
   std::vector<Twin> list;
   for (const auto& twin : old.twins()) {
-    if (std::find(ids.begin(), ids.end(), twin.id) == ids.end()) list.push_back(twin);
+    if (!gone.contains(twin.id)) list.push_back(twin);
   }
   change.after = state_with(TwinGraph(old.shared_types(), std::move(list)), change.before->files);
   compare(change);

@@ -18,7 +18,7 @@ bool has(const std::string& text, std::string_view part) {
 // Arguments that make every command succeed against the fake node, by command path.
 std::vector<std::string> words_of(const std::string& path, const FakeNode& node) {
   const std::string toml = node.folder.path + "/x.toml";
-  static const std::map<std::string, std::vector<std::string>> positionals{
+  const std::map<std::string, std::vector<std::string>> positionals{
       {"init", {"--org", "washington"}},
       {"agreement check", {"FILE"}},
       {"explain", {"ENT-5001"}},
@@ -26,11 +26,14 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},
       {"ingest", {"LINES"}},
+      {"replay", {"LINES", "--speed", "max"}},
       {"type show", {"dtmi:org:air:Monitor;1"}},
       {"type apply", {"TYPE"}},
       {"twin show", {"monitor-53"}},
       {"twin apply", {"FILE"}},
       {"twin history", {"monitor-53"}},
+      {"twin export", {"monitor-53", "--out", node.folder.path + "/export.csv"}},
+      {"twin delete", {"monitor-53", "--yes"}},
       {"twin health", {"monitor-53"}},
       {"twin quarantine", {"monitor-53"}},
       {"twin rejudge", {"monitor-53"}},
@@ -64,7 +67,8 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
 
 void write_inputs(const FakeNode& node) {
   node.folder.write("x.toml", "[agreement]\n");
-  node.folder.write("x.jsonl", "{\"twin\":\"a\"}\n\n{\"twin\":\"b\"}\n");
+  node.folder.write("x.jsonl", R"j({"twin":"a","signal":"x","time":"2020-01-01","value":1})j"
+                               "\n");
   node.folder.write("x.json", "{\"@type\":\"Interface\"}");
 }
 

@@ -114,6 +114,13 @@ void FakeNode::fill(RouteTable& table) {
       R"j("from":"2015-07-24T07:00:00Z","to":"2015-08-23T10:00:00Z","summarised":720,)j"
       R"j("minutes_from":null,"hours_from":null,"days_from":"2015-07-25T00:00:00Z",)j"
       R"j("keep_readings":"30d","keep_minutes":"365d","keep_hours":"forever"}]})j");
+  get("/api/v1/twins/{id}/readings", Verb::read_twins,
+      R"j({"items":[{"signal":"pm25","time":"2015-08-23T10:00:00Z","value":12.4,)j"
+      R"j("quality":"good"},{"signal":"pm25","time":"2015-08-23T11:00:00Z","value":null,)j"
+      R"j("quality":"not_finite"}],"next":""})j");
+  post("/api/v1/twins/delete", Verb::write_twins, BodyKind::json,
+       R"j({"twins":["monitor-53"],"items":[{"twin":"monitor-53","signal":"pm25",)j"
+       R"j("readings":720}],"readings":720,"complete":true,"remains":["backups"]})j");
   get("/api/v1/twins/{id}/health", Verb::read_twins,
       R"j({"twin":"monitor-53","items":[{"signal":"pm25","age_s":7300,"window":{)j"
       R"j("from":"2015-08-22T10:00:00Z","to":"2015-08-23T10:00:00Z","readings":24,)j"
