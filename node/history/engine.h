@@ -121,6 +121,7 @@ class HistoryEngine {
     std::vector<Bucket> buckets;  // to add
     std::optional<RetainedFrom> from;
   };
+  static std::uint64_t freeze_group(Group& group);
   Result<std::int64_t> freeze();
   Outcome seal_group(std::size_t group);
   Outcome publish(Publication publication);
@@ -187,7 +188,6 @@ class HistoryEngine {
   std::optional<Later> later_;
   bool stopping_ = false;
   bool full_ = false;    // enough readings to seal
-  bool failed_ = false;  // the last seal did: the next one waits for more
 };
 
 }  // namespace entente::node

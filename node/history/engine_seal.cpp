@@ -99,30 +99,42 @@ void HistoryEngine::serve() {
   }
 }
 
-// Everything that is committed by now, out of the way of new readings; gives the journal row up to
-// which that is.
+// Takes a group's tails out of the way of new readings; gives how many readings wait to be sealed.
+std::uint64_t HistoryEngine::freeze_group(Group& group) {
+  std::unique_lock guard(group.mutex);
+  const bool any = std::any_of(group.series.begin(), group.series.end(),
+                               [](const Group::Series& series) { return !series.tail.empty(); });
+  if (any) {
+    auto made = std::make_shared<Frozen>(kGroupSeries);
+    for (std::size_t place = 0; place < group.series.size(); ++place) {
+      (*made)[place] = group.series[place].tail.take();
+      // A seal that failed has left its readings: these are newer.
+      if (group.frozen) (*made)[place] = merged((*group.frozen)[place], (*made)[place]);
+    }
+    group.frozen = std::move(made);
+  }
+  std::uint64_t waiting = 0;
+  if (group.frozen) {
+    for (const auto& entries : *group.frozen) waiting += entries.size();
+  }
+  return waiting;
+}
+
+// Everything that is committed by now; gives the journal row up to which that is.
 Result<std::int64_t> HistoryEngine::freeze() {
   std::int64_t cut = 0;
-  auto frozen =
-      store_.run<int>([](Database&) -> Result<int> { return 0; },
-                      [this, &cut](const int* committed) {
-                        if (committed == nullptr) return;
-                        cut = applied_seq_;
-                        for (std::size_t number = 0; number < groups_.size(); ++number) {
-                          auto& group = groups_.at(number);
-                          std::unique_lock guard(group.mutex);
-                          auto made = std::make_shared<Frozen>(kGroupSeries);
-                          bool any = group.frozen != nullptr;
-                          for (std::size_t place = 0; place < group.series.size(); ++place) {
-                            any |= !group.series[place].tail.empty();
-                            (*made)[place] = group.series[place].tail.take();
-                            // A seal that failed has left its readings: these are newer.
-                            if (group.frozen)
-                              (*made)[place] = merged((*group.frozen)[place], (*made)[place]);
-                          }
-                          if (any) group.frozen = std::move(made);
-                        }
-                      });
+  auto frozen = store_.run<int>([](Database&) -> Result<int> { return 0; },
+                                [this, &cut](const int* committed) {
+                                  if (committed == nullptr) return;
+                                  cut = applied_seq_;
+                                  std::uint64_t waiting = 0;
+                                  for (std::size_t number = 0; number < groups_.size(); ++number) {
+                                    waiting += freeze_group(groups_.at(number));
+                                  }
+                                  // Counted anew: a correction came as a reading and took the place
+                                  // of another.
+                                  unsealed_.store(waiting);
+                                });
   if (!frozen) return std::move(frozen).error();
   return cut;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "node/history/engine.h"
 #include "node/history/group.h"
 #include "node/history/history.h"
 #include "node/limits.h"
@@ -371,6 +372,31 @@ TEST_SUITE("node/history engine") {
     CHECK(erase(here, id, kAllTime) == 1);
     CHECK(here.history->corrections(id, kAllTime).empty());
     CHECK_FALSE(here.history->latest(id).has_value());
+  }
+
+  TEST_CASE("corrections and late readings leave nothing counted as unsealed once it is sealed") {
+    TemporaryFolder folder;
+    const SystemClock clock;
+    Store::Options options;
+    options.path = folder / "h.db";
+    options.migrations = history_migrations();
+    auto store = std::move(*Store::open(std::move(options)));
+    HistoryEngine engine(*store, clock);
+    REQUIRE(engine.open().has_value());
+    const auto id = *engine.table().open("a", "x");
+    for (int n = 0; n < 40; ++n) {
+      auto batch = std::make_shared<Batch>();
+      for (int i = 0; i < 10; ++i) batch->add(id, {{i * 7 % 10}, n + i / 10.0, Quality::good});
+      const auto done = store->run<HistoryEngine::Written>(
+          [&](Database& database) { return engine.write(database, batch); },
+          [&](const HistoryEngine::Written* written) { engine.settled(written); });
+      REQUIRE(done.has_value());
+      if (n % 8 != 7) continue;
+      CHECK(engine.unsealed() > 0);
+      REQUIRE(engine.seal().has_value());
+      CHECK(engine.unsealed() == 0);
+    }
+    engine.stop();
   }
 
   TEST_CASE("readers and a sealer at once see every reading that was acknowledged before") {
