@@ -28,6 +28,17 @@ class EchoQuestions final : public federation::Governed<wire::Questions> {
   Answer answer_;
 };
 
+// The system's time, of which the wall part may be set ahead.
+class AheadClock final : public Clock {
+ public:
+  Instant now() const override { return system_.now() + ahead; }
+  Duration steady() const override { return system_.steady(); }
+  Duration ahead{};
+
+ private:
+  SystemClock system_;
+};
+
 struct LinkNode {
   LinkNode(federation::Loop& loop, const std::string& name, federation::LinkLimits limits = {});
 
@@ -39,7 +50,7 @@ struct LinkNode {
   std::vector<std::string> reasons(federation::LinkEvent::Kind kind) const;
 
   federation::Loop& loop;
-  SystemClock clock;
+  AheadClock clock;
   SystemRandom random;
   std::string name;
   TestAuthority authority;

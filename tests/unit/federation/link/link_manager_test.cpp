@@ -108,10 +108,11 @@ TEST_SUITE("federation/link/link_manager") {
     REQUIRE(test::run_until(loop, [&] { return !b.reasons(LinkEvent::Kind::closed).empty(); }));
     CHECK(b.reasons(LinkEvent::Kind::closed).front() == "no longer admitted");
     test::TestAuthority::LeafOptions brief;
-    brief.life = seconds(1);
+    brief.life = hours(1);
     c.credentials.swap(c.authority.leaf("main", brief));
     b.admits = true;
     connect(loop, c, b);
+    b.clock.ahead = hours(1) + seconds(1);
     const auto cut = [&] {
       const auto reasons = b.reasons(LinkEvent::Kind::closed);
       return std::count(reasons.begin(), reasons.end(), "the peer's certificate has expired") > 0;
