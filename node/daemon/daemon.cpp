@@ -16,6 +16,7 @@
 #include "federation/ask/questions_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
+#include "node/daemon/limits.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
 #include "node/quality/rule_text.h"
@@ -99,10 +100,10 @@ void warn_of_idle_rules(const Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(core, "entente.db", "ledger",
-                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration()});
+  auto store = open_store(
+      core, "entente.db", "ledger",
+      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -231,8 +232,11 @@ Result<int> serve(Core& core, std::ostream& out) {
 
   auto stop = kj::newPromiseAndFulfiller<void>();
   boost::asio::signal_set signals(core.loop.io(), SIGINT, SIGTERM);
-  signals.async_wait([&stop](boost::system::error_code failed, int) {
-    if (!failed) stop.fulfiller->fulfill();
+  signals.async_wait([&stop, &signals](boost::system::error_code failed, int) {
+    if (failed) return;
+    // A second signal ends the process at once: whatever was acknowledged is durable.
+    signals.clear();
+    stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
   core.loop.keep(upkeep(core));
@@ -246,9 +250,17 @@ Result<int> serve(Core& core, std::ostream& out) {
 
   log::info("node", "stopping");
   auto drained = kj::newPromiseAndFulfiller<void>();
-  (*http)->stop(seconds(5), [&drained] { drained.fulfiller->fulfill(); });
+  (*http)->stop(limits::kStopCallers, [&drained] { drained.fulfiller->fulfill(); });
   core.enrolment->close();
   core.link_manager->stop_listening();
+  // Questions that still wait for partners after the grace are answered without them.
+  auto cut = core.loop.after(limits::kStopPartners)
+                 .then([&core] {
+                   for (const auto& [partner, link] : core.links->entries()) {
+                     core.link_manager->suspend(partner, "this node stops");
+                   }
+                 })
+                 .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
   core.ask.reset();
   core.asker.reset();

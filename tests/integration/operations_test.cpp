@@ -3,7 +3,9 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <fstream>
+#include <future>
 
 #include "tests/integration/federation.h"
 
@@ -222,6 +224,25 @@ TEST_SUITE("integration/operations") {
     REQUIRE(on.works.start());
     CHECK(readings_of(on.works, "meter-1") == 2);
     REQUIRE(on.ingest_few().exit_code == 0);
+  }
+
+  TEST_CASE("a node that waits for a silent partner stops in its grace and answers first") {
+    Pair pair;
+    pair.works.freeze();
+    const auto began = std::chrono::steady_clock::now();
+    auto asked = std::async(std::launch::async, [&] {
+      return pair.office.run(
+          {"ask", question("mean(load)", "meters@works", 1), "--timeout", "55s"});
+    });
+    until("the question is under way", [&] {
+      return contains(http_get(pair.office, "/metrics", pair.office.token()).body,
+                      "entente_http_connections 2");
+    });
+    CHECK(pair.office.stop() == 0);
+    const Finished finished = asked.get();
+    INFO(finished.out, finished.words);
+    CHECK(finished.exit_code == 6);
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(30));
   }
 }
 

@@ -177,6 +177,7 @@ int TestNode::stop() {
   return reap();
 }
 
+void TestNode::freeze() const { ::kill(pid_, SIGSTOP); }
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();

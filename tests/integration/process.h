@@ -63,6 +63,8 @@ class TestNode {
   // SIGTERM, then waits; returns the exit code.
   int stop();
   void kill();
+  // SIGSTOP: alive, but silent to everyone.
+  void freeze() const;
   // Waits until the process has ended by itself (at most a minute); returns as Finished::exit_code.
   int wait();
   bool running() const { return pid_ > 0; }
