@@ -1,5 +1,6 @@
 #include "federation/ask/disclosure_gate.h"
 
+#include "federation/ask/answer_slot.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
 #include "federation/query/release.h"
@@ -15,6 +16,7 @@ struct DisclosureGate::Pending {
   Admitted admitted;
   ReleaseStanding standing;
   ExactVectors exact;  // private until noise is added; never leaves this object
+  Duration slot;       // after the question came, at which the answer leaves
 };
 
 namespace {
@@ -69,10 +71,13 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   const Duration started = parts_.clock.steady();
   auto site = parts_.site();
   auto admitted = admit(*site, peer, signed_envelope, parts_.clock.now());
-  if (!admitted) return on_grid(refuse(admitted.error(), nullptr), started);
+  if (!admitted) return leave(refuse(admitted.error(), nullptr), parts_.grid, started);
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
+  if (parts_.grid.ns > 0) {
+    pending->slot = answer_slot(pending->admitted.question, *pending->admitted.view, parts_.grid);
+  }
   return aggregate_and_commit(pending)
       .catch_([this, pending](kj::Exception&& fault) -> Outcome {
         // A fault keeps to the time grid as well, and tells the partner no more than to come back.
@@ -81,7 +86,9 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
                                  fault.getDescription().cStr()),
                       pending.get());
       })
-      .then([this, started](Outcome outcome) { return on_grid(std::move(outcome), started); });
+      .then([this, pending, started](Outcome outcome) {
+        return leave(std::move(outcome), pending->slot, started);
+      });
 }
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
@@ -98,6 +105,8 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
         }
         pending->standing = std::move(result.standing);
         pending->exact = std::move(result.exact);
+        // That a release is sent again is said in the answer; it need not wait for a scan.
+        if (pending->standing.release) pending->slot = parts_.grid;
         if (pending->standing.release && pending->standing.paid) {
           CommittedRelease again;
           again.release = *pending->standing.release;
@@ -185,13 +194,12 @@ DisclosureGate::Outcome DisclosureGate::refuse(const Error& error, const Pending
   return refusal;
 }
 
-kj::Promise<DisclosureGate::Outcome> DisclosureGate::on_grid(Outcome outcome, Duration started) {
-  if (parts_.grid.ns <= 0) return kj::mv(outcome);
-  const std::int64_t elapsed = (parts_.clock.steady() - started).ns;
-  const std::int64_t slot = (elapsed / parts_.grid.ns + 1) * parts_.grid.ns;
-  return parts_.loop.after(Duration{slot - elapsed}).then([outcome = std::move(outcome)]() mutable {
-    return kj::mv(outcome);
-  });
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::leave(Outcome outcome, Duration slot,
+                                                           Duration started) {
+  if (slot.ns <= 0) return kj::mv(outcome);
+  const Duration elapsed = parts_.clock.steady() - started;
+  return parts_.loop.after(slot_after(slot, elapsed) - elapsed)
+      .then([outcome = std::move(outcome)]() mutable { return kj::mv(outcome); });
 }
 
 }  // namespace entente::federation

@@ -50,8 +50,8 @@ class DisclosureGate {
     security::NoiseSource& noise;  // used on the store's thread alone
     SnapshotSource site;
     GateObserver& observer;
-    // Answers leave at multiples of this after the question came, so that their timing says
-    // nothing about noise or data (privacy.md 2.4). Zero sends at once.
+    // Answers leave at times that follow from declared sizes, in multiples of this, so that their
+    // timing says nothing about noise or data (answer_slot.h). Zero sends at once.
     Duration grid;
   };
   // A sealed, signed answer; or what the partner may learn of the refusal.
@@ -67,7 +67,7 @@ class DisclosureGate {
   kj::Promise<Outcome> commit(std::shared_ptr<Pending> pending);
   Outcome finish(const Pending& pending, const CommittedRelease& committed);
   Outcome refuse(const Error& error, const Pending* pending);
-  kj::Promise<Outcome> on_grid(Outcome outcome, Duration started);
+  kj::Promise<Outcome> leave(Outcome outcome, Duration slot, Duration started);
 
   Parts parts_;
 };
