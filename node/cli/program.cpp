@@ -213,6 +213,7 @@ CommandTable all_commands() {
   add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
+  add_audit_commands(table);
   return table;
 }
 
@@ -234,7 +235,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"system", "System twins, composed of members"},
       {"export", "What partners may be offered"},
       {"budget", "The privacy budget"},
-      {"audit", "The audit chain"},
+      {"audit", "The audit chain, and the audit of privacy"},
       {"explain", ""},
       {"version", ""},
       {"completion", "Completion for shells"}};

@@ -1,4 +1,4 @@
-// status, doctor, budget, systems, exports, the audit chain.
+// status, doctor, budget, systems, exports.
 #include <boost/json.hpp>
 
 #include "node/cli/command.h"
@@ -214,21 +214,6 @@ Result<int> list_exports(Session& session) {
   return 0;
 }
 
-Result<int> verify_audit(Session& session) {
-  auto got = session.get("/api/v1/audit/verify");
-  if (!got) return std::move(got).error();
-  const bool intact = is_true(*got, "ok");
-  const std::string bad = json::serialize(field(*got, "first_bad"));
-  json::object object = object_of(std::move(*got));
-  std::vector<std::pair<std::string, json::value>> lines;
-  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
-  session.show({std::move(object), properties_table(std::move(lines)), "", true});
-  if (intact) return 0;
-  session.say("The audit chain is broken at entry " + bad +
-              ": what follows it cannot be trusted. Compare with the partners' receipts.");
-  return exit_code(ErrorCode::verification_failed);
-}
-
 }  // namespace
 
 void add_show_commands(CommandTable& table) {
@@ -271,12 +256,6 @@ void add_show_commands(CommandTable& table) {
                    {},
                    {"entente export list"},
                    list_exports});
-  table.push_back({"audit verify",
-                   Effect::ro,
-                   "Verify the chain of the local audit log",
-                   {},
-                   {"entente audit verify"},
-                   verify_audit});
 }
 
 }  // namespace entente::node

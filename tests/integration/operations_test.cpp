@@ -89,6 +89,7 @@ TEST_SUITE("integration/operations") {
         {"budget", "show", "--partners"},
         {"export", "list"},
         {"audit", "verify"},
+        {"audit", "privacy", "--runs", "20000"},
         {"link", "list"},
         {"link", "show", "office"},
         {"agreement", "list"},

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "federation/audit/distinguisher.h"
 #include "security/privacy/rho.h"
 #include "tests/privacy/city.h"
 #include "tests/support/noise_checks.h"
@@ -20,7 +21,6 @@ namespace {
 constexpr std::size_t kRuns = 200'000;
 constexpr double kRisk = 1e-4;  // that a bound is wrong, over all events of one audit
 constexpr double kDeltas[] = {1e-6, 1e-4, 1e-3, 1e-2, 5e-2};
-constexpr int kThresholds = 41;
 
 // One site's answer with and without one monitor, and what it was charged.
 struct Neighbours {
@@ -59,39 +59,10 @@ struct Neighbours {
   }
 };
 
-// The best lower bound on epsilon at each delta from events "score above t", in both directions.
-std::vector<double> epsilon_bounds(const std::vector<double>& with,
-                                   const std::vector<double>& without, double shift) {
-  std::vector<double> bounds(std::size(kDeltas), 0);
-  const double risk = kRisk / (4 * kThresholds);
-  for (int i = 0; i < kThresholds; ++i) {
-    const double t = -4 + (8 + shift) * i / (kThresholds - 1);
-    const auto above = [t](const std::vector<double>& scores) {
-      return static_cast<std::size_t>(
-          std::count_if(scores.begin(), scores.end(), [t](double score) { return score > t; }));
-    };
-    const std::size_t a = above(with), b = above(without);
-    const std::pair<std::size_t, std::size_t> events[] = {{a, b}, {kRuns - b, kRuns - a}};
-    for (const auto& [likely, unlikely] : events) {
-      const double p = probability_at_least(likely, kRuns, risk);
-      const double q = probability_at_most(unlikely, kRuns, risk);
-      for (std::size_t d = 0; d < bounds.size(); ++d) {
-        if (p > kDeltas[d]) bounds[d] = std::max(bounds[d], std::log((p - kDeltas[d]) / q));
-      }
-    }
-  }
-  return bounds;
-}
-
 std::vector<double> audit(const Neighbours& pair, security::NoiseSource& noise, int times = 1) {
-  double squares = 0;
-  for (std::size_t s = 0; s < pair.price.layout.size(); ++s) {
-    const double moved = static_cast<double>(pair.with.cells[0][s] - pair.without.cells[0][s]);
-    squares += moved * moved / static_cast<double>(pair.price.layout[s].variance);
-  }
   const auto with = pair.scores(pair.with, noise, times);
   const auto without = pair.scores(pair.without, noise, times);
-  return epsilon_bounds(with, without, times * std::sqrt(squares));
+  return epsilon_at_least(with, without, kDeltas, kRisk);
 }
 
 double claimed(const Neighbours& pair, std::size_t d) {

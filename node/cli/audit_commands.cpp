@@ -1,0 +1,116 @@
+// The audits: of the chain of records, and of what is promised to the units.
+#include <boost/json.hpp>
+#include <ostream>
+
+#include "federation/audit/privacy_audit.h"
+#include "node/cli/command.h"
+#include "node/cli/json_fields.h"
+
+namespace entente::node {
+namespace {
+
+namespace json = boost::json;
+using Form = OptionSpec::Form;
+
+constexpr std::uint64_t kRunsMost = 100'000'000;
+
+Result<int> verify_audit(Session& session) {
+  auto got = session.get("/api/v1/audit/verify");
+  if (!got) return std::move(got).error();
+  const bool intact = is_true(*got, "ok");
+  const std::string bad = json::serialize(field(*got, "first_bad"));
+  json::object object = object_of(std::move(*got));
+  std::vector<std::pair<std::string, json::value>> lines;
+  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
+  session.show({std::move(object), properties_table(std::move(lines)), "", true});
+  if (intact) return 0;
+  session.say("The audit chain is broken at entry " + bad +
+              ": what follows it cannot be trusted. Compare with the partners' receipts.");
+  return exit_code(ErrorCode::verification_failed);
+}
+
+json::object finding_json(const federation::AuditFinding& finding, bool control) {
+  const char* verdict =
+      control ? (finding.refuted ? "caught" : "MISSED") : (finding.refuted ? "REFUTED" : "ok");
+  return {{"kind", control ? "control" : "experiment"},
+          {"experiment", finding.experiment},
+          {"questions", finding.questions},
+          {"charged_epsilon", finding.charged},
+          {"reached_epsilon", finding.reached},
+          {"delta", finding.delta},
+          {"verdict", verdict}};
+}
+
+Table findings_table(const json::array& findings) {
+  Table table{{{"kind", "kind"},
+               {"experiment", "experiment"},
+               {"questions", "asked"},
+               {"charged_epsilon", "epsilon charged", Kind::number, 2},
+               {"reached_epsilon", "reached at least", Kind::number, 2},
+               {"delta", "at delta"},
+               {"verdict", "verdict", Kind::state}},
+              {}};
+  for (const json::value& one : findings) {
+    std::vector<json::value> row;
+    for (const Column& column : table.columns) row.push_back(field(one, column.key));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+Result<int> audit_privacy_command(Session& session) {
+  federation::AuditOptions options;
+  auto runs = session.number("runs", options.runs, kRunsMost);
+  if (!runs) return std::move(runs).error();
+  options.runs = *runs;
+  Streams& streams = session.streams();
+  const bool shown = streams.err_is_terminal && !session.flag("quiet");
+  if (shown) {
+    options.progress = [&streams](std::size_t done, std::size_t all) {
+      streams.err << '\r' << done << " of " << all << " experiments\x1b[K" << std::flush;
+    };
+  }
+  SystemRandom random;
+  auto audit = federation::audit_privacy(random, options);
+  if (shown) streams.err << "\r\x1b[K" << std::flush;
+  if (!audit) return std::move(audit).error();
+  json::array items;
+  for (const auto& one : audit->findings) items.push_back(finding_json(one, false));
+  for (const auto& one : audit->controls) items.push_back(finding_json(one, true));
+  const bool holds = audit->holds();
+  Table table = findings_table(items);
+  session.show({{{"ok", holds}, {"runs", options.runs}, {"items", std::move(items)}},
+                std::move(table),
+                "items",
+                false});
+  if (holds) {
+    session.say(
+        "No experiment got more out of the answers than was charged for them, and every fault made "
+        "on purpose was caught. Epsilons are bounds from below: they show leaks, not their "
+        "absence.");
+    return 0;
+  }
+  session.say(
+      "The audit failed: an experiment beat its charge, or a fault made on purpose was not caught. "
+      "Suspend the agreements and report it with this output.");
+  return exit_code(ErrorCode::verification_failed);
+}
+
+}  // namespace
+
+void add_audit_commands(CommandTable& table) {
+  table.push_back({"audit verify",
+                   Effect::ro,
+                   "Verify the chain of the local audit log",
+                   {},
+                   {"entente audit verify"},
+                   verify_audit});
+  table.push_back({"audit privacy",
+                   Effect::ro,
+                   "Try to get more out of answers than is charged for them, on made-up twins",
+                   {{"runs", Form::value, "N", "runs of each experiment (100000)"}},
+                   {"entente audit privacy", "entente audit privacy --runs 1000000 -o json"},
+                   audit_privacy_command});
+}
+
+}  // namespace entente::node
