@@ -1,5 +1,8 @@
 // The one binary: the daemon ("serve") and the command line. This file alone wires the two.
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -8,6 +11,8 @@
 
 #include <boost/json.hpp>
 
+#include "federation/agree/agreement_exchange.h"
+#include "federation/agree/agreement_lint.h"
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
 #include "node/daemon/daemon.h"
@@ -77,6 +82,40 @@ Result<int> serve(const ServeOptions& options) {
   return run_daemon(daemon, std::cout);
 }
 
+// Without the last digits of a conversion to units and back: 1e-06.
+double shown(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return std::strtod(text, nullptr);
+}
+
+json::object meaning_json(const federation::Meaning& meaning) {
+  return {{"block", meaning.block}, {"week", meaning.week}, {"year", meaning.year}};
+}
+
+json::array exports_json(const federation::AgreementLint& lint) {
+  json::array exports;
+  for (const auto& one : lint.exports) {
+    json::array worth;
+    for (const auto& item : one.worth) {
+      worth.push_back({{"item", item.measure},
+                       {"standard_error", item.standard_error},
+                       {"unit", item.unit},
+                       {"bounds_width", item.width}});
+    }
+    exports.push_back({{"export", one.name},
+                       {"domain", one.domain},
+                       {"protects", one.protects},
+                       {"delta", shown(one.delta)},
+                       {"partner_epsilon", meaning_json(one.partner)},
+                       {"site_epsilon", meaning_json(one.site)},
+                       {"least_units", one.least_units},
+                       {"worth", std::move(worth)}});
+  }
+  return exports;
+}
+
+// Without a node in the home the text alone is checked: its exports are declared elsewhere.
 Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
   auto text = read_agreement(options.text, options.path);
   if (!text) return std::move(text).error();
@@ -88,9 +127,32 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
                  {"min_units", text->terms.min_units},
                  {"tests", text->terms.tests.size()},
                  {"ok", true}};
-  report.words = {
-      "The text is sound. Its tests run against this site's exports with 'entente agreement "
-      "propose --dry-run'."};
+  if (!std::filesystem::exists(options.home + "/entente.toml")) {
+    report.words = {"The text is sound. There is no node in " + options.home +
+                    ": where its exports are declared, this command also runs the tests and says "
+                    "what the numbers mean."};
+    return report;
+  }
+  auto settings = load_settings(options.home);
+  if (!settings) return std::move(settings).error();
+  auto declarations = load_declarations(settings->path("provision.d"), settings->site);
+  if (!declarations) return std::move(declarations).error();
+  auto offer = offer_of(*text, *declarations);
+  if (!offer) return std::move(offer).error();
+  if (auto held = federation::run_agreement_tests(*offer, SystemClock().now()); !held) {
+    return std::move(held).error();
+  }
+  const federation::AgreementLint lint = federation::lint(*offer);
+  json::array warnings;
+  for (const auto& warning : lint.warnings) {
+    warnings.push_back(
+        {{"subject", warning.subject}, {"what", warning.what}, {"remedy", warning.remedy}});
+    report.words.push_back("warning: " + warning.subject + ": " + warning.what + " (" +
+                           warning.remedy + ")");
+  }
+  report.data["meaning"] = exports_json(lint);
+  report.data["warnings"] = std::move(warnings);
+  report.words.push_back("The text is sound and its tests hold.");
   return report;
 }
 

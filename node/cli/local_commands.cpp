@@ -7,6 +7,7 @@
 #include "federation/query/suggest.h"
 #include "node/cli/command.h"
 #include "node/cli/connection.h"
+#include "node/cli/json_fields.h"
 #include "node/cli/limits.h"
 #include "schemas/base/ids.h"
 
@@ -115,6 +116,48 @@ Result<int> check_node(Session& session) {
   return ok ? 0 : exit_code(ErrorCode::verification_failed);
 }
 
+// What the caps of each export mean to one unit.
+Table meaning_table(const json::array& meaning) {
+  Table table{{{"export", "export"},
+               {"protects", "protects"},
+               {"who", "whose cap"},
+               {"block", "epsilon a block", Kind::number, 2},
+               {"week", "a week", Kind::number, 2},
+               {"year", "a year", Kind::number, 2},
+               {"delta", "at delta"}},
+              {}};
+  for (const json::value& one : meaning) {
+    for (const auto& [key, who] :
+         {std::pair{"partner_epsilon", "this partner"}, {"site_epsilon", "all together"}}) {
+      const json::value& epsilon = field(one, key);
+      table.rows.push_back({field(one, "export"), field(one, "protects"), who,
+                            field(epsilon, "block"), field(epsilon, "week"), field(epsilon, "year"),
+                            field(one, "delta")});
+    }
+  }
+  return table;
+}
+
+// What a whole block's quota buys in the smallest group.
+Table worth_table(const json::array& meaning) {
+  Table table{{{"export", "export"},
+               {"least_units", "smallest group", Kind::integer},
+               {"item", "for a whole block's quota"},
+               {"standard_error", "standard error", Kind::number},
+               {"unit", "unit"},
+               {"bounds_width", "width of the bounds", Kind::number}},
+              {}};
+  for (const json::value& one : meaning) {
+    for (const json::value& item : array_of_field(one, "worth")) {
+      const bool bounded = number_of_field(item, "bounds_width").value_or(0) > 0;
+      table.rows.push_back({field(one, "export"), field(one, "least_units"), field(item, "item"),
+                            field(item, "standard_error"), field(item, "unit"),
+                            bounded ? field(item, "bounds_width") : json::value()});
+    }
+  }
+  return table;
+}
+
 Result<int> check_agreement(Session& session) {
   if (!session.local().agreement_check) return not_built_in("agreement check");
   AgreementCheckOptions options;
@@ -125,7 +168,14 @@ Result<int> check_agreement(Session& session) {
   options.text = std::move(*text);
   auto report = session.local().agreement_check(options);
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  const json::array meaning = array_of_field(report->data, "meaning");
+  if (meaning.empty() || !session.for_people()) {
+    show_report(session, *report);
+    return 0;
+  }
+  session.show({std::move(report->data), meaning_table(meaning), "meaning", false});
+  session.say_table(worth_table(meaning));
+  for (const std::string& words : report->words) session.say(words);
   return 0;
 }
 
@@ -215,7 +265,7 @@ void add_local_commands(CommandTable& table) {
                    check_node});
   table.push_back({"agreement check",
                    Effect::ro,
-                   "Check an agreement's text and run its tests",
+                   "Check an agreement's text, run its tests, and say what its caps mean",
                    {{"FILE", Form::positional, "", "the agreement (TOML), - for standard input"}},
                    {"entente agreement check washington.toml"},
                    check_agreement});

@@ -361,4 +361,29 @@ Result<AgreementText> read_agreement(std::string_view text, const std::string& f
   return out;
 }
 
+Result<Agreement> offer_of(const AgreementText& text, const Declarations& declarations) {
+  Agreement terms = text.terms;
+  terms.name = text.name;
+  for (const std::string& name : text.exports) {
+    const auto view = declarations.exports.find(name);
+    if (view == declarations.exports.end()) {
+      return make_error(ErrorCode::agreement_invalid,
+                        "agreement.exports: this site has no export '" + name + "'");
+    }
+    if (!terms.exports.empty() && terms.exports.front().delta != view->second->delta) {
+      return make_error(
+          ErrorCode::agreement_invalid,
+          "agreement.exports: exports of domains with different delta need an agreement each");
+    }
+    terms.exports.push_back(*view->second);
+  }
+  auto quota = security::rho_cap_of(text.epsilon_per_block, terms.exports.front().delta);
+  if (!quota) {
+    return make_error(ErrorCode::agreement_invalid,
+                      "agreement.epsilon_per_block: " + quota.error().what);
+  }
+  terms.rho_per_block = *quota;
+  return terms;
+}
+
 }  // namespace entente::node

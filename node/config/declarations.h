@@ -58,4 +58,10 @@ struct AgreementText {
 };
 [[nodiscard]] Result<AgreementText> read_agreement(std::string_view text, const std::string& file);
 
+// The terms as offered: exports in full, epsilon as rho. Parties and date are left open.
+// Refuses (agreement_invalid): an export that is not declared, exports whose deltas differ, a quota
+// that is none.
+[[nodiscard]] Result<Agreement> offer_of(const AgreementText& text,
+                                         const Declarations& declarations);
+
 }  // namespace entente::node

@@ -254,41 +254,22 @@ awaitable<Result<Reply>> show_agreement(Core& core, const Call& call) {
 
 // The text with names resolved: exports in full, the partner's id, epsilon as rho.
 Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
-  Agreement terms = text.terms;
-  terms.name = text.name;
-  terms.provider = core.organisation();
+  auto terms = offer_of(text, core.declarations);
+  if (!terms) return terms;
+  terms->provider = core.organisation();
   const LinkEntry* link = core.links->named(text.partner);
   auto id = OrgId::from_hex_text(text.partner);
   if (link != nullptr) {
-    terms.consumer = link->organisation;
+    terms->consumer = link->organisation;
   } else if (id && core.links->entries().contains(*id)) {
-    terms.consumer = *id;
+    terms->consumer = *id;
   } else {
     return make_error(ErrorCode::agreement_invalid,
                       "agreement.partner: there is no link named '" + text.partner + "'");
   }
-  for (const std::string& name : text.exports) {
-    const auto view = core.declarations.exports.find(name);
-    if (view == core.declarations.exports.end()) {
-      return make_error(ErrorCode::agreement_invalid,
-                        "agreement.exports: this site has no export '" + name + "'");
-    }
-    if (!terms.exports.empty() && terms.exports.front().delta != view->second->delta) {
-      return make_error(
-          ErrorCode::agreement_invalid,
-          "agreement.exports: exports of domains with different delta need an agreement each");
-    }
-    terms.exports.push_back(*view->second);
-  }
-  auto quota = security::rho_cap_of(text.epsilon_per_block, terms.exports.front().delta);
-  if (!quota) {
-    return make_error(ErrorCode::agreement_invalid,
-                      "agreement.epsilon_per_block: " + quota.error().what);
-  }
-  terms.rho_per_block = *quota;
-  terms.issued = core.clock.now();
+  terms->issued = core.clock.now();
   // What a partner would refuse to read is refused here, with the field named.
-  auto read_back = agreement_from_bytes(canonical_bytes(terms));
+  auto read_back = agreement_from_bytes(canonical_bytes(*terms));
   if (!read_back) return std::move(read_back).error();
   return terms;
 }
