@@ -17,7 +17,7 @@ using Asked = SyntheticSite::Asked;
 using Draw = std::function<std::vector<ReleasedCell>(const Asked&, const ExactVectors&)>;
 
 constexpr double kDeltas[] = {1e-6, 1e-4, 1e-3, 1e-2, 5e-2};
-constexpr std::size_t kRunsLeast = 1'000;
+constexpr std::size_t kRunsLeast = 1'000, kDrawsLeast = 10'000;
 // A release of more integers is asked for less often: so many draws in all.
 constexpr std::size_t kDrawsEach = 8;
 
@@ -104,6 +104,7 @@ class Auditor {
   AuditFinding observe_fraction(std::string name, const Draw& draw_zero,
                                 const Draw& draw_one) const;
   Draw honest();
+  void check_mechanisms(PrivacyAudit& audit);
   Outcome controls(PrivacyAudit& audit);
   AuditFinding half_the_noise(const Experiment& one);
   AuditFinding no_clamping(Experiment outlier, const SyntheticMeters& with);
@@ -334,12 +335,29 @@ Outcome Auditor::controls(PrivacyAudit& audit) {
   return {};
 }
 
+void Auditor::check_mechanisms(PrivacyAudit& audit) {
+  const std::size_t draws = std::max(options_.runs, kDrawsLeast);
+  for (const std::uint64_t variance : {1, 4, 100}) {
+    audit.mechanisms.push_back(check_gaussian(noise_, variance, draws, risk_));
+  }
+  for (const std::uint64_t scale : {2, 10}) {
+    audit.mechanisms.push_back(check_laplace(noise_, scale, draws, risk_));
+  }
+  for (auto& known : check_known_answers()) audit.mechanisms.push_back(std::move(known));
+  HalvedNoise halved(noise_);
+  for (const std::uint64_t variance : {4, 100}) {
+    audit.faulty.push_back(check_gaussian(halved, variance, draws, risk_));
+  }
+  step();
+}
+
 Result<PrivacyAudit> Auditor::run() {
   PrivacyAudit audit;
   auto list = experiments();
-  constexpr std::size_t kOthers = 6;  // the fraction, and the controls
+  constexpr std::size_t kOthers = 7;  // mechanisms, the fraction, and the controls
   all_ = list.size() + kOthers;
   risk_ = options_.risk / static_cast<double>(all_);
+  check_mechanisms(audit);
   for (auto& experiment : list) {
     if (!experiment) return std::move(experiment).error();
     audit.findings.push_back(observe(*experiment, honest()));
@@ -364,9 +382,11 @@ Result<PrivacyAudit> Auditor::run() {
 }  // namespace
 
 bool PrivacyAudit::holds() const {
-  const auto refuted = [](const AuditFinding& finding) { return finding.refuted; };
-  return std::none_of(findings.begin(), findings.end(), refuted) &&
-         std::all_of(controls.begin(), controls.end(), refuted);
+  const auto refuted = [](const auto& one) { return one.refuted; };
+  return std::none_of(mechanisms.begin(), mechanisms.end(), refuted) &&
+         std::none_of(findings.begin(), findings.end(), refuted) &&
+         std::all_of(controls.begin(), controls.end(), refuted) &&
+         std::all_of(faulty.begin(), faulty.end(), refuted);
 }
 
 Result<PrivacyAudit> audit_privacy(Random& random, const AuditOptions& options) {

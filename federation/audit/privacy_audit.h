@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "federation/audit/mechanism_checks.h"
 #include "schemas/base/random.h"
 #include "schemas/base/result.h"
 
@@ -33,8 +34,10 @@ struct AuditFinding {
 };
 
 struct PrivacyAudit {
-  std::vector<AuditFinding> findings;  // none may be refuted
-  std::vector<AuditFinding> controls;  // all must be
+  std::vector<MechanismCheck> mechanisms;  // none may be refuted
+  std::vector<AuditFinding> findings;      // nor any of these
+  std::vector<AuditFinding> controls;      // all must be
+  std::vector<MechanismCheck> faulty;      // of noise with half its deviation: likewise
   bool holds() const;
 };
 

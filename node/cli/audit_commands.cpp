@@ -29,24 +29,38 @@ Result<int> verify_audit(Session& session) {
   return exit_code(ErrorCode::verification_failed);
 }
 
+const char* verdict_of(bool refuted, bool control) {
+  if (control) return refuted ? "caught" : "MISSED";
+  return refuted ? "REFUTED" : "ok";
+}
+
 json::object finding_json(const federation::AuditFinding& finding, bool control) {
-  const char* verdict =
-      control ? (finding.refuted ? "caught" : "MISSED") : (finding.refuted ? "REFUTED" : "ok");
   return {{"kind", control ? "control" : "experiment"},
-          {"experiment", finding.experiment},
+          {"what", finding.experiment},
           {"questions", finding.questions},
-          {"charged_epsilon", finding.charged},
-          {"reached_epsilon", finding.reached},
+          {"allowed", finding.charged},
+          {"measured", finding.reached},
           {"delta", finding.delta},
-          {"verdict", verdict}};
+          {"verdict", verdict_of(finding.refuted, control)}};
+}
+
+json::object check_json(const federation::MechanismCheck& check, bool control) {
+  const char* kind = control ? "control" : check.known_answer ? "vector" : "law";
+  return {{"kind", kind},
+          {"what", control ? check.what + ", half the noise" : check.what},
+          {"questions", check.known_answer ? "published | ours" : "chi-squared: most | found"},
+          {"allowed", check.allowed},
+          {"measured", check.measured},
+          {"delta", nullptr},
+          {"verdict", verdict_of(check.refuted, control)}};
 }
 
 Table findings_table(const json::array& findings) {
   Table table{{{"kind", "kind"},
-               {"experiment", "experiment"},
+               {"what", "what"},
                {"questions", "asked"},
-               {"charged_epsilon", "epsilon charged", Kind::number, 2},
-               {"reached_epsilon", "reached at least", Kind::number, 2},
+               {"allowed", "allowed", Kind::number, 4},
+               {"measured", "measured", Kind::number, 4},
                {"delta", "at delta"},
                {"verdict", "verdict", Kind::state}},
               {}};
@@ -75,8 +89,10 @@ Result<int> audit_privacy_command(Session& session) {
   if (shown) streams.err << "\r\x1b[K" << std::flush;
   if (!audit) return std::move(audit).error();
   json::array items;
+  for (const auto& one : audit->mechanisms) items.push_back(check_json(one, false));
   for (const auto& one : audit->findings) items.push_back(finding_json(one, false));
   for (const auto& one : audit->controls) items.push_back(finding_json(one, true));
+  for (const auto& one : audit->faulty) items.push_back(check_json(one, true));
   const bool holds = audit->holds();
   Table table = findings_table(items);
   session.show({{{"ok", holds}, {"runs", options.runs}, {"items", std::move(items)}},
@@ -85,8 +101,8 @@ Result<int> audit_privacy_command(Session& session) {
                 false});
   if (holds) {
     session.say(
-        "No experiment got more out of the answers than was charged for them, and every fault made "
-        "on purpose was caught. Epsilons are bounds from below: they show leaks, not their "
+        "No experiment reached a greater epsilon than was charged, and every fault made on purpose "
+        "was caught. What is measured bounds epsilon from below: it shows leaks, not their "
         "absence.");
     return 0;
   }

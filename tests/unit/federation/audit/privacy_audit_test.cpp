@@ -36,7 +36,16 @@ TEST_SUITE("federation/audit/privacy_audit") {
       CAPTURE(control.experiment);
       CHECK(control.refuted);
     }
+    for (const MechanismCheck& check : audit.mechanisms) {
+      CAPTURE(check.what);
+      CHECK_FALSE(check.refuted);
+    }
+    for (const MechanismCheck& check : audit.faulty) {
+      CAPTURE(check.what);
+      CHECK(check.refuted);
+    }
     CHECK(audit.controls.size() == 5);
+    CHECK(audit.faulty.size() == 2);
     CHECK(audit.holds());
   }
 
@@ -51,12 +60,21 @@ TEST_SUITE("federation/audit/privacy_audit") {
   }
 
   TEST_CASE("an audit holds only when nothing is refuted and every control is") {
-    PrivacyAudit audit{{{"a", "q", 1, 0.5, 1e-6, false}}, {{"b", "q", 1, 2, 1e-6, true}}};
+    PrivacyAudit audit;
+    audit.mechanisms = {{"law", 10, 5, false, false}};
+    audit.findings = {{"a", "q", 1, 0.5, 1e-6, false}};
+    audit.controls = {{"b", "q", 1, 2, 1e-6, true}};
+    audit.faulty = {{"law", 10, 50, false, true}};
     CHECK(audit.holds());
     audit.controls[0].refuted = false;
     CHECK_FALSE(audit.holds());
     audit.controls[0].refuted = true;
     audit.findings[0].refuted = true;
+    CHECK_FALSE(audit.holds());
+    audit.findings[0].refuted = false;
+    audit.mechanisms[0].refuted = true;
+    CHECK_FALSE(audit.holds());
+    audit.mechanisms[0].refuted = audit.faulty[0].refuted = false;
     CHECK_FALSE(audit.holds());
   }
 
