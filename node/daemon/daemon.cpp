@@ -239,7 +239,9 @@ Result<int> serve(Core& core, std::ostream& out) {
     stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
-  core.loop.keep(upkeep(core));
+  auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
+    log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
+  });
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
   log::info(
@@ -262,6 +264,7 @@ Result<int> serve(Core& core, std::ostream& out) {
                  })
                  .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
+  chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
   core.ask.reset();
   core.asker.reset();
   core.enrolment.reset();

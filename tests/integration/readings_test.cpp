@@ -67,7 +67,9 @@ TEST_SUITE("integration/readings") {
       CHECK(number_at(other.json(words), "accepted") == kMeters * kEach + 1);
       other.json({"twin", "export", "--out", again.string()});
       CHECK(text_of_file(again) == text_of_file(csv));
-      CHECK(other.stop() == 0);
+      const int stopped = other.stop();
+      INFO(other.log());
+      CHECK(stopped == 0);
     }
 
     const auto part = folder.path() / "part.ndjson";
