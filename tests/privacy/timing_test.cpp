@@ -29,7 +29,7 @@ namespace {
 
 std::size_t queries() {
   const char* asked = std::getenv("ENTENTE_TIMING_QUERIES");
-  return asked == nullptr ? 2'000 : static_cast<std::size_t>(std::strtoull(asked, nullptr, 10));
+  return asked == nullptr ? 1'000 : static_cast<std::size_t>(std::strtoull(asked, nullptr, 10));
 }
 
 // What independent pairs exceed with a probability below 1e-4, and 0.01 at 100,000 and more.
@@ -103,7 +103,7 @@ class Forgetful final : public ReleaseStore {
   double drawn = 0;
 };
 
-// An unprotected sampler made worse: it takes a microsecond for every hundredth of a sigma.
+// An unprotected sampler made worse: it takes half a millisecond for every sigma.
 class SlowWhenLarge final : public security::NoiseSource {
  public:
   explicit SlowWhenLarge(security::NoiseSource& noise) : noise_(noise) {}
@@ -112,7 +112,7 @@ class SlowWhenLarge final : public security::NoiseSource {
     const double sigmas =
         std::fabs(static_cast<double>(drawn)) / std::sqrt(static_cast<double>(variance));
     const auto until = std::chrono::steady_clock::now() +
-                       std::chrono::microseconds(static_cast<int>(100 * sigmas));
+                       std::chrono::microseconds(static_cast<int>(500 * sigmas));
     while (std::chrono::steady_clock::now() < until) {
     }
     return drawn;
@@ -164,11 +164,11 @@ TEST_SUITE("privacy/timing") {
     security::ExactNoise exact(random);
     SlowWhenLarge slow(exact);
     const std::size_t count = queries();
-    const double hidden = leak(slow, milliseconds(5), count);
+    const double hidden = leak(slow, milliseconds(10), count);
     MESSAGE("correlation over " << count << " answers on the grid: " << hidden);
     CHECK(std::fabs(hidden) < allowed(count));
     // The control: without the grid the same sampler is seen at once.
-    const double bare = leak(slow, Duration{}, 1'000);
+    const double bare = leak(slow, Duration{}, 500);
     MESSAGE("without the grid: " << bare);
     CHECK(bare > 0.3);
   }
