@@ -71,6 +71,10 @@ static_assert(kInverseE[0] == 0x5E2D && kInverseE[1] == 0x58D8 && kInverseE[2] =
 
 }  // namespace
 
+std::uint64_t forks_so_far() {
+  return fork_count.load(std::memory_order_relaxed);
+}
+
 ExactNoise::ExactNoise(Random& random) : random_(random) {
   count_forks();
   forks_ = fork_count.load();
@@ -81,10 +85,14 @@ ExactNoise::~ExactNoise() {
   sodium_memzero(key_.data(), key_.size());
 }
 
-void ExactNoise::refill() {
+void ExactNoise::expand(std::span<const std::uint8_t> key, std::span<std::uint8_t> stream) {
   static_assert(kKeyBytes == crypto_stream_chacha20_KEYBYTES);
   // Every key makes one stretch of the stream only, so the nonce may stay the same.
   constexpr std::array<std::uint8_t, crypto_stream_chacha20_NONCEBYTES> kNonce{};
+  crypto_stream_chacha20(stream.data(), stream.size(), kNonce.data(), key.data());
+}
+
+void ExactNoise::refill() {
   const std::uint64_t forks = fork_count.load();
   if (forks_ != forks || refills_ % kRefillsPerKey == 0) {
     random_.fill(key_);
@@ -92,7 +100,7 @@ void ExactNoise::refill() {
     refills_ = 0;
   }
   ++refills_;
-  crypto_stream_chacha20(pool_.data(), pool_.size(), kNonce.data(), key_.data());
+  expand(key_, pool_);
   std::memcpy(key_.data(), pool_.data(), key_.size());
   sodium_memzero(pool_.data(), key_.size());
   used_ = key_.size();

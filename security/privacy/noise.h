@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "schemas/base/random.h"
 
@@ -16,6 +17,10 @@ namespace entente::security {
 
 inline constexpr std::uint64_t kVarianceMost = std::uint64_t{1} << 50;
 inline constexpr std::uint64_t kScaleMost = std::uint64_t{1} << 26;
+
+// How many forks led from the first to this process, counted from the first ExactNoise on: what was
+// drawn under another number belongs to a parent.
+std::uint64_t forks_so_far();
 
 class NoiseSource {
  public:
@@ -31,8 +36,10 @@ class NoiseSource {
 // the process rather than give predictable bytes) and keyed again for every MiB. Each 4 KiB of the
 // stream begin with the key of the next, and used bytes are wiped, so that memory read later tells
 // nothing of noise drawn before. A child of fork() keys itself anew: no two processes draw the
-// same.
-class ExactNoise final : public NoiseSource {
+// same. Failure: what `random` throws passes through, and no draw comes before it has given a key;
+// a stream that no working generator gives (4,096 successes of exp(-1), 256 bits foretold) ends the
+// process, so that what was being released is not.
+class ExactNoise : public NoiseSource {
  public:
   explicit ExactNoise(Random& random);
   ~ExactNoise() override;
@@ -41,6 +48,8 @@ class ExactNoise final : public NoiseSource {
 
  private:
   using Wide = unsigned __int128;
+  // Fills `stream` from `key`. Tests alone put another stream in its place.
+  virtual void expand(std::span<const std::uint8_t> key, std::span<std::uint8_t> stream);
   void refill();
   template <class Word>
   Word bits();

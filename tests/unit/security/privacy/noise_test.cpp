@@ -3,10 +3,14 @@
 #include "security/privacy/noise.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <csignal>
+#include <stdexcept>
 
 #include "schemas/base/random.h"
 #include "security/privacy/rho.h"
@@ -58,6 +62,49 @@ class UnacceptedNoise final : public NoiseSource {
  private:
   NoiseSource& inner_;
 };
+
+// Gives `good` fills, then fails until it is mended.
+class FailingRandom final : public Random {
+ public:
+  explicit FailingRandom(int good) : good_(good) {}
+  void fill(std::span<std::uint8_t> out) override {
+    if (good_-- <= 0 && !mended) throw std::runtime_error("no entropy");
+    inner_.fill(out);
+  }
+  bool mended = false;
+
+ private:
+  SeededRandom inner_{21};
+  int good_;
+};
+
+// A generator stuck at one byte.
+class StuckNoise final : public ExactNoise {
+ public:
+  StuckNoise(Random& random, std::uint8_t byte) : ExactNoise(random), byte_(byte) {}
+
+ private:
+  void expand(std::span<const std::uint8_t>, std::span<std::uint8_t> stream) override {
+    std::fill(stream.begin(), stream.end(), byte_);
+  }
+  std::uint8_t byte_;
+};
+
+// Whether `draw` ends the process instead of returning, in a child of this one.
+template <class Draw>
+bool ends_the_process(Draw&& draw) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const int nothing = open("/dev/null", O_WRONLY);
+    dup2(nothing, STDERR_FILENO);
+    std::signal(SIGABRT, SIG_DFL);
+    draw();
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
 
 }  // namespace
 
@@ -259,6 +306,47 @@ TEST_SUITE("security/noise") {
     ExactNoise noise(random);
     // Not a fixed seed: once in a thousand million runs this fails by chance.
     CHECK(gaussian_fit(noise, 2, 100'000) > 1e-9);
+  }
+
+  TEST_CASE("nothing is drawn without entropy") {
+    FailingRandom none(0);
+    ExactNoise noise(none);
+    CHECK_THROWS(noise.gaussian(4));
+    CHECK_THROWS(noise.laplace(4));
+    CHECK_THROWS(noise.gaussian(std::uint64_t{1} << 50));
+    none.mended = true;
+    CHECK(gaussian_fit(noise, 4, 100'000) > kImplausible);
+  }
+
+  TEST_CASE("entropy that fails later stops the draws when the next key is due") {
+    FailingRandom once(1);
+    ExactNoise noise(once);
+    int drawn = 0;
+    // A key is good for a MiB; a draw takes at least a byte.
+    const auto draw_all = [&] {
+      for (; drawn < (1 << 20); ++drawn) noise.gaussian(std::uint64_t{1} << 30);
+    };
+    CHECK_THROWS(draw_all());
+    CHECK(drawn > 1'000);
+    for (int i = 0; i < 10; ++i) CHECK_THROWS(noise.gaussian(1));
+    once.mended = true;
+    CHECK(gaussian_fit(noise, 100, 100'000) > kImplausible);
+  }
+
+  TEST_CASE("a generator that is stuck ends the process instead of giving noise") {
+    SeededRandom random(22);
+    // Zeros make every coin fall on the side of exp(-1), so the geometric part reaches its cap; no
+    // acceptance could say no to it afterwards. (Scales that are powers of two, since others would
+    // wait for ever for a number that is not rejected; 225 proposes with scale 16.)
+    CHECK(ends_the_process([&] { StuckNoise(random, 0).laplace(16); }));
+    CHECK(ends_the_process([&] { StuckNoise(random, 0).gaussian(225); }));
+    // Control: the same stream when it works.
+    CHECK_FALSE(ends_the_process([&] { ExactNoise(random).gaussian(100); }));
+    // Scales and variances beyond what the arithmetic is proven for are bugs.
+    CHECK(ends_the_process([&] { ExactNoise(random).gaussian(0); }));
+    CHECK(ends_the_process([&] { ExactNoise(random).gaussian(kVarianceMost + 1); }));
+    CHECK(ends_the_process([&] { ExactNoise(random).laplace(0); }));
+    CHECK(ends_the_process([&] { ExactNoise(random).laplace(kScaleMost + 1); }));
   }
 
   TEST_CASE("a forked child does not draw its parent's noise") {
