@@ -138,7 +138,6 @@ RankEstimate quantile(const RankTree& tree, double p) {
   const std::size_t leaves = tree.shape().leaves();
   const std::size_t begin = tree.shape().level_begin(tree.shape().height);
   const double* counts = tree.counts().data() + begin;
-  const double* consistent = tree.consistent().data() + begin;
   const double total = sum_of({counts, leaves});
   if (!(total > 0)) {
     return {tree.lower() + (tree.upper() - tree.lower()) / 2, tree.lower(), tree.upper()};
@@ -157,16 +156,15 @@ RankEstimate quantile(const RankTree& tree, double p) {
   }
   // The range: leaf i stays while neither "too few lie below its end" nor "too many lie below its
   // beginning" is certain.
-  const double wanted = p * sum_of({consistent, leaves});
   std::size_t first = leaves, last = 0;
-  double before = 0;
+  below = 0;
   for (std::size_t i = 0; i < leaves; ++i) {
-    const double after = before + consistent[i];
-    const bool reaches = after - wanted + kTwoSided95 * tree.deviation(i + 1, p) >= 0;
-    const bool begins = before - wanted - kTwoSided95 * tree.deviation(i, p) <= 0;
+    const double after = below + counts[i];
+    const bool reaches = after - target + kTwoSided95 * tree.deviation(i + 1, p) >= 0;
+    const bool begins = below - target - kTwoSided95 * tree.deviation(i, p) <= 0;
     if (reaches && first == leaves) first = i;
     if (begins) last = i;
-    before = after;
+    below = after;
   }
   estimate.lower = first < leaves ? std::min(tree.edge(first), estimate.value) : estimate.value;
   estimate.upper = std::max(tree.edge(last + 1), estimate.value);

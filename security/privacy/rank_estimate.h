@@ -13,9 +13,10 @@
 //    the positive halves of their noise.
 // 3. Rank: the value at which the counts reach p of their sum, linear inside the leaf.
 // 4. Range: every value that a two-sided 5 % test does not reject. The test at a leaf's edge
-//    compares the consistent count below it with p of the total; the standard deviation of that
-//    difference follows exactly from the variances [D, in the .cpp]. The range is given in whole
-//    leaves, so it holds the quantile at least 95 times in 100 wherever in the leaf that lies.
+//    compares the count below it with p of the total, by the standard deviation that this
+//    difference has after step 1, which follows exactly from the variances [D, in the .cpp]. Step 2
+//    makes it smaller still in all that was measured, so the range errs on the wide side: it is
+//    given in whole leaves and held the quantile in 980 to 1,000 of 1,000 runs.
 //
 // The least and the greatest value are never released as such: a node counts as inhabited when its
 // noisy count exceeds T = sigma sqrt(2 ln(nodes of its level / beta)), beta = 0.01, which an empty
