@@ -46,7 +46,9 @@ Outcome read_statistics(wire::Release::Reader in, Release& out) {
     if (exponent < kExponentMin || exponent > kExponentMax) {
       return kRefuseRelease("statistics", "has an exponent beyond what a double holds");
     }
-    out.statistics.push_back({exponent, item.getVariance()});
+    // One is written as 0, as it was before there was a width; 1 has no form of its own.
+    const std::uint32_t width = item.getWidth() == 0 ? 1 : item.getWidth();
+    out.statistics.push_back({exponent, item.getVariance(), width});
   }
   return {};
 }
@@ -54,6 +56,8 @@ Outcome read_statistics(wire::Release::Reader in, Release& out) {
 Outcome read_cells(wire::Release::Reader in, Release& out) {
   const auto cells = in.getCells();
   if (cells.size() > limits::kCells) return kRefuseRelease("cells", "holds more than 4096 cells");
+  std::uint64_t integers = 0;
+  for (const Statistic& statistic : out.statistics) integers += statistic.width;
   out.cells.reserve(cells.size());
   for (const auto item : cells) {
     ReleasedCell cell{item.getGroup(), item.getTick(), {}};
@@ -62,8 +66,8 @@ Outcome read_cells(wire::Release::Reader in, Release& out) {
       return kRefuseRelease("cells", "must ascend by group, then tick, each once");
     }
     const auto mantissas = item.getMantissas();
-    if (mantissas.size() != out.statistics.size()) {
-      return kRefuseRelease("cells", "must hold one mantissa for each statistic");
+    if (mantissas.size() != integers) {
+      return kRefuseRelease("cells", "must hold as many mantissas as the statistics are wide");
     }
     cell.mantissas.reserve(mantissas.size());
     for (const std::int64_t mantissa : mantissas) cell.mantissas.push_back(mantissa);
@@ -141,6 +145,8 @@ Bytes canonical_bytes(const Release& release) {
   for (unsigned i = 0; i < statistics.size(); ++i) {
     statistics[i].setExponent(static_cast<std::int16_t>(release.statistics[i].exponent));
     statistics[i].setVariance(release.statistics[i].variance);
+    const std::uint32_t width = release.statistics[i].width;
+    statistics[i].setWidth(width == 1 ? 0 : width);
   }
   auto cells = out.initCells(static_cast<unsigned>(release.cells.size()));
   for (unsigned i = 0; i < cells.size(); ++i) {

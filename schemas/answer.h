@@ -17,18 +17,20 @@ struct BlockAmount {
   bool operator==(const BlockAmount&) const = default;
 };
 
-// One coordinate of every cell's vector: value = mantissa * 2^exponent, noise of `variance` squared
-// lattice steps (so its standard deviation is sqrt(variance) * 2^exponent).
+// One coordinate of every cell's vector, or `width` like ones side by side (bins of a histogram,
+// nodes of a tree's level): value = mantissa * 2^exponent, noise of `variance` squared lattice
+// steps (so its standard deviation is sqrt(variance) * 2^exponent).
 struct Statistic {
   int exponent = 0;
   std::uint64_t variance = 0;
+  std::uint32_t width = 1;
   bool operator==(const Statistic&) const = default;
 };
 
 struct ReleasedCell {
   std::uint32_t group = 0;
   std::uint32_t tick = 0;
-  std::vector<std::int64_t> mantissas;
+  std::vector<std::int64_t> mantissas;  // as many as the statistics are wide together
   bool operator==(const ReleasedCell&) const = default;
 };
 

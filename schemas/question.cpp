@@ -171,6 +171,16 @@ Outcome check_window(const Question& question) {
   return {};
 }
 
+Outcome check_tree(const Question& question) {
+  if (question.tree_height == 0) return {};
+  if (question.tree_height > kTreeHeightMost) return wrong("treeHeight", "is more than 4");
+  if (std::none_of(question.items.begin(), question.items.end(),
+                   [](const Item& item) { return is_rank(item.aggregate); })) {
+    return wrong("treeHeight", "belongs to min, max, median and quantile only");
+  }
+  return {};
+}
+
 Outcome check(const Question& question) {
   if (!is_local_id(question.export_name)) return wrong("exportName", "is not a local id");
   if (question.columns.size() > limits::kColumns) return wrong("columns", "are too many");
@@ -188,6 +198,7 @@ Outcome check(const Question& question) {
     return wrong("groups", "are none or too many");
   }
   if (auto valid = check_groups(question); !valid) return valid;
+  if (auto valid = check_tree(question); !valid) return valid;
   return check_window(question);
 }
 
@@ -270,6 +281,7 @@ void write(wire::Question::Builder out, const Question& question) {
   out.setToNs(question.window.to.ns);
   out.setEveryNs(question.every ? question.every->ns : 0);
   out.setRhoPerBlock(question.rho_per_block);
+  out.setTreeHeight(question.tree_height);
 }
 
 // ---- From the wire. Sizes are checked before anything is copied; the rules afterwards.
@@ -372,10 +384,16 @@ Result<Question> read(wire::Question::Reader in) {
   question.window = {{in.getFromNs()}, {in.getToNs()}};
   if (in.getEveryNs() != 0) question.every = Duration{in.getEveryNs()};
   question.rho_per_block = in.getRhoPerBlock();
+  question.tree_height = in.getTreeHeight();
   return question;
 }
 
 }  // namespace
+
+bool is_rank(Aggregate aggregate) {
+  return aggregate == Aggregate::min || aggregate == Aggregate::max ||
+         aggregate == Aggregate::median || aggregate == Aggregate::quantile;
+}
 
 std::string_view to_text(Aggregate aggregate) {
   return kAggregates.at(static_cast<std::size_t>(aggregate));

@@ -4,7 +4,8 @@
 // `groups`: which public cells of the export make up each group. Two sentences that mean the same
 // have the same canonical bytes. Conversions are total and refuse (invalid_argument) with the field
 // that is wrong: unordered or repeated cells, indices out of range, non-finite numbers, empty
-// windows, an `every` that does not divide the window, more than limits::kCells cells.
+// windows, an `every` that does not divide the window, more than limits::kCells cells, trees of
+// ranks higher than kTreeHeightMost or for no item.
 #pragma once
 
 #include <optional>
@@ -32,6 +33,10 @@ enum class Aggregate {
 };
 enum class Reducer { mean, delta, last, min, max, sum, median, duration };
 enum class Comparison { less, less_equal, greater, greater_equal, equal, not_equal };
+
+// Answered from a tree of ranks: min, max, median, quantile.
+bool is_rank(Aggregate aggregate);
+inline constexpr std::uint8_t kTreeHeightMost = 4;
 
 std::string_view to_text(Aggregate aggregate);
 std::string_view to_text(Reducer reducer);
@@ -88,6 +93,9 @@ struct Question {
   TimeWindow window;
   std::optional<Duration> every;
   std::uint64_t rho_per_block = 0;  // 2^-40 rho; 0 in local, exact questions
+  // Levels of the trees from which a release answers min, max, median and quantile: one number for
+  // all members of a plan, so that their trees can be added. 0 where none is asked for.
+  std::uint8_t tree_height = 0;
 
   std::size_t tick_count() const;
   TimeWindow tick(std::size_t index) const;

@@ -23,6 +23,7 @@ STATES = {"washington": ("WA", "Washington State"), "oregon": ("OR", "State of O
 TITLES = {**{name: title for name, (_, title) in STATES.items()},
           "airshed": "Northwest airshed authority"}
 WORST, ORDINARY = "'2015-08-23' .. '2015-08-24'", "'2015-08-10' .. '2015-08-11'"
+EARLIER = "'2015-08-16' .. '2015-08-17'"
 WITH = "WITH (epsilon = 4, purpose = 'planning')"
 
 
@@ -129,8 +130,8 @@ def agree(authority, state):
         until("the agreement is active", lambda: any(
             item["id"] == identity and item["state"] == "active"
             for item in node.json("agreement", "list")["items"]))
-    say(f"  {state.name:<11} agreement smoke-2015 signed by both: count, share, sum, mean; at least 10 "
-        "monitors; epsilon 8 a day")
+    say(f"  {state.name:<11} agreement smoke-2015 signed by both: count, share, sum, mean, median, "
+        "histogram; at least 10 monitors; epsilon 8 a day")
 
 
 def say(*words):
@@ -192,6 +193,19 @@ def ask(authority, states, title, question):
     return code, answer
 
 
+def distribution(authority, day):
+    """One charge for two items: where the middle lies, and how the monitors spread."""
+    question = f"SELECT median(pm25), histogram(pm25, [0, 12, 35.4, 55.4, 200]) FROM smoke OVER {day} {WITH}"
+    say(f"\nHow clean was the air a week earlier? Monitors of all states by their daily mean\n  {question}")
+    answer = authority.json("ask", question)
+    median, histogram = answer["rows"][0]["values"]
+    say(f"    median    {show(median['value'])} ug/m3, 95 % range {show(median['lower'])} to "
+        f"{show(median['upper'])}")
+    for one in histogram["bins"]:
+        say(f"    {show(one['from']):>6} to {show(one['to']):>6}  {show(one['value']):>6} monitors, 95 % range "
+            f"{show(one['lower'])} to {show(one['upper'])}")
+
+
 def figures(answer):
     return [(row["group"], row["values"]) for row in answer["rows"]]
 
@@ -218,6 +232,7 @@ def questions(authority, states, started):
                   f"SELECT sum(pm25) FROM smoke {by_state}")
     if code != 5:
         raise Failed(f"a question beyond the budget ended with {code}")
+    distribution(authority, EARLIER)
     states["oregon"].stop()
     code, _ = ask(authority, states, "Oregon's node is stopped: the others answer, Oregon is named",
                   f"SELECT count(pm25 > 35.4) FROM smoke GROUP BY state OVER {ORDINARY} {WITH}")

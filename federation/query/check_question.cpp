@@ -74,9 +74,8 @@ Outcome check_groups(const Question& question, const ExportView& view) {
 
 Outcome check_items(const Question& question) {
   for (const Item& item : question.items) {
-    if (planning::released(item.aggregate)) continue;
-    return make_error(ErrorCode::query_unsupported,
-                      std::string(to_text(item.aggregate)) + " is not released in this version");
+    if (!is_rank(item.aggregate) || question.tree_height > 0) continue;
+    return shape(std::string(to_text(item.aggregate)) + " is asked for without a tree's height");
   }
   if (question.rho_per_block == 0) {
     return make_error(ErrorCode::epsilon_refused, "the question offers no charge");

@@ -2,126 +2,188 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+
+#include "security/privacy/rank_estimate.h"
 
 namespace entente::federation {
 namespace {
 
-// A sum of released coordinates: its value and the variance of its noise.
-struct Noisy {
-  double value = 0;
-  double variance = 0;
-  void add(double v, double noise) { value += v, variance += noise; }
+// One coordinate of a row, added over members (and over groups for a total).
+struct Sum {
+  std::vector<double> values;  // as many as the statistic is wide
+  double variance = 0;         // of the noise on each
+  Noisy first() const { return {values.front(), variance}; }
 };
 
-// The coordinates of one item, added over members (and over groups for a total).
-struct ItemSums {
-  Noisy first;   // count, sum, satisfying, or the centred sum
-  Noisy second;  // present or decided: the denominator
-  double centre = 0;
-  double lower = 0;
-  double upper = 0;
-  bool any = false;
-};
+// The coordinates in the layout's order; empty when nobody answered.
+using Row = std::vector<Sum>;
 
-Estimate of_sum(const Noisy& sum, double least) {
-  Estimate estimate;
-  estimate.standard_error = std::sqrt(sum.variance);
-  estimate.value = std::max(sum.value, least);
-  estimate.lower = std::max(sum.value - kZ95 * estimate.standard_error, least);
-  estimate.upper = std::max(sum.value + kZ95 * estimate.standard_error, least);
-  return estimate;
-}
-
-// numerator / denominator, shifted by `centre`, within [lower, upper].
-Estimate of_ratio(const Noisy& top, const Noisy& bottom, double centre, double lower,
-                  double upper) {
-  Estimate estimate;
-  const double ratio = top.value / std::max(bottom.value, 1.0);
-  estimate.value = std::clamp(centre + ratio, lower, upper);
-  const double error = std::sqrt(top.variance + ratio * ratio * bottom.variance);
-  estimate.standard_error = error / std::max(bottom.value, 1.0);
-  const double z2 = kZ95 * kZ95;
-  const double a = bottom.value * bottom.value - z2 * bottom.variance;
-  if (bottom.value <= 0 || a <= 0) {
-    estimate.lower = lower;
-    estimate.upper = upper;
-    return estimate;
+void add(Row& into, const Row& from) {
+  if (from.empty()) return;
+  if (into.empty()) {
+    into = from;
+    return;
   }
-  const double b = top.value * bottom.value;
-  const double c = top.value * top.value - z2 * top.variance;
-  const double root = std::sqrt(std::max(b * b - a * c, 0.0));
-  estimate.lower = std::clamp(centre + (b - root) / a, lower, upper);
-  estimate.upper = std::clamp(centre + (b + root) / a, lower, upper);
-  return estimate;
-}
-
-std::optional<Estimate> estimate_of(Aggregate aggregate, const ItemSums& sums) {
-  if (!sums.any) return {};
-  switch (aggregate) {
-    case Aggregate::count:
-      return of_sum(sums.first, 0);
-    case Aggregate::sum:
-      return of_sum(sums.first, -INFINITY);
-    case Aggregate::share:
-      return of_ratio(sums.first, sums.second, 0, 0, 1);
-    case Aggregate::mean:
-      return of_ratio(sums.first, sums.second, sums.centre, sums.lower, sums.upper);
-    default:
-      return {};
+  ENTENTE_CHECK(into.size() == from.size());
+  for (std::size_t s = 0; s < into.size(); ++s) {
+    ENTENTE_CHECK(into[s].values.size() == from[s].values.size());
+    for (std::size_t i = 0; i < into[s].values.size(); ++i) {
+      into[s].values[i] += from[s].values[i];
+    }
+    into[s].variance += from[s].variance;
   }
 }
 
-bool is_denominator(StatisticKind kind) {
-  return kind == StatisticKind::present || kind == StatisticKind::decided;
+double variance_of(const StatisticLayout& layout) {
+  return std::ldexp(static_cast<double>(layout.variance), 2 * layout.exponent());
 }
 
-void add_statistic(ItemSums& sums, const StatisticLayout& layout, const Question& question,
-                   double value, double variance) {
-  sums.any = true;
-  (is_denominator(layout.kind) ? sums.second : sums.first).add(value, variance);
-  if (layout.kind == StatisticKind::centred_sum) {
-    const Column& column = question.columns[layout.column];
-    sums.centre = layout.lattice.centre();
-    sums.lower = column.lower;
-    sums.upper = column.upper;
+Row row_of(const Price& price, const ReleasedCell& cell) {
+  Row row;
+  std::size_t next = 0;
+  for (const StatisticLayout& layout : price.layout) {
+    Sum sum{{}, variance_of(layout)};
+    sum.values.reserve(layout.width);
+    for (std::uint32_t i = 0; i < layout.width; ++i) {
+      const auto mantissa = static_cast<double>(cell.mantissas.at(next++));
+      sum.values.push_back(std::ldexp(mantissa, layout.exponent()));
+    }
+    row.push_back(std::move(sum));
   }
+  return row;
 }
 
-// One row of sums per global group and tick.
-using Table = std::vector<std::vector<ItemSums>>;
+// What the sums of one row say about each item of a question; all members' questions have the same
+// items, columns and statistics.
+class Reading {
+ public:
+  Reading(const Question& question, const std::vector<StatisticShape>& shapes, const Row& row)
+      : question_(question), shapes_(shapes), row_(row) {}
 
-Table sums_of(const Plan& plan, const std::vector<MemberRelease>& releases) {
-  const std::size_t ticks = plan.ticks.size();
-  Table table(plan.groups.size() * ticks, std::vector<ItemSums>(plan.items.size()));
-  for (const MemberRelease& member : releases) {
-    for (const ReleasedCell& cell : member.release->cells) {
-      std::vector<ItemSums>& row = table.at(member.plan->groups.at(cell.group) * ticks + cell.tick);
-      for (std::size_t s = 0; s < member.price->layout.size(); ++s) {
-        const StatisticLayout& layout = member.price->layout[s];
-        const int exponent = layout.lattice.exponent();
-        add_statistic(row[layout.item], layout, *member.plan->question,
-                      std::ldexp(static_cast<double>(cell.mantissas[s]), exponent),
-                      std::ldexp(static_cast<double>(layout.variance), 2 * exponent));
+  std::optional<Estimate> value(std::size_t item) {
+    const Item& asked = question_.items[item];
+    using K = StatisticKind;
+    switch (asked.aggregate) {
+      case Aggregate::count:
+        return of_sum(noisy(item, asked.predicate.empty() ? K::members : K::satisfying), 0);
+      case Aggregate::sum:
+        return of_sum(noisy(item, K::sum), -INFINITY);
+      case Aggregate::share:
+        return of_ratio(noisy(item, K::satisfying), noisy(item, K::decided), 0, 0, 1);
+      case Aggregate::mean: {
+        const Column& column = question_.columns[*asked.column];
+        return of_ratio(noisy(item, K::centred_sum), noisy(item, K::present),
+                        column.lower + half_width(column), column.lower, column.upper);
+      }
+      case Aggregate::variance:
+        return variance(item);
+      case Aggregate::stddev:
+        return of_deviation(variance(item));
+      case Aggregate::min:
+      case Aggregate::max:
+      case Aggregate::median:
+      case Aggregate::quantile:
+        return rank(item);
+      case Aggregate::histogram:
+        break;
+    }
+    return {};
+  }
+
+  std::vector<Estimate> bins(std::size_t item) const {
+    if (question_.items[item].aggregate != Aggregate::histogram) return {};
+    const Sum& sum = row_[index(item, StatisticKind::bins)];
+    std::vector<Estimate> bins;
+    for (const double count : sum.values) bins.push_back(of_sum({count, sum.variance}, 0));
+    return bins;
+  }
+
+ private:
+  static double half_width(const Column& column) { return (column.upper - column.lower) / 2; }
+
+  std::size_t index(std::size_t item, StatisticKind kind) const {
+    for (std::size_t s = 0; s < shapes_.size(); ++s) {
+      const auto& items = shapes_[s].items;
+      if (shapes_[s].kind == kind && std::find(items.begin(), items.end(), item) != items.end()) {
+        return s;
       }
     }
+    ENTENTE_CHECK(false);
+    return 0;
   }
-  return table;
-}
+  Noisy noisy(std::size_t item, StatisticKind kind) const {
+    return row_[index(item, kind)].first();
+  }
 
-void add_sums(ItemSums& into, const ItemSums& from) {
-  if (!from.any) return;
-  into.any = true;
-  into.first.add(from.first.value, from.first.variance);
-  into.second.add(from.second.value, from.second.variance);
-  into.centre = from.centre;
-  into.lower = from.lower;
-  into.upper = from.upper;
-}
+  Estimate variance(std::size_t item) const {
+    const Column& column = question_.columns[*question_.items[item].column];
+    return of_variance(noisy(item, StatisticKind::squares), noisy(item, StatisticKind::centred_sum),
+                       noisy(item, StatisticKind::present), half_width(column));
+  }
 
-AnswerRow row_of(const Plan& plan, const std::vector<ItemSums>& sums) {
+  // The column's tree, made consistent once for all items that read it.
+  const std::optional<security::RankTree>& tree(std::size_t item) {
+    const std::size_t first = index(item, StatisticKind::tree_level);
+    const auto [found, is_new] = trees_.try_emplace(first);
+    if (!is_new) return found->second;
+    const Column& column = question_.columns[shapes_[first].column];
+    std::vector<double> counts, variances;
+    for (std::size_t s = first; s < first + question_.tree_height; ++s) {
+      counts.insert(counts.end(), row_[s].values.begin(), row_[s].values.end());
+      variances.push_back(row_[s].variance);
+    }
+    auto made = security::RankTree::make({question_.tree_height}, column.lower, column.upper,
+                                         std::move(counts), std::move(variances));
+    if (made) found->second = *std::move(made);
+    return found->second;
+  }
+
+  std::optional<Estimate> rank(std::size_t item) {
+    const Item& asked = question_.items[item];
+    const auto& counts = tree(item);
+    if (!counts) return {};
+    security::RankEstimate found;
+    if (asked.aggregate == Aggregate::min) {
+      found = security::least(*counts);
+    } else if (asked.aggregate == Aggregate::max) {
+      found = security::greatest(*counts);
+    } else {
+      found = security::quantile(*counts, asked.aggregate == Aggregate::median ? 0.5 : asked.rank);
+    }
+    return Estimate{found.value, (found.upper - found.lower) / (2 * kZ95), found.lower,
+                    found.upper};
+  }
+
+  const Question& question_;
+  const std::vector<StatisticShape>& shapes_;
+  const Row& row_;
+  std::map<std::size_t, std::optional<security::RankTree>> trees_;  // by their first level
+};
+
+// The items and statistics that all members share.
+struct Shared {
+  const Question* question = nullptr;
+  std::vector<StatisticShape> shapes;
+  explicit Shared(const Plan& plan) {
+    for (const MemberPlan& member : plan.members) {
+      if (member.question) question = &*member.question;
+    }
+    ENTENTE_CHECK(question != nullptr);
+    shapes = shapes_of(*question);
+  }
+};
+
+AnswerRow figures_of(const Shared& shared, const Row& sums) {
   AnswerRow row;
-  for (std::size_t i = 0; i < plan.items.size(); ++i) {
-    row.values.push_back(estimate_of(plan.items[i].aggregate, sums[i]));
+  const std::size_t items = shared.question->items.size();
+  row.values.resize(items);
+  row.bins.resize(items);
+  if (sums.empty()) return row;
+  Reading reading(*shared.question, shared.shapes, sums);
+  for (std::size_t i = 0; i < items; ++i) {
+    row.values[i] = reading.value(i);
+    row.bins[i] = reading.bins(i);
   }
   return row;
 }
@@ -135,15 +197,62 @@ double declared(const PreviewMember& member, std::size_t group) {
   return units;
 }
 
+// What a statistic is expected to count or sum over `units` spread evenly over the bounds.
+Sum expected_sum(const StatisticLayout& layout, const Question& question, double units) {
+  Sum sum{std::vector<double>(layout.width, 0), variance_of(layout)};
+  const auto each = [&](double value) { std::fill(sum.values.begin(), sum.values.end(), value); };
+  switch (layout.kind) {
+    case StatisticKind::members:
+    case StatisticKind::present:
+    case StatisticKind::decided:
+    case StatisticKind::bins:
+    case StatisticKind::tree_level:
+      each(units / layout.width);
+      break;
+    case StatisticKind::satisfying:
+      each(units / 2);
+      break;
+    case StatisticKind::squares: {
+      // A third of the largest on the average, less the half that is taken from each.
+      const Column& column = question.columns[layout.column];
+      const double half = (column.upper - column.lower) / 2;
+      each(-units * half * half / 6);
+      break;
+    }
+    case StatisticKind::sum:
+    case StatisticKind::centred_sum:
+      break;
+  }
+  return sum;
+}
+
+ExpectedError errors_of(const Shared& shared, const Row& sums) {
+  ExpectedError errors;
+  const AnswerRow figures = figures_of(shared, sums);
+  for (std::size_t i = 0; i < figures.values.size(); ++i) {
+    const auto& bins = figures.bins[i];
+    const auto one = bins.empty() ? figures.values[i] : std::optional(bins.front());
+    errors.half_width.push_back(one ? kZ95 * one->standard_error : 0);
+  }
+  return errors;
+}
+
 }  // namespace
 
 std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRelease>& releases) {
-  const Table table = sums_of(plan, releases);
+  const Shared shared(plan);
   const std::size_t ticks = plan.ticks.size();
+  std::vector<Row> table(plan.groups.size() * ticks);
+  for (const MemberRelease& member : releases) {
+    for (const ReleasedCell& cell : member.release->cells) {
+      add(table.at(member.plan->groups.at(cell.group) * ticks + cell.tick),
+          row_of(*member.price, cell));
+    }
+  }
   std::vector<AnswerRow> rows;
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     for (std::size_t t = 0; t < ticks; ++t) {
-      AnswerRow row = row_of(plan, table[g * ticks + t]);
+      AnswerRow row = figures_of(shared, table[g * ticks + t]);
       row.group = plan.groups[g];
       row.tick = static_cast<std::uint32_t>(t);
       rows.push_back(std::move(row));
@@ -151,11 +260,9 @@ std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRele
   }
   if (plan.groups.size() < 2) return rows;
   for (std::size_t t = 0; t < ticks; ++t) {
-    std::vector<ItemSums> total(plan.items.size());
-    for (std::size_t g = 0; g < plan.groups.size(); ++g) {
-      for (std::size_t i = 0; i < total.size(); ++i) add_sums(total[i], table[g * ticks + t][i]);
-    }
-    AnswerRow row = row_of(plan, total);
+    Row total;
+    for (std::size_t g = 0; g < plan.groups.size(); ++g) add(total, table[g * ticks + t]);
+    AnswerRow row = figures_of(shared, total);
     row.tick = static_cast<std::uint32_t>(t);
     row.total = true;
     rows.push_back(std::move(row));
@@ -165,40 +272,26 @@ std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRele
 
 std::vector<ExpectedError> expected_errors(const Plan& plan,
                                            const std::vector<PreviewMember>& members) {
-  // As if every declared unit had a value in the middle of its bounds: half of them satisfy a
-  // predicate, and a mean's numerator is the noise alone.
-  Table table(plan.groups.size(), std::vector<ItemSums>(plan.items.size()));
+  const Shared shared(plan);
+  std::vector<Row> table(plan.groups.size());
   for (const PreviewMember& member : members) {
     for (std::size_t g = 0; g < member.plan->groups.size(); ++g) {
-      const double units = declared(member, g);
+      Row row;
       for (const StatisticLayout& layout : member.price->layout) {
-        const double variance =
-            std::ldexp(static_cast<double>(layout.variance), 2 * layout.lattice.exponent());
-        const bool half = layout.kind == StatisticKind::satisfying;
-        const bool counts =
-            layout.kind != StatisticKind::sum && layout.kind != StatisticKind::centred_sum;
-        add_statistic(table[member.plan->groups[g]][layout.item], layout, *member.plan->question,
-                      counts ? units * (half ? 0.5 : 1.0) : 0.0, variance);
+        row.push_back(expected_sum(layout, *member.plan->question, declared(member, g)));
       }
+      add(table[member.plan->groups[g]], row);
     }
   }
-  const auto errors = [&](const std::vector<ItemSums>& sums) {
-    ExpectedError row;
-    for (std::size_t i = 0; i < plan.items.size(); ++i) {
-      const auto estimate = estimate_of(plan.items[i].aggregate, sums[i]);
-      row.half_width.push_back(estimate ? kZ95 * estimate->standard_error : 0);
-    }
-    return row;
-  };
   std::vector<ExpectedError> rows;
-  std::vector<ItemSums> total(plan.items.size());
+  Row total;
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
-    rows.push_back(errors(table[g]));
+    rows.push_back(errors_of(shared, table[g]));
     rows.back().group = plan.groups[g];
-    for (std::size_t i = 0; i < total.size(); ++i) add_sums(total[i], table[g][i]);
+    add(total, table[g]);
   }
   if (plan.groups.size() > 1) {
-    rows.push_back(errors(total));
+    rows.push_back(errors_of(shared, total));
     rows.back().total = true;
   }
   return rows;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "federation/query/bins.h"
 #include "federation/query/release.h"
 
 namespace entente::federation {
@@ -25,9 +26,7 @@ std::vector<double> histogram_of(const std::vector<double>& values,
                                  const std::vector<double>& edges) {
   std::vector<double> counts(edges.size() - 1, 0);
   for (const double value : values) {
-    if (value < edges.front() || value > edges.back()) continue;
-    const auto bin = std::upper_bound(edges.begin(), edges.end(), value) - edges.begin() - 1;
-    counts[std::min(static_cast<std::size_t>(bin), counts.size() - 1)] += 1;
+    if (const auto bin = bin_of(edges, value)) counts[*bin] += 1;
   }
   return counts;
 }

@@ -1,10 +1,13 @@
 #include "federation/query/plan.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "federation/query/canonical_text.h"
+#include "federation/query/limits.h"
 #include "federation/query/plan_parts.h"
+#include "federation/query/price.h"
 #include "federation/query/suggest.h"
 #include "schemas/base/limits.h"
 #include "security/privacy/rho.h"
@@ -81,6 +84,35 @@ Outcome check_size(const Sentence& sentence, const MemberView& member, std::size
                    "ask for fewer groups, longer cells or a shorter window");
 }
 
+bool fits_with(Question question, std::uint8_t height) {
+  question.tree_height = height;
+  const auto shapes = shapes_of(question);
+  return release_bytes(question, shapes.size(), integers_of(shapes), limits::kBlocks) <=
+         limits::kReleaseBytes;
+}
+
+// One height for all members, since trees are added node by node, from what everybody knows: as
+// many levels as the largest member's declared units can fill, fewer where an answer would be too
+// long. Two levels tell 256 parts of the bounds apart, and are refused later where even they do not
+// fit.
+void choose_trees(std::span<const MemberView> members, Plan& plan) {
+  const bool ranks = std::any_of(plan.items.begin(), plan.items.end(),
+                                 [](const PlannedItem& item) { return is_rank(item.aggregate); });
+  if (!ranks) return;
+  std::uint8_t height = kTreeHeightFew;
+  for (std::size_t m = 0; m < plan.members.size(); ++m) {
+    const bool many = members[m].view->declared_units() >= kTreeUnitsMany;
+    if (plan.members[m].question && many) height = kTreeHeightMany;
+  }
+  for (const MemberPlan& member : plan.members) {
+    const auto& question = member.question;
+    while (question && height > kTreeHeightFew && !fits_with(*question, height)) --height;
+  }
+  for (MemberPlan& member : plan.members) {
+    if (member.question) member.question->tree_height = height;
+  }
+}
+
 }  // namespace
 
 Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
@@ -140,8 +172,10 @@ Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
                      std::move(groups.groups),
                      window->window,
                      window->every,
-                     rho->second};
+                     rho->second,
+                     0};
   }
+  if (!options.exact) choose_trees(members, plan);
   return plan;
 }
 

@@ -41,8 +41,7 @@ struct PlanOptions {
   Instant now;
   // How far a member's clock may be behind: relative windows end that much earlier.
   Duration skew;
-  // For local users: no epsilon, every aggregate, and signals without declared bounds are
-  // unbounded.
+  // For local users: no epsilon, and signals without declared bounds are unbounded.
   bool exact = false;
   std::optional<double> default_epsilon;
   std::vector<BoundsOverride> bounds;
@@ -52,6 +51,7 @@ struct PlannedItem {
   std::string label;  // as written, blanks collapsed
   std::string unit;   // of the answer; empty = dimensionless
   Aggregate aggregate = Aggregate::count;
+  std::vector<double> edges;  // histogram: one more than bins
   bool operator==(const PlannedItem&) const = default;
 };
 
@@ -76,17 +76,17 @@ struct Plan {
 
 // Refuses, pointing at the place in the sentence: query_unknown_name (signal, key or value, with
 // the nearest); shape_refused (keys that are not public, bounds, ticks, windows, sizes beyond the
-// limits); window_open (with the time from which it is answered); query_unsupported (aggregates or
-// modes that releases do not answer yet, members that differ in unit); epsilon_refused. At least
+// limits); window_open (with the time from which it is answered); query_unsupported (modes that
+// releases do not answer yet, members that differ in unit); epsilon_refused. At least
 // one member.
 [[nodiscard]] Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
                                 const PlanOptions& options);
 
 // Whether a partner's question keeps within `view`, so that it may be released: same export and
 // hash, cells and group values as declared, signals and reducers offered, bounds within, ticks
-// aligned, window closed, sizes within the limits, aggregates that releases answer, a charge above
-// zero. `question` came from question_from_bytes, which has the rules that need no view. Refuses:
-// shape_refused, window_open, query_unsupported, epsilon_refused. Says public names only.
+// aligned, window closed, sizes within the limits, a tree's height where items need one, a charge
+// above zero. `question` came from question_from_bytes, which has the rules that need no view.
+// Refuses: shape_refused, window_open, query_unsupported, epsilon_refused. Says public names only.
 [[nodiscard]] Outcome check_question(const Question& question, const ExportView& view, Instant now);
 
 }  // namespace entente::federation

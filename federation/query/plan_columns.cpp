@@ -129,7 +129,8 @@ class Selector {
       auto made = make_item(item);
       if (!made) return std::move(made).error();
       selection.items.push_back(*std::move(made));
-      selection.labels.push_back({label_of(item), unit_of(item), item.aggregate});
+      selection.labels.push_back(
+          {label_of(item), unit_of(item), item.aggregate, selection.items.back().edges});
     }
     selection.columns = std::move(columns_);
     return selection;
@@ -141,12 +142,6 @@ class Selector {
   }
 
   Outcome collect(const SelectItem& item) {
-    if (!options_.exact && !released(item.aggregate)) {
-      return fail(
-          item.at, ErrorCode::query_unsupported,
-          std::string(to_text(item.aggregate)) + " is not answered by partners in this version",
-          "ask with count, share, sum or mean; local users get every aggregate exactly");
-    }
     if (const auto* value = std::get_if<FoldedSignal>(&item.argument)) return collect(*value);
     if (const auto* tree = std::get_if<Tree<ValueTest>>(&item.argument)) return collect(*tree);
     return {};
@@ -384,11 +379,6 @@ class Selector {
 };
 
 }  // namespace
-
-bool released(Aggregate aggregate) {
-  return aggregate == Aggregate::count || aggregate == Aggregate::share ||
-         aggregate == Aggregate::sum || aggregate == Aggregate::mean;
-}
 
 Result<Selection> plan_selection(const Sentence& sentence, std::span<const MemberView> asked,
                                  const PlanOptions& options, Duration cell_length) {

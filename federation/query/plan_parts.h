@@ -15,8 +15,6 @@ Error refuse_at(const Sentence& sentence, Span at, ErrorCode code, std::string w
                 std::string remedy = {});
 // "air@washington".
 std::string member_name(const MemberView& member);
-// What releases answer; everything else is exact only.
-bool released(Aggregate aggregate);
 
 // WHERE and GROUP BY (plan_groups.cpp).
 struct MemberGroups {

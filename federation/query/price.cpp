@@ -9,18 +9,20 @@ namespace entente::federation {
 
 namespace {
 
-// What the release's canonical bytes come to, at most: so that nobody pays for an answer that is
-// too long to be read.
-Outcome check_size(const Question& question, std::size_t statistics, std::size_t blocks) {
-  constexpr std::size_t kFixed = 1'024, kCell = 16, kEach = 16, kMantissa = 8;
-  const std::size_t cells = question.groups.size() * question.tick_count();
-  const std::size_t bytes =
-      kFixed + cells * (kCell + kMantissa * statistics) + kEach * (statistics + blocks);
+// So that nobody pays for an answer that is too long to be read.
+Outcome check_size(const Question& question, const std::vector<StatisticLayout>& layout,
+                   std::size_t blocks) {
+  const std::size_t integers = integers_of(layout);
+  const std::size_t bytes = release_bytes(question, layout.size(), integers, blocks);
   if (bytes <= limits::kReleaseBytes) return {};
   return make_error(ErrorCode::shape_refused,
                     "the answer would have " + std::to_string(bytes) + " bytes, at most " +
-                        std::to_string(limits::kReleaseBytes) + " are sent",
-                    "ask with fewer groups, ticks or items");
+                        std::to_string(limits::kReleaseBytes) +
+                        " are sent: " + std::to_string(question.groups.size()) + " groups times " +
+                        std::to_string(question.tick_count()) + " cells in time of " +
+                        std::to_string(integers) + " numbers each",
+                    "ask with fewer groups, cells in time, items or bins; each signal's median, "
+                    "quantile, min and max need 272 numbers together");
 }
 
 bool counts_members(const std::vector<StatisticLayout>& layout) {
@@ -39,17 +41,24 @@ RhoUnits membership_charge(const Question& question, std::uint64_t heaviest_bloc
 
 }  // namespace
 
+std::size_t release_bytes(const Question& question, std::size_t statistics, std::size_t integers,
+                          std::size_t blocks) {
+  constexpr std::size_t kFixed = 1'024, kCell = 16, kEach = 16, kMantissa = 8;
+  const std::size_t cells = question.groups.size() * question.tick_count();
+  return kFixed + cells * (kCell + kMantissa * integers) + kEach * (statistics + blocks);
+}
+
 Result<Price> price_of(const Question& question, const ExportView& view) {
   auto layout = lay_out(question, view);
   if (!layout) return std::move(layout).error();
   auto blocks = weigh(question, view);
   if (!blocks) return std::move(blocks).error();
-  if (auto fits = check_size(question, layout->size(), blocks->size()); !fits) {
+  if (auto fits = check_size(question, *layout, blocks->size()); !fits) {
     return std::move(fits).error();
   }
   Price price;
   for (const StatisticLayout& one : *layout) {
-    price.statistics.push_back({one.lattice.exponent(), one.variance});
+    price.statistics.push_back({one.exponent(), one.variance, one.width});
   }
   price.layout = std::move(*layout);
   const std::uint64_t most = heaviest(*blocks);

@@ -1,9 +1,12 @@
 #include "federation/query/release.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "federation/query/bins.h"
 #include "federation/query/fold.h"
+#include "security/privacy/rank_tree.h"
 
 namespace entente::federation {
 namespace {
@@ -21,23 +24,71 @@ std::vector<std::uint32_t> group_of_cell(const Question& question, const ExportV
   return groups;
 }
 
-// What one unit adds to one statistic, in steps.
-std::int64_t contribution(const StatisticLayout& layout, const Item& item, const double* values) {
+// What one unit adds to a statistic: `steps` to the integer `at`, zero at most.
+struct Contribution {
+  std::int64_t steps = 0;
+  std::size_t at = 0;
+};
+
+Contribution of_unit(const StatisticLayout& layout, const Item& item, const double* values) {
   const std::int64_t one = layout.lattice.bound();
   switch (layout.kind) {
-    case StatisticKind::members:
-      return one;
-    case StatisticKind::present:
-      return std::isnan(values[layout.column]) ? 0 : one;
     case StatisticKind::satisfying:
-      return holds(item.predicate, values).value_or(false) ? one : 0;
+      return {holds(item.predicate, values).value_or(false) ? one : 0};
     case StatisticKind::decided:
-      return holds(item.predicate, values).has_value() ? one : 0;
+      return {holds(item.predicate, values).has_value() ? one : 0};
+    default:
+      return {one};
+  }
+}
+
+// The same for statistics of a column, of a unit that has a value.
+Contribution of_value(const StatisticLayout& layout, const Question& question,
+                      const double* values) {
+  const std::int64_t one = layout.lattice.bound();
+  const Column& column = question.columns[layout.column];
+  switch (layout.kind) {
     case StatisticKind::sum:
     case StatisticKind::centred_sum:
-      return std::isnan(values[layout.column]) ? 0 : layout.lattice.quantise(values[layout.column]);
+      return {layout.lattice.quantise(values[layout.column])};
+    case StatisticKind::squares: {
+      const std::int64_t steps = layout.lattice.quantise(values[layout.column]);
+      return {steps * steps - one * one / 2};
+    }
+    case StatisticKind::bins: {
+      const auto bin = bin_of(question.items[layout.items.front()].edges,
+                              std::clamp(values[layout.column], column.lower, column.upper));
+      return bin ? Contribution{one, *bin} : Contribution{};
+    }
+    case StatisticKind::tree_level: {
+      const security::RankTreeShape tree{question.tree_height};
+      const std::size_t leaf = tree.leaf(values[layout.column], column.lower, column.upper);
+      return {one, leaf / (tree.leaves() / tree.level_size(layout.level))};
+    }
+    default:
+      return {one};
   }
-  return 0;
+}
+
+bool reads_column(StatisticKind kind) {
+  return kind != StatisticKind::members && kind != StatisticKind::satisfying &&
+         kind != StatisticKind::decided;
+}
+
+// What one unit adds to one cell: every statistic once, to one of its integers.
+void add_unit(const Question& question, const Price& price, const double* values,
+              std::vector<std::int64_t>& sums) {
+  std::size_t begin = 0;
+  for (const StatisticLayout& layout : price.layout) {
+    const bool column = reads_column(layout.kind);
+    if (!column || !std::isnan(values[layout.column])) {
+      const Contribution own = column
+                                   ? of_value(layout, question, values)
+                                   : of_unit(layout, question.items[layout.items.front()], values);
+      sums[begin + own.at] += own.steps;
+    }
+    begin += layout.width;
+  }
 }
 
 }  // namespace
@@ -54,25 +105,21 @@ Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
                                const FoldedTable& folded) {
   const std::size_t ticks = question.tick_count(), columns = question.columns.size();
   for (const StatisticLayout& layout : price.layout) {
-    const auto bound = static_cast<unsigned __int128>(layout.lattice.bound());
+    const auto bound = static_cast<unsigned __int128>(layout.bound());
     if (bound * folded.units.size() >= kSumMost) {
       return make_error(ErrorCode::shape_refused, "the sums of this question could overflow");
     }
   }
   ExactVectors exact;
   exact.cells.assign(question.groups.size() * ticks,
-                     std::vector<std::int64_t>(price.layout.size(), 0));
+                     std::vector<std::int64_t>(integers_of(price.layout), 0));
   const std::vector<std::uint32_t> groups = group_of_cell(question, view);
   for (const FoldedUnit& unit : folded.units) {
     const std::uint32_t group = groups.at(unit.cell);
     if (group == kNoGroup) continue;
     for (std::size_t tick = 0; tick < ticks; ++tick) {
-      std::vector<std::int64_t>& sums = exact.cells[group * ticks + tick];
       const double* values = unit.values.data() + tick * columns;
-      for (std::size_t s = 0; s < price.layout.size(); ++s) {
-        const StatisticLayout& layout = price.layout[s];
-        sums[s] += contribution(layout, question.items[layout.item], values);
-      }
+      add_unit(question, price, values, exact.cells[group * ticks + tick]);
     }
   }
   return exact;
@@ -85,8 +132,12 @@ std::vector<ReleasedCell> add_noise(const Question& question, const Price& price
   for (std::size_t i = 0; i < exact.cells.size(); ++i) {
     ReleasedCell cell{
         static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
-    for (std::size_t s = 0; s < price.layout.size(); ++s) {
-      cell.mantissas.push_back(exact.cells[i][s] + noise.gaussian(price.layout[s].variance));
+    cell.mantissas.reserve(exact.cells[i].size());
+    for (const StatisticLayout& layout : price.layout) {
+      for (std::uint32_t of = 0; of < layout.width; ++of) {
+        const std::int64_t sum = exact.cells[i][cell.mantissas.size()];
+        cell.mantissas.push_back(sum + noise.gaussian(layout.variance));
+      }
     }
     cells.push_back(std::move(cell));
   }

@@ -10,19 +10,20 @@
 
 namespace entente::federation {
 
-// One vector per group and tick (groups outer, ticks inner), one integer per statistic. Private.
+// One vector per group and tick (groups outer, ticks inner): the statistics' integers one after the
+// other, each statistic as many as it is wide. Private.
 struct ExactVectors {
   std::vector<std::vector<std::int64_t>> cells;
 };
 
-// Each unit adds one rounded value to one cell per tick. A unit whose column has no value is absent
-// from that statistic; members are counted with or without readings.
-// Refuses: shape_refused when there are more units than declared so widely that sums could
-// overflow.
+// Each unit adds one rounded value to one integer of each statistic of one cell per tick; a value
+// is limited to its column's bounds before anything is made of it. A unit whose column has no value
+// is absent from that statistic; members are counted with or without readings. Refuses:
+// shape_refused when there are more units than declared so widely that sums could overflow.
 [[nodiscard]] Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
                                              const Price& price, const FoldedTable& folded);
 
-// Every declared cell, empty or not, with exact discrete Gaussian noise on each statistic.
+// Every declared cell, empty or not, with exact discrete Gaussian noise on each integer.
 std::vector<ReleasedCell> add_noise(const Question& question, const Price& price,
                                     const ExactVectors& exact, security::NoiseSource& noise);
 

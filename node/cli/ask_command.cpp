@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
+#include <cstdio>
 
 #include "node/cli/command.h"
 #include "node/cli/connection.h"
@@ -117,19 +118,46 @@ Result<int> preview(Session& session) {
 
 // ---- answer ----
 
+const json::value& value_of(const json::value& row, std::size_t item) {
+  static const json::value kNone;
+  const auto& values = array_of_field(row, "values");
+  return item < values.size() ? values[item] : kNone;
+}
+
+// The lines that a value takes in a table: a histogram one for each bin.
+std::size_t lines_of(const json::value& value) {
+  return std::max<std::size_t>(array_of_field(value, "bins").size(), 1);
+}
+
+// What stands in one of its lines; nothing below its last.
+json::value figure_of(const json::value& value, std::size_t line) {
+  const auto& bins = array_of_field(value, "bins");
+  if (bins.empty()) return line == 0 ? value : json::value();
+  return line < bins.size() ? bins[line] : json::value();
+}
+
 // Decimals that fit the narrowest range of this item: two digits of its half width.
 int item_decimals(const json::value& answer, std::size_t item) {
   double narrowest = 0;
   for (const json::value& row : array_of_field(answer, "rows")) {
-    const auto& values = array_of_field(row, "values");
-    if (item >= values.size()) continue;
-    const auto lower = number_of_field(values[item], "lower");
-    const auto upper = number_of_field(values[item], "upper");
-    if (!lower || !upper || !(*upper > *lower)) continue;
-    const double half = (*upper - *lower) / 2;
-    if (narrowest == 0 || half < narrowest) narrowest = half;
+    const json::value& value = value_of(row, item);
+    for (std::size_t line = 0; line < lines_of(value); ++line) {
+      const json::value figure = figure_of(value, line);
+      const auto lower = number_of_field(figure, "lower");
+      const auto upper = number_of_field(figure, "upper");
+      if (!lower || !upper || !(*upper > *lower)) continue;
+      const double half = (*upper - *lower) / 2;
+      if (narrowest == 0 || half < narrowest) narrowest = half;
+    }
   }
   return narrowest == 0 ? -1 : decimals_for(narrowest);
+}
+
+bool is_histogram(const json::value& answer, std::size_t item) {
+  const auto& rows = array_of_field(answer, "rows");
+  return std::any_of(rows.begin(), rows.end(), [item](const json::value& row) {
+    return !array_of_field(value_of(row, item), "bins").empty();
+  });
 }
 
 void add_item_columns(Session& session, const json::value& answer, std::size_t index,
@@ -138,6 +166,13 @@ void add_item_columns(Session& session, const json::value& answer, std::size_t i
   const std::string label = text_of_field(item, "label");
   const std::string unit = text_of_field(item, "unit");
   const int decimals = item_decimals(answer, index);
+  if (is_histogram(answer, index)) {
+    if (session.for_people()) table.columns.push_back({label + "_bin", "bin"});
+    if (!session.for_people()) {
+      table.columns.push_back({label + "_from", "", Kind::number});
+      table.columns.push_back({label + "_to", "", Kind::number});
+    }
+  }
   table.columns.push_back(
       {label, unit.empty() ? label : label + ", " + unit, Kind::number, decimals});
   if (is_true(answer, "exact")) return;
@@ -148,6 +183,25 @@ void add_item_columns(Session& session, const json::value& answer, std::size_t i
   for (const char* part : {"_standard_error", "_lower", "_upper"}) {
     table.columns.push_back({label + part, "", Kind::number});
   }
+}
+
+// Six significant digits: enough to tell bins apart.
+std::string edge_text(double edge) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", edge);
+  return text;
+}
+
+void add_bin_cells(Session& session, const json::value& bin, std::vector<json::value>& row) {
+  const auto from = number_of_field(bin, "from");
+  const auto to = number_of_field(bin, "to");
+  if (!session.for_people()) {
+    row.push_back(field(bin, "from"));
+    row.push_back(field(bin, "to"));
+    return;
+  }
+  row.push_back(from && to ? json::value(edge_text(*from) + " to " + edge_text(*to))
+                           : json::value());
 }
 
 void add_item_cells(Session& session, const json::value& answer, const json::value& value,
@@ -166,6 +220,22 @@ void add_item_cells(Session& session, const json::value& answer, const json::val
                     : json::value());
 }
 
+// Where an item's value stands, and whether the cells of its bin stand before it.
+struct ItemColumns {
+  std::size_t value = 0;
+  bool bins = false;
+};
+
+// In a histogram's further lines, people see a blank where other items have said all: a "-" means
+// that nobody answered.
+void blank_missing(Session& session, std::size_t line, const Table& table, std::size_t begin,
+                   std::vector<json::value>& cells) {
+  if (line == 0 || !session.for_people()) return;
+  for (std::size_t i = begin; i < table.columns.size(); ++i) {
+    if (cells[i].is_null()) cells[i] = " ";
+  }
+}
+
 Table answer_table(Session& session, const json::value& answer) {
   Table table;
   const auto& keys = array_of_field(answer, "group_keys");
@@ -179,26 +249,36 @@ Table answer_table(Session& session, const json::value& answer) {
     return !field(row, "tick").is_null();
   });
   if (ticks) table.columns.push_back({"tick", "from"});
-  std::vector<std::size_t> starts;
+  std::vector<ItemColumns> columns;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    starts.push_back(table.columns.size());
+    const std::size_t start = table.columns.size();
+    const bool bins = is_histogram(answer, i);
     add_item_columns(session, answer, i, table);
+    columns.push_back({start + (!bins ? 0 : session.for_people() ? 1 : 2), bins});
   }
   for (const json::value& row : rows) {
-    std::vector<json::value> cells;
+    std::vector<json::value> head;
     const auto& group = array_of_field(row, "group");
     for (std::size_t k = 0; k < keys.size(); ++k) {
-      cells.push_back(is_true(row, "total") ? json::value("all")
-                      : k < group.size()    ? group[k]
-                                            : json::value());
+      head.push_back(is_true(row, "total") ? json::value("all")
+                     : k < group.size()    ? group[k]
+                                           : json::value());
     }
-    if (ticks) cells.push_back(field(row, "tick"));
-    const auto& values = array_of_field(row, "values");
+    if (ticks) head.push_back(field(row, "tick"));
+    std::size_t lines = 1;
     for (std::size_t i = 0; i < items.size(); ++i) {
-      const json::value value = i < values.size() ? values[i] : json::value();
-      add_item_cells(session, answer, value, table.columns[starts[i]], cells);
+      lines = std::max(lines, lines_of(value_of(row, i)));
     }
-    table.rows.push_back(std::move(cells));
+    for (std::size_t line = 0; line < lines; ++line) {
+      std::vector<json::value> cells = head;
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        const json::value figure = figure_of(value_of(row, i), line);
+        if (columns[i].bins) add_bin_cells(session, figure, cells);
+        add_item_cells(session, answer, figure, table.columns[columns[i].value], cells);
+      }
+      blank_missing(session, line, table, head.size(), cells);
+      table.rows.push_back(std::move(cells));
+    }
   }
   return table;
 }
@@ -359,7 +439,10 @@ Result<int> ask(Session& session) {
 
 void add_ask_commands(CommandTable& table) {
   const std::vector<OptionSpec> options{
-      {"QUESTION", Form::optional_positional, "", "the question; - for standard input"},
+      {"QUESTION", Form::optional_positional, "",
+       "the question, over count, share, sum, mean, variance, stddev, min, max, median, quantile "
+       "or "
+       "histogram; - for standard input"},
       {"file", Form::value, "FILE", "read the question from a file", 'f'},
       {"purpose", Form::value, "TEXT", "what the answer is for, as the agreement names it"},
       {"verbose", Form::flag, "", "say also what the range covers and how it is protected", 'v'}};
@@ -368,6 +451,8 @@ void add_ask_commands(CommandTable& table) {
                    "Ask a question; a person is shown its cost first",
                    options,
                    {"entente ask \"SELECT mean(pm25) FROM smoke GROUP BY state OVER 24h\"",
+                    "entente ask \"SELECT median(pm25), quantile(pm25, 0.9), histogram(pm25, 8) "
+                    "FROM smoke OVER 24h\"",
                     "entente ask -f weekly.ent -o json --yes"},
                    ask});
   table.push_back({"ask preview",

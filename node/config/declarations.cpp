@@ -43,6 +43,11 @@ class Reader {
     }
     each(top, "domain", [this](StrictTable& t, const std::string& name) { domain(t, name); });
     each(top, "export", [this](StrictTable& t, const std::string& name) { exported(t, name); });
+    for (const auto& [name, view] : out_.exports) {
+      for (const Measure& measure : view->measures) {
+        out_.quality.restart_at_blocks(view->type, measure.signal, view->block, view->zone);
+      }
+    }
     each(top, "system", [this](StrictTable& t, const std::string& name) { system(t, name); });
     if (auto done = top.finish(); !done) return std::move(done).error();
     return std::move(out_);

@@ -108,12 +108,26 @@ json::object coverage_json(const MemberCoverage& member) {
   return out;
 }
 
-json::value estimate_json(const std::optional<Estimate>& estimate) {
-  if (!estimate) return nullptr;
-  return {{"value", number_or_null(estimate->value)},
-          {"standard_error", number_or_null(estimate->standard_error)},
-          {"lower", number_or_null(estimate->lower)},
-          {"upper", number_or_null(estimate->upper)}};
+json::object estimate_json(const Estimate& estimate) {
+  return {{"value", number_or_null(estimate.value)},
+          {"standard_error", number_or_null(estimate.standard_error)},
+          {"lower", number_or_null(estimate.lower)},
+          {"upper", number_or_null(estimate.upper)}};
+}
+
+// A histogram: from one edge to the next, ascending.
+json::value bins_json(const PlannedItem& item, const std::vector<Estimate>& bins) {
+  json::array all;
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    json::object bin{{"from", item.edges.at(i)}, {"to", item.edges.at(i + 1)}};
+    for (auto& field : estimate_json(bins[i])) bin[field.key()] = field.value();
+    all.push_back(std::move(bin));
+  }
+  return {{"value", nullptr}, {"bins", std::move(all)}};
+}
+
+Estimate exactly(double value) {
+  return {value, 0, value, value};
 }
 
 }  // namespace
@@ -135,7 +149,15 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
   for (const AnswerRow& row : answer.rows) {
     json::object one = row_head(answer.plan, row.group, row.total, row.tick);
     json::array values;
-    for (const auto& value : row.values) values.push_back(estimate_json(value));
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+      if (!row.bins[i].empty()) {
+        values.push_back(bins_json(answer.plan.items[i], row.bins[i]));
+      } else if (row.values[i]) {
+        values.push_back(estimate_json(*row.values[i]));
+      } else {
+        values.push_back(nullptr);
+      }
+    }
     one["values"] = std::move(values);
     rows.push_back(std::move(one));
   }
@@ -159,16 +181,16 @@ json::value exact_json(const std::string& question, const Plan& plan,
     json::object one = row_head(
         plan, row.total ? std::vector<std::string>{} : plan.groups[row.group], row.total, row.tick);
     json::array values;
-    for (const std::vector<double>& value : row.values) {
+    for (std::size_t i = 0; i < row.values.size(); ++i) {
+      const std::vector<double>& value = row.values[i];
       if (value.empty()) {
         values.push_back(nullptr);
-      } else if (value.size() == 1) {
-        values.push_back({{"value", number_or_null(value.front())},
-                          {"standard_error", 0.0},
-                          {"lower", number_or_null(value.front())},
-                          {"upper", number_or_null(value.front())}});
+      } else if (plan.items[i].aggregate != Aggregate::histogram) {
+        values.push_back(estimate_json(exactly(value.front())));
       } else {
-        values.push_back({{"value", nullptr}, {"bins", json::value_from(value)}});
+        std::vector<Estimate> bins;
+        for (const double count : value) bins.push_back(exactly(count));
+        values.push_back(bins_json(plan.items[i], bins));
       }
     }
     one["values"] = std::move(values);
@@ -227,7 +249,8 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
   json::array expected;
   for (const ExpectedError& row : expected_errors(plan, members)) {
     for (std::size_t i = 0; i < plan.items.size(); ++i) {
-      expected.push_back({{"label", plan.items[i].label},
+      const bool bins = plan.items[i].aggregate == Aggregate::histogram;
+      expected.push_back({{"label", plan.items[i].label + (bins ? ", each bin" : "")},
                           {"group", json::value_from(row.group)},
                           {"total", row.total},
                           {"error95", number_or_null(row.half_width[i])}});

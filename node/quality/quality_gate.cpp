@@ -132,7 +132,7 @@ QualityGate::QualityGate(RuleBook book, Options options)
       detailed_max_(options.detailed_max),
       state_(std::make_unique<State>()) {
   static_assert(sizeof(Slot) == 16);
-  static_assert(sizeof(Detail) <= 144);
+  static_assert(sizeof(Detail) <= 152);
 }
 QualityGate::~QualityGate() = default;
 

@@ -1,7 +1,7 @@
 // The gate through which every reading comes: judged in order of arrival, with a memory per series.
 //
 // Memory is bounded: 16 bytes for a series, while its rule asks for no memory and nothing was ever
-// wrong with it; about 140 more once something was, or its rule looks back, or it is one of the
+// wrong with it; about 150 more once something was, or its rule looks back, or it is one of the
 // first `detailed_max`; 40 more where a rule gives a period; and 8 bytes for each place of a spike
 // window, where the rule wants spikes. Rules that are equal are kept once; there are as many as an
 // administrator wrote and types say. Threads: any; one lock a batch. What is remembered is lost at

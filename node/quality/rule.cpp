@@ -54,12 +54,24 @@ const RuleKeys* RuleBook::find(const Keys& keys, std::string_view owner, std::st
   return found == of_owner->second.end() ? nullptr : &found->second;
 }
 
+void RuleBook::restart_at_blocks(const std::string& type, const std::string& signal, Duration block,
+                                 const std::string& zone) {
+  if (block.ns > 0) restarts_[{type, signal}] = {block, zone};
+}
+
 Rule RuleBook::rule_for(const ResolvedType& type, const Signal& signal,
                         std::string_view twin) const {
   Rule rule;
   rule.range = signal.range;
   if (empty()) return rule;
+  const auto restart = [&](const std::string& of) {
+    const auto found = restarts_.find({of, signal.name});
+    if (found == restarts_.end()) return;
+    rule.restart = found->second.block;
+    rule.zone = found->second.zone;
+  };
   for (const std::string& ancestor : type.ancestors) {
+    restart(ancestor);
     if (ancestor == type.id) continue;
     if (const RuleKeys* keys = find(types_, ancestor, signal.name)) keys->apply_to(rule);
   }

@@ -16,6 +16,8 @@
 //   stuck           one value, within `dither` of the first of the run, for longer than `stuck`; a
 //                   gap begins a new run
 //   clock_behind    time earlier than arrival - clock_behind
+// Where a privacy domain offers the signal, spikes, rates, runs and flatness begin anew at each of
+// its blocks, since what a unit contributes to a block depends on that block's readings alone.
 // A gap is an interval longer than gap_factor * period; gaps, duplicates, readings out of order and
 // irregular intervals are counted in the health and are no verdicts.
 #pragma once
@@ -50,6 +52,10 @@ struct Rule {
   Duration clock_behind;
   std::optional<Range> unit_expected;
   std::vector<Conversion> other_units;  // at most limits::kOtherUnits
+  // Blocks of the privacy domain that offers the signal, in its zone: whatever looks back begins
+  // anew at each, so that no verdict depends on readings of another block. Zero: never.
+  Duration restart;
+  std::string zone = "UTC";
 
   bool operator==(const Rule&) const = default;
   // Some verdict or count looks at readings before this one, or at when they came.
@@ -91,12 +97,17 @@ class RuleBook {
   Outcome add_for_type(const std::string& type, const std::string& signal, RuleKeys keys);
   Outcome add_for_twin(const std::string& twin, const std::string& signal, RuleKeys keys);
 
+  // From now on rules for this signal of this type and its descendants restart at each block;
+  // `block` zero is a lifetime and restarts nothing.
+  void restart_at_blocks(const std::string& type, const std::string& signal, Duration block,
+                         const std::string& zone);
+
   // The signal's range; then the rules of the type's ancestors in order of their ids, of the type
   // itself, of the twin.
   Rule rule_for(const ResolvedType& type, const Signal& signal, std::string_view twin) const;
   // Types and signals that have rules, for a check against the types there are.
   std::vector<std::pair<std::string, std::string>> for_types() const;
-  bool empty() const { return types_.empty() && twins_.empty(); }
+  bool empty() const { return types_.empty() && twins_.empty() && restarts_.empty(); }
 
  private:
   // By type or twin, then by signal.
@@ -104,8 +115,13 @@ class RuleBook {
   static Outcome add(Keys& into, const std::string& owner, const std::string& signal,
                      RuleKeys keys);
   static const RuleKeys* find(const Keys& keys, std::string_view owner, std::string_view signal);
+  struct Restart {
+    Duration block;
+    std::string zone;
+  };
   Keys types_;
   Keys twins_;
+  std::map<std::pair<std::string, std::string>, Restart> restarts_;  // by type and signal
 };
 
 }  // namespace entente::node

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "node/limits.h"
+#include "schemas/base/zone.h"
 
 namespace entente::node {
 namespace {
@@ -79,6 +80,22 @@ Quality judge_against(const Rule& rule, const SeriesState& state, const SpikeWin
   return Quality::good;
 }
 
+// Forgets what was remembered of an earlier block; each block is looked up once.
+void restart_at_block(const Rule& rule, SeriesState& state, SpikeWindow* window, Instant time) {
+  if (rule.restart.ns <= 0 ||
+      (state.block_end != SeriesState::kNone && time.ns < state.block_end)) {
+    return;
+  }
+  const Instant begin = step_begin(time, rule.restart, rule.zone);
+  const bool other = state.arrived != SeriesState::kNone && state.arrived < begin.ns;
+  state.block_end = step_end(time, rule.restart, rule.zone).ns;
+  if (!other) return;
+  if (window != nullptr) window->clear();
+  state.value_time = SeriesState::kNone;
+  state.run_start = SeriesState::kNone;
+  state.flat = false;
+}
+
 void remember_value(const Rule& rule, SeriesState& state, Instant time, double value) {
   state.value_time = time.ns;
   state.value = value;
@@ -149,6 +166,7 @@ Judged judge_next(const Rule& rule, SeriesState& state, SpikeWindow* window, Ins
     if (again) judged.quality = state.quality;
     return judged;
   }
+  restart_at_block(rule, state, window, time);
   if (!first) {
     judged.since_last = between(state.arrived, time.ns);
     judged.interval = interval_of(rule, judged.since_last);

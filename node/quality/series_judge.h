@@ -10,6 +10,9 @@
 // A reading out of order (earlier than the last arrival) is judged by itself: not_finite,
 // clock_ahead, unit_mismatch, out_of_range, clock_behind; it leaves nothing. So is a second one for
 // the last arrival's time, but when it is the same value again: then it has the same verdict.
+// At the first reading of another block of the domain (Rule::restart) window, value and run are
+// forgotten. A reading that arrives after one of a later block is out of order and judged by
+// itself, as if that block had not been there but for the memory that it could have had.
 #pragma once
 
 #include <array>
@@ -53,6 +56,7 @@ struct SeriesState {
   double value = 0;
   std::int64_t run_start = kNone;
   double run_value = 0;
+  std::int64_t block_end = kNone;   // of the last arrival's block, where the rule restarts
   Quality quality = Quality::good;  // of the last arrival
   bool flat = false;                // the run goes on from before a gap
 };

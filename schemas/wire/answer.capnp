@@ -9,15 +9,16 @@ struct BlockAmount {
   rho @1 :UInt64;                   # 2^-40 rho
 }
 
-struct Statistic {                  # one coordinate of every cell's vector
+struct Statistic {                  # one coordinate of every cell's vector, or a run of like ones
   exponent @0 :Int16;               # value = mantissa * 2^exponent
   variance @1 :UInt64;              # of the noise, in squared lattice steps
+  width @2 :UInt32;                 # how many integers: bins, nodes; 0 = one
 }
 
 struct ReleasedCell {
   group @0 :UInt32;                 # index into Question.groups
   tick @1 :UInt32;                  # 0 … number of ticks - 1
-  mantissas @2 :List(Int64);        # one per statistic
+  mantissas @2 :List(Int64);        # the statistics one after the other, each its width
 }
 
 struct Release {

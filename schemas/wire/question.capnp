@@ -64,6 +64,7 @@ struct Question {
   toNs @7 :Int64;
   everyNs @8 :Int64;                # 0 = one cell over the whole window
   rhoPerBlock @9 :UInt64;           # what each block touched is charged, 2^-40 rho
+  treeHeight @10 :UInt8;            # of the trees of ranks; 0 = no item is answered from one
 }
 
 struct Envelope {                   # signed by the origin's envelope key

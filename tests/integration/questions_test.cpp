@@ -104,6 +104,63 @@ TEST_SUITE("integration/questions") {
     ask(pair.office, question("count(load > 50)", "meters@works", 3), 0);
   }
 
+  TEST_CASE("median and histogram and variance are answered across organisations for one charge") {
+    Pair pair;
+    TestNode depot("depot", pair.folder.path());
+    init_provider(depot, pair.files);
+    REQUIRE(depot.start());
+    load(depot, pair.files);
+    link_nodes(pair.office, depot);
+    agree(depot, pair.office, pair.files.agreement);
+
+    const std::string text = question(
+        "median(load), quantile(load, 0.9), histogram(load, [0, 30.5, 45.5, 100]), variance(load)",
+        "plants", 1);
+    const json::value preview = pair.office.json({"ask", "preview", text});
+    for (const json::value& expected : preview.at("expected").as_array()) {
+      CHECK(expected.at("error95").to_number<double>() > 0);
+    }
+    const json::value answer = ask(pair.office, text, 0).json();
+    CHECK_FALSE(answer.at("partial").as_bool());
+    // Meters 1 to 30 of both plants show 23.5 to 52.5 kW on the average of day 1; epsilon 4 buys
+    // ranges far narrower than these margins.
+    const auto& values = answer.at("rows").at(0).at("values").as_array();
+    REQUIRE(values.size() == 4);
+    const auto number = [](const json::value& of, const char* name) {
+      return of.at(name).to_number<double>();
+    };
+    CHECK(std::abs(number(values[0], "value") - 38) < 25);
+    CHECK(number(values[0], "lower") < number(values[0], "upper"));
+    CHECK(number(values[1], "upper") > number(values[0], "lower"));
+    CHECK(values[2].at("value").is_null());
+    const auto& bins = values[2].at("bins").as_array();
+    REQUIRE(bins.size() == 3);
+    const double counts[] = {14, 30, 16};
+    for (std::size_t b = 0; b < 3; ++b) {
+      const double error = number(bins[b], "standard_error");
+      CHECK(error > 0);
+      CHECK(std::abs(number(bins[b], "value") - counts[b]) < 10 * error);
+      if (b > 0) CHECK(number(bins[b], "from") == number(bins[b - 1], "to"));
+    }
+    CHECK(number(values[3], "standard_error") > 0);
+    // One charge for the four items at each of both members, of the whole epsilon.
+    const std::uint64_t spent = spent_rho(pair.works, 1);
+    CHECK(spent > 0);
+    ask(pair.office, question("mean(load)", "plants", 2), 0);
+    CHECK(spent_rho(pair.works, 2) == spent);
+    // The same bytes again, free.
+    const json::value again = ask(pair.office, text, 0).json();
+    CHECK(figures(again) == figures(answer));
+    CHECK(spent_rho(pair.works, 1) == spent);
+    // The agreement does not name max.
+    ask(pair.office, question("max(load)", "plants", 3), 4);
+    // At home the same sentence is exact.
+    const json::value own =
+        pair.works.json({"ask", question("histogram(load, [0, 30.5, 45.5, 100])", "meters", 1)});
+    const auto& exact = own.at("rows").at(0).at("values").at(0).at("bins").as_array();
+    for (std::size_t b = 0; b < 3; ++b) CHECK(number(exact[b], "value") == counts[b] / 2);
+  }
+
   TEST_CASE("when one of two members is down the answer is partial and names it") {
     Pair pair;
     TestNode depot("depot", pair.folder.path());

@@ -67,14 +67,20 @@ inline federation::FoldedTable fold(const World& world, const Without* without =
 }
 
 inline Column random_column(Random& random, std::size_t index) {
-  static constexpr Reducer kReducers[] = {Reducer::mean, Reducer::last,   Reducer::min,
-                                          Reducer::max,  Reducer::median, Reducer::sum};
+  static constexpr Reducer kReducers[] = {Reducer::mean,  Reducer::last,    Reducer::min,
+                                          Reducer::max,   Reducer::median,  Reducer::sum,
+                                          Reducer::delta, Reducer::duration};
   Column column;
   column.signal = "s" + std::to_string(index);
   column.reducer = kReducers[random.below(std::size(kReducers))];
   column.lower = uniform(random, -300, 300);
   column.upper =
       column.lower + std::ldexp(uniform(random, 1, 2), static_cast<int>(random.below(16)) - 5);
+  if (column.reducer == Reducer::duration) {
+    column.lower = 0;
+    column.upper = uniform(random, 60, 36'000);
+    column.predicate = {Compare{0, Comparison::greater, uniform(random, 0, 36'000)}};
+  }
   return column;
 }
 
@@ -96,7 +102,7 @@ inline Predicate random_predicate(Random& random, const std::vector<Column>& col
 inline Item random_item(Random& random, const std::vector<Column>& columns) {
   Item item;
   const auto column = static_cast<std::uint16_t>(random.below(columns.size()));
-  switch (random.below(5)) {
+  switch (random.below(8)) {
     case 0:
       break;  // count(*)
     case 1:
@@ -110,9 +116,32 @@ inline Item random_item(Random& random, const std::vector<Column>& columns) {
       item.aggregate = Aggregate::sum;
       item.column = column;
       break;
-    default:
+    case 4:
       item.aggregate = Aggregate::mean;
       item.column = column;
+      break;
+    case 5:
+      item.aggregate = random.below(2) == 0 ? Aggregate::variance : Aggregate::stddev;
+      item.column = column;
+      break;
+    case 6: {
+      // From within the bounds to beyond them, so that some values are in no bin.
+      item.aggregate = Aggregate::histogram;
+      item.column = column;
+      const double width = columns[column].upper - columns[column].lower;
+      item.edges.push_back(columns[column].lower + width * uniform(random, -0.5, 0.5));
+      for (auto bins = 1 + random.below(6); bins > 0; --bins) {
+        item.edges.push_back(item.edges.back() + width * uniform(random, 0.05, 0.5));
+      }
+      break;
+    }
+    default: {
+      static constexpr Aggregate kRanks[] = {Aggregate::min, Aggregate::max, Aggregate::median,
+                                             Aggregate::quantile};
+      item.aggregate = kRanks[random.below(4)];
+      item.column = column;
+      if (item.aggregate == Aggregate::quantile) item.rank = uniform(random, 0.01, 0.99);
+    }
   }
   return item;
 }
@@ -125,6 +154,9 @@ inline Question random_question(Random& random, const ExportView& view) {
   const auto items = 1 + random.below(3);
   for (std::size_t i = 0; i < items; ++i) {
     question.items.push_back(random_item(random, question.columns));
+    if (is_rank(question.items.back().aggregate)) {
+      question.tree_height = 1 + static_cast<std::uint8_t>(random.below(2));
+    }
   }
   // Cells are dealt to at most two groups; some belong to none.
   std::vector<Group> groups(1 + random.below(2));

@@ -3,7 +3,10 @@
 #include <functional>
 #include <limits>
 
+#include "schemas/base/hash.h"
 #include "schemas/base/limits.h"
+#include "schemas/canonical.h"
+#include "schemas/wire/answer.capnp.h"
 #include "tests/unit/schemas/random_values.h"
 
 using namespace entente;
@@ -104,7 +107,12 @@ TEST_SUITE("schemas/conversions") {
         {{"name", [](Charter& c) { c.name = "Not A Name"; }},
          {"title", [](Charter& c) { c.title = "two\nlines"; }},
          {"title", [](Charter& c) { c.title = "\xC3\x28"; }},
-         {"title", [](Charter& c) { c.title = "\xE2\x80\xAE" "evil"; }},
+         {"title",
+          [](Charter& c) {
+            c.title =
+                "\xE2\x80\xAE"
+                "evil";
+          }},
          {"version", [](Charter& c) { c.version = 0; }},
          {"previous", [](Charter& c) { c.version = 1; }},
          {"previous", [](Charter& c) { c.previous.reset(); }},
@@ -155,32 +163,42 @@ TEST_SUITE("schemas/conversions") {
     view.keys = {"state", "county"};
     view.cells = {{{"WA", "King"}, 5}, {{"WA", "Pierce"}, 6}};
     view.block = days(1), view.tick = hours(1);
-    check_rules<Agreement>(
-        good, agreement_from_bytes,
-        {{"provider", [](Agreement& a) { a.provider = {}; }},
-         {"consumer", [](Agreement& a) { a.consumer = {}; }},
-         {"consumer", [](Agreement& a) { a.consumer = a.provider; }},
-         {"name", [](Agreement& a) { a.name = ""; }},
-         {"exports", [](Agreement& a) { a.exports.clear(); }},
-         {"exports", [](Agreement& a) { a.exports.push_back(a.exports[0]); }},
-         {"purposes", [](Agreement& a) { a.purposes = {"x", "x"}; }},
-         {"onward", [](Agreement& a) { a.onward = {""}; }},
-         {"aggregates", [](Agreement& a) { a.aggregates = {Aggregate::sum, Aggregate::sum}; }},
-         {"minUnits", [](Agreement& a) { a.min_units = 0; }},
-         {"minSites", [](Agreement& a) { a.min_sites = 0; }},
-         {"expires", [](Agreement& a) { a.expires = a.issued; }},
-         {"tests", [](Agreement& a) { a.tests = {{true, ""}}; }},
-         {"size", [](Agreement& a) { a.tests.assign(12, {true, std::string(16'000, 'x')}); }}});
-    const auto first = [](auto change) {
-      return [change](Agreement& a) { change(a.exports[0]); };
-    };
+    check_rules<Agreement>(good, agreement_from_bytes,
+                           {{"provider", [](Agreement& a) { a.provider = {}; }},
+                            {"consumer", [](Agreement& a) { a.consumer = {}; }},
+                            {"consumer", [](Agreement& a) { a.consumer = a.provider; }},
+                            {"name", [](Agreement& a) { a.name = ""; }},
+                            {"exports", [](Agreement& a) { a.exports.clear(); }},
+                            {"exports", [](Agreement& a) { a.exports.push_back(a.exports[0]); }},
+                            {"purposes",
+                             [](Agreement& a) {
+                               a.purposes = {"x", "x"};
+                             }},
+                            {"onward", [](Agreement& a) { a.onward = {""}; }},
+                            {"aggregates",
+                             [](Agreement& a) {
+                               a.aggregates = {Aggregate::sum, Aggregate::sum};
+                             }},
+                            {"minUnits", [](Agreement& a) { a.min_units = 0; }},
+                            {"minSites", [](Agreement& a) { a.min_sites = 0; }},
+                            {"expires", [](Agreement& a) { a.expires = a.issued; }},
+                            {"tests",
+                             [](Agreement& a) {
+                               a.tests = {{true, ""}};
+                             }},
+                            {"size", [](Agreement& a) {
+                               a.tests.assign(12, {true, std::string(16'000, 'x')});
+                             }}});
+    const auto first = [](auto change) { return [change](Agreement& a) { change(a.exports[0]); }; };
     check_rules<Agreement>(
         good, agreement_from_bytes,
         {{"name", first([](ExportView& v) { v.name = "-"; })},
          {"site", first([](ExportView& v) { v.site = "a b"; })},
          {"domain", first([](ExportView& v) { v.domain = ""; })},
          {"type", first([](ExportView& v) { v.type = ""; })},
-         {"keys", first([](ExportView& v) { v.keys = {"state", "state"}; })},
+         {"keys", first([](ExportView& v) {
+            v.keys = {"state", "state"};
+          })},
          {"cells", first([](ExportView& v) { v.cells[0].values.pop_back(); })},
          {"cells", first([](ExportView& v) { v.cells[1] = v.cells[0]; })},
          {"cells", first([](ExportView& v) { v.cells.clear(); })},
@@ -222,7 +240,12 @@ TEST_SUITE("schemas/conversions") {
             e.deadline = {std::numeric_limits<std::int64_t>::max()};
           }},
          {"agreement", [](Envelope& e) { e.agreement = {}; }},
-         {"purpose", [](Envelope& e) { e.purpose = "a\x01" "b"; }},
+         {"purpose",
+          [](Envelope& e) {
+            e.purpose =
+                "a\x01"
+                "b";
+          }},
          {"purpose", [](Envelope& e) { e.purpose = std::string(5000, 'x'); }},
          {"sealKey", [](Envelope& e) { e.seal_key = {}; }},
          {"question", [](Envelope& e) { e.question.clear(); }},
@@ -235,24 +258,53 @@ TEST_SUITE("schemas/conversions") {
     good.charges = {{{1}, {2}}, {{3}, {4}}};
     good.statistics = {{-3, 9}, {0, 1}};
     good.cells = {{0, 0, {1, 2}}, {0, 1, {-3, 4}}};
-    check_rules<Release>(
-        good, release_from_bytes,
-        {{"site", [](Release& r) { r.site = ""; }},
-         {"domain", [](Release& r) { r.domain = "A"; }},
-         {"unit", [](Release& r) { r.unit = ""; }},
-         {"charges", [](Release& r) { std::swap(r.charges[0], r.charges[1]); }},
-         {"charges", [](Release& r) { r.charges[1].start = r.charges[0].start; }},
-         {"statistics", [](Release& r) { r.statistics.clear(); }},
-         {"statistics", [](Release& r) { r.statistics[0].exponent = 961; }},
-         {"cells", [](Release& r) { r.cells[0].mantissas.pop_back(); }},
-         {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
-         {"cells", [](Release& r) { r.cells[1].tick = 0; }}});
+    check_rules<Release>(good, release_from_bytes,
+                         {{"site", [](Release& r) { r.site = ""; }},
+                          {"domain", [](Release& r) { r.domain = "A"; }},
+                          {"unit", [](Release& r) { r.unit = ""; }},
+                          {"charges", [](Release& r) { std::swap(r.charges[0], r.charges[1]); }},
+                          {"charges", [](Release& r) { r.charges[1].start = r.charges[0].start; }},
+                          {"statistics", [](Release& r) { r.statistics.clear(); }},
+                          {"statistics", [](Release& r) { r.statistics[0].exponent = 961; }},
+                          {"cells", [](Release& r) { r.cells[0].mantissas.pop_back(); }},
+                          {"cells", [](Release& r) { r.statistics[0].width = 2; }},
+                          {"cells", [](Release& r) { r.statistics[0].width = UINT32_MAX; }},
+                          {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
+                          {"cells", [](Release& r) { r.cells[1].tick = 0; }}});
     Answer answer = test::random_answer(random);
     answer.caps = {{{1}, {2}}, {{3}, {4}}};
     check_rules<Answer>(answer, answer_from_bytes,
                         {{"release", [](Answer& a) { a.release.clear(); }},
                          {"caps", [](Answer& a) { std::swap(a.caps[0], a.caps[1]); }},
                          {"size", [](Answer& a) { a.release.resize(limits::kAnswerBytes); }}});
+  }
+
+  TEST_CASE("a release without runs has the bytes it had before there were any") {
+    Release release;
+    release.site = "a";
+    release.domain = "air";
+    release.unit = "twin";
+    release.charges = {{{1}, {2}}};
+    release.statistics = {{-3, 9}, {0, 1}};
+    release.cells = {{0, 0, {1, 2}}};
+    const Bytes bytes = canonical_bytes(release);
+    CHECK(bytes.size() == 256);
+    CHECK(hash("test", bytes).hex() ==
+          "6a7910978934b6adf340569a9e7aa747c52fc20ba170af383303e4af4d80ead2");
+    // A width of one that is written out is a second form of the same value.
+    capnp::MallocMessageBuilder message;
+    with_canonical<wire::Release>(bytes, ErrorCode::internal, "release", [&](auto reader) {
+      message.setRoot(reader);
+      return Outcome();
+    }).value();
+    auto root = message.getRoot<wire::Release>();
+    root.getStatistics()[0].setWidth(1);
+    CHECK_FALSE(release_from_bytes(canonicalize(root.asReader())));
+    root.getStatistics()[0].setWidth(2);
+    root.getCells()[0].initMantissas(3);
+    const auto wide = release_from_bytes(canonicalize(root.asReader()));
+    REQUIRE(wide);
+    CHECK(wide->statistics[0].width == 2);
   }
 
   TEST_CASE("signed wrappers survive the wire and refuse wrong lengths") {

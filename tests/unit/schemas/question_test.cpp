@@ -86,6 +86,9 @@ Question question(Random& random) {
   made.window.to = made.window.from + hours(1) * ticks;
   if (random.below(2) == 0) made.every = hours(1);
   made.rho_per_block = random.u64();
+  for (const Item& item : made.items) {
+    if (is_rank(item.aggregate)) made.tree_height = 1 + static_cast<std::uint8_t>(random.below(4));
+  }
   return made;
 }
 
@@ -270,6 +273,32 @@ TEST_SUITE("schemas/question") {
     const auto read = question_from_bytes(canonicalize(root.asReader()));
     REQUIRE_FALSE(read.has_value());
     CHECK(read.error().what.find("aggregate") != std::string::npos);
+  }
+
+  TEST_CASE("a question without trees has the bytes it had before there were any") {
+    Question made = plain();
+    made.items.push_back({Aggregate::median, 0, {}, 0, {}});
+    made.rho_per_block = 12'345;
+    const Bytes bytes = canonical_bytes(made);
+    CHECK(bytes.size() == 232);
+    CHECK(question_hash(bytes).hex() ==
+          "cfc82bf1fcccd3d898403f2748158f201dfa494436aa7f2d994e5f7ca9d7586e");
+    made.tree_height = 2;
+    CHECK(canonical_bytes(made) != bytes);
+    CHECK(*question_from_bytes(canonical_bytes(made)) == made);
+  }
+
+  TEST_CASE("trees of ranks have a height only where an item is answered from one") {
+    CHECK(refusal([](Question& q) { q.tree_height = 2; }).find("treeHeight") != std::string::npos);
+    const auto with = [](std::uint8_t height) {
+      return refusal([height](Question& q) {
+        q.items = {{Aggregate::max, 0, {}, 0, {}}};
+        q.tree_height = height;
+      });
+    };
+    CHECK(with(0) == "accepted");
+    CHECK(with(kTreeHeightMost) == "accepted");
+    CHECK(with(kTreeHeightMost + 1).find("treeHeight") != std::string::npos);
   }
 
   TEST_CASE("the largest allowed question passes the reader's limits") {

@@ -153,13 +153,17 @@ inline Release random_release(Random& random) {
   out.revision = static_cast<std::uint32_t>(random.below(4));
   out.charges = random_amounts(random);
   const auto statistics = 1 + random.below(5);
+  std::size_t integers = 0;
   for (std::size_t i = 0; i < statistics; ++i) {
-    out.statistics.push_back({static_cast<int>(random.below(80)) - 40, random.u64()});
+    const auto width = random.below(2) == 0 ? 1 : 1 + random.below(20);
+    out.statistics.push_back(
+        {static_cast<int>(random.below(80)) - 40, random.u64(), static_cast<std::uint32_t>(width)});
+    integers += width;
   }
   const auto cells = random.below(10);
   for (std::uint32_t i = 0; i < cells; ++i) {
     ReleasedCell cell{i / 3, i % 3, {}};
-    for (std::size_t j = 0; j < statistics; ++j) {
+    for (std::size_t j = 0; j < integers; ++j) {
       cell.mantissas.push_back(static_cast<std::int64_t>(random.u64()));
     }
     out.cells.push_back(std::move(cell));

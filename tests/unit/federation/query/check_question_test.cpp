@@ -45,8 +45,18 @@ void refuses(ErrorCode code, std::string_view what, const std::function<void(Sit
 TEST_SUITE("federation/query/check_question") {
   TEST_CASE("whatever the planner plans, the site's own check lets through") {
     const States states;
-    const char* items[] = {"count(*)", "mean(pm25)", "sum(max(ozone))", "share(pm25 > 5)",
-                           "count(duration(pm25 > 35) > 60 OR NOT ozone < 3)"};
+    const char* items[] = {"count(*)",
+                           "mean(pm25)",
+                           "sum(max(ozone))",
+                           "share(pm25 > 5)",
+                           "count(duration(pm25 > 35) > 60 OR NOT ozone < 3)",
+                           "variance(pm25)",
+                           "stddev(max(ozone))",
+                           "median(pm25), min(pm25)",
+                           "quantile(max(pm25), 0.9), max(max(pm25))",
+                           "histogram(duration(pm25 > 35), [0, 60, 3600])",
+                           "histogram(pm25, 12)"};
+    constexpr std::size_t kItems = std::size(items);
     const char* wheres[] = {"", " WHERE state = 'WA'", " WHERE NOT county IN ('King', 'Ada')",
                             " WHERE organisation != 'oregon' OR county = 'Lane'"};
     const char* groups[] = {"", " GROUP BY county", " GROUP BY county, site, state"};
@@ -54,8 +64,8 @@ TEST_SUITE("federation/query/check_question") {
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
       CAPTURE(seed);
       SeededRandom random(seed);
-      std::string text = std::string("SELECT ") + items[random.below(5)] + ", " +
-                         items[random.below(5)] + " FROM s" + wheres[random.below(4)] +
+      std::string text = std::string("SELECT ") + items[random.below(kItems)] + ", " +
+                         items[random.below(kItems)] + " FROM s" + wheres[random.below(4)] +
                          groups[random.below(3)] + overs[random.below(3)];
       CAPTURE(text);
       const Plan plan = states.planned(text);
@@ -88,7 +98,7 @@ TEST_SUITE("federation/query/check_question") {
       s.question.columns.push_back(s.question.columns[1]);
       s.question.items.push_back({Aggregate::sum, 2, {}, 0, {}});
     });
-    refuses(Code::query_unsupported, "max is not released",
+    refuses(Code::shape_refused, "max is asked for without a tree's height",
             [](Site& s) { s.question.items[0].aggregate = Aggregate::max; });
     refuses(Code::epsilon_refused, "no charge", [](Site& s) { s.question.rho_per_block = 0; });
     refuses(Code::shape_refused, "no public key",

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "federation/query/exact.h"
 #include "federation/query/parser.h"
 #include "federation/query/release.h"
 #include "tests/support/noise_checks.h"
@@ -74,6 +75,78 @@ struct Two {
     return expected_errors(plan, members);
   }
 };
+
+// The exact blend of each row's units, as if one site had them all: [row][item].
+std::vector<std::vector<std::vector<double>>> blended(const Two& two) {
+  std::vector<std::vector<std::vector<double>>> rows;
+  const std::size_t groups = two.plan.groups.size();
+  for (std::size_t row = 0; row < groups + (groups > 1 ? 1 : 0); ++row) {
+    FoldedTable table{1, two.plan.members[0].question->columns.size(), {}};
+    for (std::size_t site = 0; site < 2; ++site) {
+      const MemberPlan& part = two.plan.members[site];
+      for (FoldedUnit unit : two.folded[site].units) {
+        for (std::size_t g = 0; g < part.groups.size(); ++g) {
+          const auto& cells = part.question->groups[g].cells;
+          const bool own = std::find(cells.begin(), cells.end(), unit.cell) != cells.end();
+          if (!own || (row < groups && part.groups[g] != row)) continue;
+          unit.cell = 0;
+          table.units.push_back(unit);
+        }
+      }
+    }
+    Question whole = *two.plan.members[0].question;
+    whole.groups = {{{"all"}, {0}}};
+    ExportView view;
+    view.cells = {{{"all"}, 1}};
+    rows.push_back(blend_exact(whole, view, table).at(0).values);
+  }
+  return rows;
+}
+
+bool within(const Estimate& range, double value) {
+  const double slack = 1e-9 * (1 + std::fabs(value));
+  return range.lower - slack <= value && value <= range.upper + slack;
+}
+
+// In how many of `runs` with fresh budgets each figure's range holds the exact blend: by row, item
+// and bin.
+std::vector<std::vector<std::vector<std::size_t>>> held_exactly(const Two& two,
+                                                                security::NoiseSource& noise,
+                                                                std::size_t runs) {
+  const auto truth = blended(two);
+  std::vector<std::vector<std::vector<std::size_t>>> held;
+  for (const auto& row : truth) {
+    held.emplace_back();
+    for (const auto& item : row) held.back().emplace_back(item.size(), 0);
+  }
+  for (std::size_t run = 0; run < runs; ++run) {
+    const auto rows = two.ask(noise);
+    REQUIRE(rows.size() == truth.size());
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      for (std::size_t i = 0; i < truth[r].size(); ++i) {
+        for (std::size_t b = 0; b < truth[r][i].size(); ++b) {
+          const bool bins = !rows[r].bins[i].empty();
+          const Estimate& range = bins ? rows[r].bins[i].at(b) : rows[r].values[i].value();
+          held[r][i][b] += within(range, truth[r][i][b]) ? 1 : 0;
+        }
+      }
+    }
+  }
+  return held;
+}
+
+std::string over_counties(const std::string& items, const std::string& epsilon) {
+  return "SELECT " + items +
+         " FROM air GROUP BY county OVER '2015-08-23' .. '2015-08-24' WITH (epsilon = " + epsilon +
+         ")";
+}
+
+const char* const kEachAlone[] = {"variance(pm25)",     "stddev(pm25)", "histogram(pm25, 5)",
+                                  "median(pm25)",       "min(pm25)",    "max(pm25)",
+                                  "quantile(pm25, 0.9)"};
+const std::string kAllTogether =
+    "mean(pm25), variance(pm25), stddev(pm25), histogram(pm25, [0, 50, 100, 200]), median(pm25), "
+    "quantile(pm25, 0.1), min(pm25), max(pm25)";
 
 const std::string kItems =
     "SELECT count(*), sum(pm25), mean(pm25), share(pm25 > 55.5) FROM air GROUP BY county "
@@ -213,6 +286,196 @@ TEST_SUITE("query/estimate") {
     }
     CHECK(cut > 50);
     CHECK(negative > 50);
+  }
+
+  // At epsilon 900, since figures make up for the noise that is stated even where none was drawn.
+  TEST_CASE("without noise the figures are the exact blend and ranks are right to a leaf") {
+    const Two two(over_counties(kAllTogether, "900"));
+    NoNoise none;
+    const auto rows = two.ask(none);
+    const auto truth = blended(two);
+    REQUIRE(rows.size() == truth.size());
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      CAPTURE(r);
+      for (std::size_t i = 0; i < truth[r].size(); ++i) {
+        CAPTURE(i);
+        if (two.plan.items[i].aggregate == Aggregate::histogram) {
+          CHECK_FALSE(rows[r].values[i]);
+          REQUIRE(rows[r].bins[i].size() == 3);
+          for (std::size_t b = 0; b < 3; ++b) CHECK(rows[r].bins[i][b].value == truth[r][i][b]);
+          continue;
+        }
+        CHECK(rows[r].bins[i].empty());
+        // A leaf is 200 / 256 wide, and a quantile between two units lies in a gap between leaves.
+        const bool rank = is_rank(two.plan.items[i].aggregate);
+        const double near = rank ? 200.0 / 256 + 8 : 2e-4 * truth[r][i][0];
+        CHECK(std::fabs(rows[r].values[i]->value - truth[r][i][0]) < near);
+      }
+    }
+  }
+
+  TEST_CASE("two members' answers are one member's that has all units when there is no noise") {
+    const Two two(over_counties(kAllTogether, "900"));
+    NoNoise none;
+    const auto total = two.ask(none).back();
+    // Everybody at the first site, in its first county.
+    Two one(over_counties(kAllTogether, "900"));
+    for (FoldedUnit& unit : one.folded[0].units) unit.cell = 0;
+    for (const FoldedUnit& unit : one.folded[1].units) {
+      one.folded[0].units.push_back({0, unit.values});
+    }
+    const auto alone = one.ask(none, 1).back();
+    for (std::size_t i = 0; i < total.values.size(); ++i) {
+      CAPTURE(i);
+      REQUIRE(total.bins[i].size() == alone.bins[i].size());
+      for (std::size_t b = 0; b < total.bins[i].size(); ++b) {
+        CHECK(total.bins[i][b].value == alone.bins[i][b].value);
+        // Noise of four cells instead of two.
+        CHECK(total.bins[i][b].standard_error ==
+              doctest::Approx(std::sqrt(2.0) * alone.bins[i][b].standard_error));
+      }
+      if (!total.values[i]) continue;
+      const double near =
+          is_rank(two.plan.items[i].aggregate) ? 200.0 / 256 + 1e-9 : 1e-4 * alone.values[i]->value;
+      CHECK(std::fabs(total.values[i]->value - alone.values[i]->value) < near);
+    }
+  }
+
+  TEST_CASE("ranges of variances and bins and quantiles hold the exact value in 93 of 100 runs") {
+    constexpr std::size_t kRuns = 2'000;
+    for (const std::string epsilon : {"4", "1"}) {
+      for (const std::string items : kEachAlone) {
+        CAPTURE(epsilon);
+        CAPTURE(items);
+        const Two two(over_counties(items, epsilon));
+        SeededRandom random(2026);
+        security::ExactNoise noise(random);
+        std::size_t least = kRuns, all = 0, figures = 0;
+        for (const auto& row : held_exactly(two, noise, kRuns)) {
+          for (const auto& item : row) {
+            for (const std::size_t held : item) {
+              CHECK(held >= kRuns * 93 / 100);
+              least = std::min(least, held);
+              all += held;
+              ++figures;
+            }
+          }
+        }
+        MESSAGE(items << " at epsilon " << epsilon << ": at least " << least << " of " << kRuns
+                      << ", on the average " << all / figures);
+      }
+    }
+  }
+
+  TEST_CASE("the same ranges hold less often than said with three times the noise") {
+    for (const std::string items : {"variance(pm25)", "stddev(pm25)", "histogram(pm25, 5)"}) {
+      CAPTURE(items);
+      const Two two(over_counties(items, "4"));
+      SeededRandom random(12);
+      security::ExactNoise noise(random);
+      ScaledNoise tripled(noise, 3, 1);
+      std::size_t held = 0, all = 0;
+      for (const auto& row : held_exactly(two, tripled, 300)) {
+        for (const auto& item : row) {
+          for (const std::size_t one : item) held += one, all += 300;
+        }
+      }
+      CHECK(held * 100 < all * 80);
+    }
+  }
+
+  // Ranges of ranks are in whole leaves and hold more often than said, but not any value.
+  TEST_CASE("the median's range holds the median and neither tenth") {
+    const Two two(over_counties("median(pm25)", "4"));
+    const Two tenths(over_counties("quantile(pm25, 0.1), quantile(pm25, 0.9)", "4"));
+    const auto truth = blended(tenths).back();
+    SeededRandom random(15);
+    security::ExactNoise noise(random);
+    int low = 0, high = 0;
+    for (int run = 0; run < 300; ++run) {
+      const Estimate range = *two.ask(noise).back().values[0];
+      low += within(range, truth[0][0]) ? 1 : 0;
+      high += within(range, truth[1][0]) ? 1 : 0;
+    }
+    CHECK(low < 15);
+    CHECK(high < 15);
+  }
+
+  TEST_CASE("a variance whose count may be zero is known to its bounds only") {
+    const Two two(over_counties("variance(pm25), stddev(pm25)", "0.05"), 2);
+    SeededRandom random(13);
+    security::ExactNoise noise(random);
+    int whole = 0;
+    for (int run = 0; run < 100; ++run) {
+      for (const AnswerRow& row : two.ask(noise)) {
+        const Estimate& variance = *row.values[0];
+        const Estimate& deviation = *row.values[1];
+        CHECK(variance.lower >= 0);
+        CHECK(variance.upper <= 10'000);
+        CHECK(variance.lower <= variance.upper);
+        CHECK(deviation.value == doctest::Approx(std::sqrt(variance.value)));
+        CHECK(std::isfinite(deviation.standard_error));
+        whole += variance.lower == 0 && variance.upper == 10'000 ? 1 : 0;
+      }
+    }
+    CHECK(whole > 350);
+  }
+
+  TEST_CASE("every tick has its own histogram and median") {
+    Two two(
+        "SELECT histogram(pm25, 2), median(pm25) FROM air OVER '2015-08-23' .. '2015-08-24' "
+        "EVERY 12h WITH (epsilon = 4)");
+    for (FoldedTable& table : two.folded) {
+      table = {2, 1, {}};
+      // 150 in the morning and 50 in the evening.
+      for (std::uint32_t u = 0; u < 40; ++u) table.units.push_back({u % 2, {150, 50}});
+    }
+    NoNoise none;
+    const auto rows = two.ask(none);
+    REQUIRE(rows.size() == 2);
+    for (const std::size_t tick : {0u, 1u}) {
+      CHECK(rows[tick].tick == tick);
+      REQUIRE(rows[tick].bins[0].size() == 2);
+      CHECK(rows[tick].bins[0][1 - tick].value == 80);
+      CHECK(rows[tick].bins[0][tick].value == 0);
+      CHECK(std::fabs(rows[tick].values[1]->value - (tick == 0 ? 150 : 50)) < 200.0 / 256);
+    }
+  }
+
+  TEST_CASE("a preview of spread values states the error that comes about") {
+    Two two(over_counties("variance(pm25), stddev(pm25), histogram(pm25, 4), median(pm25)", "8"),
+            120);
+    for (FoldedTable& table : two.folded) {
+      for (std::size_t u = 0; u < table.units.size(); ++u) {
+        table.units[u].values[0] = 200 * std::fmod(static_cast<double>(u) * 0.618034, 1.0);
+      }
+    }
+    const auto preview = two.preview();
+    const auto truth = blended(two);
+    SeededRandom random(14);
+    security::ExactNoise noise(random);
+    constexpr int kRuns = 1'000;
+    std::vector<std::vector<double>> squares(4, std::vector<double>(4, 0));
+    for (int run = 0; run < kRuns; ++run) {
+      const auto rows = two.ask(noise);
+      for (std::size_t r = 0; r < 4; ++r) {
+        for (std::size_t i = 0; i < 4; ++i) {
+          const bool bins = !rows[r].bins[i].empty();
+          const double value = bins ? rows[r].bins[i][0].value : rows[r].values[i]->value;
+          squares[r][i] += std::pow(value - truth[r][i][0], 2);
+        }
+      }
+    }
+    for (std::size_t r = 0; r < 4; ++r) {
+      for (std::size_t i = 0; i < 4; ++i) {
+        CAPTURE(r);
+        CAPTURE(i);
+        const double happened = kZ95 * std::sqrt(squares[r][i] / kRuns);
+        CHECK(preview[r].half_width[i] > 0.9 * happened);
+        // A rank's range is in whole leaves and therefore wider than its error.
+        CHECK(preview[r].half_width[i] < (i == 3 ? 2.5 : 1.1) * happened);
+      }
+    }
   }
 
   TEST_CASE("a preview states the error that comes about") {

@@ -243,12 +243,19 @@ TEST_SUITE("query/exact") {
       REQUIRE(sums);
       const auto rows = blend_exact(world.question, world.view, table);
       for (std::size_t cell = 0; cell < sums->cells.size(); ++cell) {
-        for (std::size_t s = 0; s < price->layout.size(); ++s) {
-          const StatisticLayout& layout = price->layout[s];
+        std::size_t begin = 0;
+        for (const StatisticLayout& layout : price->layout) {
+          const std::int64_t* first = &sums->cells[cell][begin];
+          begin += layout.width;
+          const auto& own = rows[cell].values[layout.items.front()];
+          if (layout.kind == StatisticKind::bins) {
+            for (std::size_t b = 0; b < own.size(); ++b) {
+              CHECK(static_cast<double>(first[b]) == own[b] * static_cast<double>(layout.bound()));
+            }
+          }
           if (layout.kind != StatisticKind::sum && layout.kind != StatisticKind::members) continue;
-          const auto& own = rows[cell].values[layout.item];
           const double step = std::ldexp(1.0, layout.lattice.exponent());
-          const double released = static_cast<double>(sums->cells[cell][s]) * step;
+          const double released = static_cast<double>(*first) * step;
           const double reach = static_cast<double>(layout.lattice.bound()) * step;
           CHECK(std::fabs(released - (own.empty() ? 0 : own[0])) <=
                 step / 2 * static_cast<double>(world.units.size()) + 1e-9 * reach);

@@ -29,9 +29,9 @@ TEST_SUITE("federation/query/plan") {
         "SELECT count(*), mean(pm25),  share(pm25 >\n 55.5) FROM smoke GROUP BY state OVER 24h "
         "WITH (epsilon = 1, purpose = 'alert')");
     REQUIRE(plan.items.size() == 3);
-    CHECK(plan.items[0] == PlannedItem{"count(*)", "", Aggregate::count});
-    CHECK(plan.items[1] == PlannedItem{"mean(pm25)", "ug/m3", Aggregate::mean});
-    CHECK(plan.items[2] == PlannedItem{"share(pm25 > 55.5)", "", Aggregate::share});
+    CHECK(plan.items[0] == PlannedItem{"count(*)", "", Aggregate::count, {}});
+    CHECK(plan.items[1] == PlannedItem{"mean(pm25)", "ug/m3", Aggregate::mean, {}});
+    CHECK(plan.items[2] == PlannedItem{"share(pm25 > 55.5)", "", Aggregate::share, {}});
     CHECK(plan.group_keys == std::vector<std::string>{"state"});
     CHECK(plan.groups == std::vector<std::vector<std::string>>{{"WA"}, {"OR"}, {"ID"}});
     // The tick that ends 08:00 is closed at 10:00, the next one only at 11:00.
@@ -314,20 +314,24 @@ TEST_SUITE("federation/query/plan") {
         has(states.refused(question, ErrorCode::query_unknown_name).what, "'air@idaho' offers no"));
   }
 
-  TEST_CASE("releases answer four aggregates, local users all") {
+  TEST_CASE("partners and local users are answered every aggregate") {
     States states;
     for (const char* item : {"variance(pm25)", "stddev(pm25)", "min(pm25)", "max(pm25)",
                              "median(pm25)", "quantile(pm25, 0.9)", "histogram(pm25, 4)"}) {
       CAPTURE(item);
       const std::string question = "SELECT count(*), " + std::string(item) + " FROM s" + kOver;
       states.options.exact = false;
-      const Error error = states.refused(question, ErrorCode::query_unsupported);
-      CHECK(has(error.what, "is not answered by partners"));
-      CHECK(has(error.what, "\n                   ^"));
+      const Plan asked = states.planned(question);
+      const bool rank = is_rank(asked.items[1].aggregate);
+      for (const MemberPlan& member : asked.members) {
+        CHECK(member.question->tree_height == (rank ? 2 : 0));
+        CHECK(member.question->rho_per_block > 0);
+      }
       states.options.exact = true;
       const Plan plan = states.planned(question);
       CHECK_FALSE(plan.epsilon.has_value());
       CHECK(plan.members[0].question->rho_per_block == 0);
+      CHECK(plan.members[0].question->tree_height == 0);
       CHECK(question_from_bytes(canonical_bytes(*plan.members[0].question)).has_value());
     }
     const Plan bins = states.planned(
@@ -380,6 +384,27 @@ TEST_SUITE("federation/query/plan") {
     const Plan plan = states.planned("SELECT count(*) FROM s" + kOver);
     CHECK(plan.members[0].question->rho_per_block > plan.members[1].question->rho_per_block);
     CHECK(plan.members[0].question->rho_per_block == plan.members[2].question->rho_per_block);
+  }
+
+  TEST_CASE("all members' trees have the height that the largest member's units can fill") {
+    States states;
+    const auto heights = [&](const std::string& rest) {
+      std::vector<int> found;
+      for (const MemberPlan& member :
+           states.planned("SELECT median(pm25), max(ozone) FROM s" + rest).members) {
+        found.push_back(member.question ? member.question->tree_height : -1);
+      }
+      return found;
+    };
+    CHECK(heights(kOver) == std::vector{2, 2, 2});
+    states.oregon.cells[0].units = 988;  // 1,000 with the 12 of the other county
+    CHECK(heights(kOver) == std::vector{3, 3, 3});
+    // Not of a member that is not asked.
+    CHECK(heights(" WHERE state != 'OR'" + kOver) == std::vector{2, -1, 2});
+    // Nor where the answer of any member would be too long.
+    CHECK(heights(" WHERE state != 'WA' GROUP BY county" + kOver) == std::vector{-1, 3, 3});
+    CHECK(heights(" GROUP BY county" + kOver) == std::vector{3, 3, 3});
+    CHECK(heights(" GROUP BY county" + kOver + " EVERY 12h") == std::vector{2, 2, 2});
   }
 
   TEST_CASE("secure aggregation is refused with a clear word") {

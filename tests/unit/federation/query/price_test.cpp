@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include "federation/query/release.h"
+#include "tests/support/noise_checks.h"
 #include "tests/support/question_cases.h"
 
 using namespace entente;
@@ -136,7 +138,8 @@ TEST_SUITE("query/price") {
       if (!price) continue;
       REQUIRE(price->statistics.size() == price->layout.size());
       for (std::size_t s = 0; s < price->layout.size(); ++s) {
-        CHECK(price->statistics[s].exponent == price->layout[s].lattice.exponent());
+        CHECK(price->statistics[s].exponent == price->layout[s].exponent());
+        CHECK(price->statistics[s].width == price->layout[s].width);
         CHECK(price->statistics[s].variance == price->layout[s].variance);
       }
       const auto again = price_of(world.question, world.view);
@@ -152,6 +155,48 @@ TEST_SUITE("query/price") {
     REQUIRE(price);
     CHECK(price->charges[0].rho.units == UINT64_MAX);
     CHECK(price->charges[1].rho.units == UINT64_MAX / 3);  // divides without rest
+  }
+
+  TEST_CASE("an answer too long to be sent is refused before anybody pays, saying what to do") {
+    Question question = count_some({at("2015-08-23"), at("2015-08-24")}, {}, 1'000'000'000'000);
+    question.items = {{Aggregate::median, 0, {}, 0, {}}};
+    question.tree_height = 4;
+    const auto refused = price_of(question, one_cell());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::shape_refused);
+    CHECK(refused.error().what.find("69904 numbers") != std::string::npos);
+    CHECK(refused.error().remedy.find("fewer groups") != std::string::npos);
+    question.tree_height = 3;
+    const auto price = price_of(question, one_cell());
+    REQUIRE(price);
+    // Six such cells are sent, eight are not.
+    question.every = hours(4);
+    CHECK(price_of(question, one_cell()));
+    question.every = hours(3);
+    CHECK_FALSE(price_of(question, one_cell()));
+  }
+
+  TEST_CASE("a release is never longer than was said") {
+    for (std::uint32_t seed = 0; seed < 200; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      const World world = random_world(random);
+      const auto price = price_of(world.question, world.view);
+      if (!price) continue;
+      Release release;
+      release.site = std::string(63, 's');
+      release.domain = std::string(63, 'd');
+      release.unit = std::string(255, 'u');
+      release.charges = price->charges;
+      release.statistics = price->statistics;
+      const auto exact = aggregate(world.question, world.view, *price, fold(world));
+      REQUIRE(exact);
+      NoNoise none;
+      release.cells = add_noise(world.question, *price, *exact, none);
+      CHECK(canonical_bytes(release).size() <= release_bytes(world.question, price->layout.size(),
+                                                             integers_of(price->layout),
+                                                             price->charges.size()));
+    }
   }
 
   TEST_CASE("a refusal is the layout's") {

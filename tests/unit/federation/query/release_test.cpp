@@ -60,10 +60,13 @@ struct Fixture {
     std::vector<std::vector<double>> rows;
     for (const auto& cell : exact->cells) {
       rows.emplace_back();
-      for (std::size_t s = 0; s < cell.size(); ++s) {
-        rows.back().push_back(
-            std::ldexp(static_cast<double>(cell[s]), priced.layout[s].lattice.exponent()));
+      for (const StatisticLayout& layout : priced.layout) {
+        for (std::uint32_t i = 0; i < layout.width; ++i) {
+          rows.back().push_back(
+              std::ldexp(static_cast<double>(cell.at(rows.back().size())), layout.exponent()));
+        }
       }
+      REQUIRE(rows.back().size() == cell.size());
     }
     return rows;
   }
@@ -99,10 +102,79 @@ TEST_SUITE("query/release") {
     fixture.ask(Aggregate::count, {}, {greater(0, 50)});
     fixture.folded.units = {{0, {60, 0, kAbsent, 0}}, {0, {kAbsent, 0, kAbsent, 0}}};
     const auto rows = fixture.values();
-    // members, sum, centred sum, present, satisfying, decided, satisfying
-    CHECK(rows[0] == std::vector<double>{2, 60, -40, 1, 1, 1, 1});
-    CHECK(rows[1] == std::vector<double>{2, 0, 0, 0, 0, 0, 0});
-    CHECK(rows[2] == std::vector<double>{0, 0, 0, 0, 0, 0, 0});
+    // members, sum, centred sum, present, satisfying, decided
+    CHECK(rows[0] == std::vector<double>{2, 60, -40, 1, 1, 1});
+    CHECK(rows[1] == std::vector<double>{2, 0, 0, 0, 0, 0});
+    CHECK(rows[2] == std::vector<double>{0, 0, 0, 0, 0, 0});
+  }
+
+  TEST_CASE("a variance adds squares of distances from the middle less half of the largest") {
+    Fixture fixture;
+    fixture.ask(Aggregate::variance, 0);
+    fixture.folded.units = {{0, {100, 0, 0, 0}},        // 0, then 100^2
+                            {0, {kAbsent, 0, 999, 0}},  // absent, then clamped to 200
+                            {1, {150, 0, kAbsent, 0}}};
+    const auto rows = fixture.values();
+    // centred sum, present, squares less 5,000 each
+    CHECK(rows[0] == std::vector<double>{0, 1, -5'000});
+    CHECK(rows[1] == std::vector<double>{0, 2, 10'000});
+    CHECK(rows[2] == std::vector<double>{50, 1, -2'500});
+    CHECK(rows[3] == std::vector<double>{0, 0, 0});
+  }
+
+  TEST_CASE("a histogram counts each unit in one bin or in none") {
+    Fixture fixture;
+    fixture.ask(Aggregate::histogram, 0);
+    fixture.question.items[0].edges = {-50, 0, 50, 50.5, 100, 200};
+    fixture.ask(Aggregate::histogram, 1);
+    fixture.question.items[1].edges = {0, 10, 20};  // part of the bounds only
+    const double pm25[] = {-7, 0, 49.9, 50, 100, 200, 999, kAbsent};
+    const double wind[] = {-5, 0, 9.9, 10, 20, 20.1, 35, kAbsent};
+    for (int i = 0; i < 8; ++i) fixture.folded.units.push_back({0, {pm25[i], wind[i], 1, 1}});
+    const auto rows = fixture.values();
+    // Values below the bounds count as the bound; the last bin has its upper edge.
+    CHECK(rows[0] == std::vector<double>{0, 3, 1, 0, 3, 2, 2});
+    CHECK(rows[1] == std::vector<double>{0, 8, 0, 0, 0, 8, 0});
+    CHECK(rows[2] == std::vector<double>(7, 0));
+  }
+
+  TEST_CASE("a tree counts each unit in one node of every level") {
+    Fixture fixture;
+    fixture.ask(Aggregate::median, 0);
+    fixture.ask(Aggregate::max, 0);
+    fixture.question.tree_height = 2;
+    // A leaf is 200 / 256 = 0.78125 wide.
+    const double values[] = {-3, 0, 0.78, 0.78125, 12.5, 199.9, 200, 400, kAbsent};
+    for (const double value : values) fixture.folded.units.push_back({0, {value, 0, 7, 0}});
+    const auto rows = fixture.values();
+    REQUIRE(rows[0].size() == 16 + 256);
+    std::vector<double> expected(272, 0);
+    expected[0] = 4, expected[1] = 1, expected[15] = 3;
+    expected[16] = 3, expected[16 + 1] = 1, expected[16 + 16] = 1, expected[16 + 255] = 3;
+    CHECK(rows[0] == expected);
+    expected.assign(272, 0);
+    expected[0] = 9, expected[16 + 8] = 9;
+    CHECK(rows[1] == expected);
+  }
+
+  TEST_CASE("every integer of a run has noise of its own with the run's variance") {
+    Fixture fixture;
+    fixture.ask(Aggregate::count, {});
+    fixture.ask(Aggregate::histogram, 0);
+    fixture.question.items[1].edges = {0, 50, 100, 200};
+    fixture.ask(Aggregate::sum, 1);
+    const Price price = fixture.price();
+    const auto exact = aggregate(fixture.question, fixture.view, price, fixture.folded);
+    REQUIRE(exact);
+    CountingNoise noise;
+    const auto cells = add_noise(fixture.question, price, *exact, noise);
+    REQUIRE(noise.variances.size() == 4 * 5);
+    const std::size_t statistic[] = {0, 1, 1, 1, 2};
+    for (std::size_t i = 0; i < noise.variances.size(); ++i) {
+      CHECK(noise.variances[i] == price.layout[statistic[i % 5]].variance);
+      CHECK(cells[i / 5].mantissas.at(i % 5) == static_cast<std::int64_t>(i) + 1);
+    }
+    CHECK(price.statistics[1].width == 3);
   }
 
   TEST_CASE("a predicate is decided only when every column it names has a value") {
@@ -190,11 +262,15 @@ TEST_SUITE("query/release") {
       const auto bare = add_noise(world.question, *price, *exact, none);
       SeededRandom bits(seed), same_bits(seed);
       security::ExactNoise noise(bits), same_noise(same_bits);
+      std::vector<std::uint64_t> variances;
+      for (const StatisticLayout& layout : price->layout) {
+        variances.insert(variances.end(), layout.width, layout.variance);
+      }
       const auto cells = add_noise(world.question, *price, *exact, noise);
       for (std::size_t i = 0; i < cells.size(); ++i) {
         CHECK(bare[i].mantissas == exact->cells[i]);
         for (std::size_t s = 0; s < cells[i].mantissas.size(); ++s) {
-          const std::int64_t drawn = same_noise.gaussian(price->layout[s].variance);
+          const std::int64_t drawn = same_noise.gaussian(variances[s]);
           CHECK(cells[i].mantissas[s] == exact->cells[i][s] + drawn);
         }
       }

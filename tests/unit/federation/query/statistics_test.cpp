@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "federation/query/price.h"
@@ -48,13 +49,27 @@ TimeWindow block_of(const ExportView& view, Instant start) {
   return {start, step_end(start, view.block, view.zone)};
 }
 
+// The squared distance, in L2, of one statistic of one cell between two exact answers.
+long double squared_distance(const Price& price, std::size_t statistic,
+                             const std::vector<std::int64_t>& a,
+                             const std::vector<std::int64_t>& b) {
+  std::size_t begin = 0;
+  for (std::size_t s = 0; s < statistic; ++s) begin += price.layout[s].width;
+  long double sum = 0;
+  for (std::size_t i = begin; i < begin + price.layout[statistic].width; ++i) {
+    const auto delta = static_cast<long double>(distance(a[i], b[i]));
+    sum += delta * delta;
+  }
+  return sum;
+}
+
 // sum of (Delta / sigma)^2 / 2 between two exact answers.
 long double rho_between(const Price& price, const ExactVectors& a, const ExactVectors& b) {
   long double rho = 0;
   for (std::size_t cell = 0; cell < a.cells.size(); ++cell) {
     for (std::size_t s = 0; s < price.layout.size(); ++s) {
-      const auto delta = static_cast<long double>(distance(a.cells[cell][s], b.cells[cell][s]));
-      rho += delta * delta / (2 * static_cast<long double>(price.layout[s].variance));
+      rho += squared_distance(price, s, a.cells[cell], b.cells[cell]) /
+             (2 * static_cast<long double>(price.layout[s].variance));
     }
   }
   return rho;
@@ -86,8 +101,9 @@ void compare(const Trial& trial, const BlockAmount& charge, const ExactVectors& 
     straddles = straddles || (!inside && tick.overlaps(block));
     const std::int64_t times = inside ? 1 : tick.overlaps(block) ? 2 : 0;
     for (std::size_t s = 0; s < trial.price.layout.size(); ++s) {
-      const std::int64_t most = times * trial.price.layout[s].lattice.bound();
-      if (distance(trial.all.cells[cell][s], without.cells[cell][s]) > most) {
+      const auto most = static_cast<long double>(times * trial.price.layout[s].bound());
+      if (squared_distance(trial.price, s, trial.all.cells[cell], without.cells[cell]) >
+          most * most) {
         ++findings.moved_too_far;
       }
     }
@@ -128,9 +144,95 @@ void examine(const World& world, bool doubled, Findings& findings) {
   }
 }
 
+// The fault to be caught: a value that begins where the cell before it ended.
+FoldedTable looking_back(FoldedTable table) {
+  for (FoldedUnit& unit : table.units) {
+    for (std::size_t i = unit.values.size(); i-- > table.columns;) {
+      const double before = unit.values[i - table.columns];
+      if (!std::isnan(before)) unit.values[i] -= before;
+    }
+  }
+  return table;
+}
+
+// Other values for one unit's readings in a block, and some readings more or fewer.
+void change_block(Random& random, World& world, std::size_t unit, TimeWindow block) {
+  for (std::size_t c = 0; c < world.question.columns.size(); ++c) {
+    const Column& column = world.question.columns[c];
+    std::vector<Reading> changed;
+    for (Reading reading : world.units[unit].signals[c]) {
+      if (!block.contains(reading.time)) {
+        changed.push_back(reading);
+        continue;
+      }
+      if (random.below(4) == 0) continue;
+      reading.value = uniform(random, column.lower - 100, column.upper + 100);
+      changed.push_back(reading);
+      const Instant later = reading.time + minutes(20);
+      if (random.below(4) == 0 && block.contains(later)) changed.push_back({later, reading.value});
+    }
+    world.units[unit].signals[c] = std::move(changed);
+  }
+}
+
+struct Moves {
+  int elsewhere = 0;  // integers of other blocks' cells and other groups'
+  int too_far = 0;    // statistics moved by more than a replaced value may
+  int moved = 0;      // statistics moved at all
+};
+
+// One unit's readings of one block are changed in many worlds.
+template <class Folding>
+Moves change_blocks(const Folding& folding) {
+  Moves moves;
+  for (std::uint32_t seed = 0; seed < 600; ++seed) {
+    SeededRandom random(seed);
+    World world = random_world(random);
+    const auto price = price_of(world.question, world.view);
+    if (!price) continue;
+    const Question& question = world.question;
+    const auto exact = [&] {
+      return *aggregate(question, world.view, *price, folding(fold(world)));
+    };
+    const ExactVectors before = exact();
+    const std::size_t unit = random.below(world.units.size());
+    const TimeWindow block =
+        block_of(world.view, price->charges[random.below(price->charges.size())].start);
+    change_block(random, world, unit, block);
+    const ExactVectors after = exact();
+    for (std::size_t cell = 0; cell < before.cells.size(); ++cell) {
+      const auto& cells = question.groups[cell / question.tick_count()].cells;
+      const bool own = std::find(cells.begin(), cells.end(), world.units[unit].cell) != cells.end();
+      if (!own || !question.tick(cell % question.tick_count()).overlaps(block)) {
+        moves.elsewhere += before.cells[cell] == after.cells[cell] ? 0 : 1;
+        continue;
+      }
+      for (std::size_t s = 0; s < price->layout.size(); ++s) {
+        const long double distance =
+            squared_distance(*price, s, before.cells[cell], after.cells[cell]);
+        const auto most = static_cast<long double>(2 * price->layout[s].bound());
+        moves.too_far += distance > most * most ? 1 : 0;
+        moves.moved += distance > 0 ? 1 : 0;
+      }
+    }
+  }
+  return moves;
+}
+
 }  // namespace
 
 TEST_SUITE("query/statistics") {
+  TEST_CASE("one unit's readings of one block move nothing but that block's cells of its group") {
+    const Moves moves = change_blocks([](FoldedTable table) { return table; });
+    CHECK(moves.elsewhere == 0);
+    CHECK(moves.too_far == 0);
+    CHECK(moves.moved > 500);
+  }
+
+  TEST_CASE("a fold that looks before its cell is caught") {
+    CHECK(change_blocks(looking_back).elsewhere > 3);
+  }
+
   TEST_CASE("no unit's block moves a statistic or costs more than stated, and some reach it") {
     Findings findings;
     for (std::uint32_t seed = 0; seed < 1'500; ++seed) {
@@ -172,7 +274,7 @@ TEST_SUITE("query/statistics") {
         {3, K::centred_sum}, {3, K::present},    {4, K::satisfying}};
     REQUIRE(layout->size() == std::size(expected));
     for (std::size_t s = 0; s < layout->size(); ++s) {
-      CHECK((*layout)[s].item == expected[s].first);
+      CHECK((*layout)[s].items.front() == expected[s].first);
       CHECK((*layout)[s].kind == expected[s].second);
     }
     CHECK((*layout)[3].lattice.centre() == 0);
@@ -195,7 +297,7 @@ TEST_SUITE("query/statistics") {
       for (const StatisticLayout& one : *layout) {
         CHECK(one.variance >= std::uint64_t{1} << 20);
         CHECK(one.variance <= security::kVarianceMost);
-        const auto bound = static_cast<long double>(one.lattice.bound());
+        const auto bound = static_cast<long double>(one.bound());
         const long double rho = bound * bound / (2 * static_cast<long double>(one.variance));
         CHECK(rho <= share);
         CHECK(rho >= share * (1 - 0x1p-19L));
@@ -237,22 +339,34 @@ TEST_SUITE("query/statistics") {
     tiny.question.rho_per_block = 1;
     CHECK(code_of(tiny) == "epsilon_refused");
     for (const Aggregate aggregate :
-         {Aggregate::variance, Aggregate::stddev, Aggregate::min, Aggregate::max, Aggregate::median,
-          Aggregate::quantile, Aggregate::histogram}) {
-      Plain later;
-      later.question.items = {item_of(aggregate, 0)};
-      CHECK(code_of(later) == "query_unsupported");
+         {Aggregate::mean, Aggregate::variance, Aggregate::stddev, Aggregate::min, Aggregate::max,
+          Aggregate::median, Aggregate::quantile}) {
+      CAPTURE(to_text(aggregate));
+      Plain fine;
+      fine.question.items = {item_of(aggregate, 0)};
+      if (is_rank(aggregate)) {
+        CHECK(code_of(fine) == "shape_refused");  // no height
+        fine.question.tree_height = 3;
+      }
+      CHECK(code_of(fine) == "answered");
+      Plain endless = fine;
+      endless.question.columns[0].upper = INFINITY;
+      CHECK(code_of(endless) == "shape_refused");
+      Plain widest = fine;
+      widest.question.columns[0].lower = -1.7e308;
+      widest.question.columns[0].upper = 1.7e308;
+      CHECK(code_of(widest) == "shape_refused");
+      Plain empty = fine;
+      empty.question.columns[0].upper = 0;
+      CHECK(code_of(empty) == "shape_refused");
     }
-    Plain endless;
-    endless.question.columns[0].upper = INFINITY;
-    CHECK(code_of(endless) == "shape_refused");
-    Plain widest;
-    widest.question.columns[0].lower = -1.7e308;
-    widest.question.columns[0].upper = 1.7e308;
-    CHECK(code_of(widest) == "shape_refused");
-    Plain empty;
-    empty.question.columns[0].upper = 0;
-    CHECK(code_of(empty) == "shape_refused");
+    // Too close together for 4,096 parts that a double tells apart.
+    Plain close;
+    close.question.items = {item_of(Aggregate::median, 0)};
+    close.question.tree_height = 3;
+    close.question.columns[0].lower = 1;
+    close.question.columns[0].upper = 1 + 0x1p-45;
+    CHECK(code_of(close) == "shape_refused");
     Plain long_window;
     long_window.question.window.to = long_window.question.window.from + days(401);
     CHECK(code_of(long_window) == "shape_refused");
@@ -264,6 +378,99 @@ TEST_SUITE("query/statistics") {
     plain.view.cells[0].units = UINT32_MAX;
     const auto layout = lay_out(plain.question, plain.view);
     REQUIRE(layout);
-    for (const StatisticLayout& one : *layout) CHECK(one.lattice.bound() < std::int64_t{1} << 29);
+    for (const StatisticLayout& one : *layout) CHECK(one.bound() < std::int64_t{1} << 29);
+  }
+
+  TEST_CASE("what several items read is there once and all of them share one charge") {
+    using K = StatisticKind;
+    const auto kinds = [](const Question& question) {
+      std::vector<K> found;
+      for (const StatisticShape& shape : shapes_of(question)) found.push_back(shape.kind);
+      return found;
+    };
+    Plain plain;
+    plain.question.items = {item_of(Aggregate::mean, 0), item_of(Aggregate::variance, 0),
+                            item_of(Aggregate::stddev, 0), item_of(Aggregate::count),
+                            item_of(Aggregate::count)};
+    CHECK(kinds(plain.question) == std::vector{K::centred_sum, K::present, K::squares, K::members});
+    CHECK(shapes_of(plain.question)[0].items == std::vector<std::size_t>{0, 1, 2});
+    CHECK(shapes_of(plain.question)[2].items == std::vector<std::size_t>{1, 2});
+    const auto layout = lay_out(plain.question, plain.view);
+    REQUIRE(layout);
+    // sigma^2 = Delta^2 4 / (2 rho) with rho = 1/4.
+    for (const StatisticLayout& one : *layout) {
+      const auto bound = static_cast<double>(one.bound());
+      CHECK(static_cast<double>(one.variance) == doctest::Approx(bound * bound * 8).epsilon(1e-5));
+    }
+    // Another column, condition or set of edges is another statistic.
+    plain.question.columns.push_back({"wind", Reducer::mean, 0, 10, {}});
+    plain.question.items = {item_of(Aggregate::mean, 0), item_of(Aggregate::mean, 1)};
+    CHECK(kinds(plain.question).size() == 4);
+    plain.question.items = {item_of(Aggregate::share), item_of(Aggregate::count)};
+    plain.question.items[1].predicate = plain.question.items[0].predicate;
+    CHECK(kinds(plain.question) == std::vector{K::satisfying, K::decided});
+    plain.question.items[1].predicate = {Compare{0, Comparison::greater, 51}};
+    CHECK(kinds(plain.question).size() == 3);
+    plain.question.items.assign(2, item_of(Aggregate::histogram, 0));
+    plain.question.items[0].edges = plain.question.items[1].edges = {0, 1, 2};
+    CHECK(kinds(plain.question) == std::vector{K::bins});
+    CHECK(shapes_of(plain.question)[0].width == 2);
+    plain.question.items[1].edges[2] = 3;
+    CHECK(kinds(plain.question).size() == 2);
+  }
+
+  TEST_CASE("median and quantiles and extremes of one column share one tree of height / (2 rho)") {
+    Plain plain;
+    plain.question.items = {item_of(Aggregate::median, 0), item_of(Aggregate::min, 0),
+                            item_of(Aggregate::max, 0), item_of(Aggregate::quantile, 0)};
+    for (std::uint8_t height = 1; height <= kTreeHeightMost; ++height) {
+      plain.question.tree_height = height;
+      const auto layout = lay_out(plain.question, plain.view);
+      REQUIRE(layout);
+      REQUIRE(layout->size() == height);
+      std::uint32_t nodes = 16;
+      for (const StatisticLayout& level : *layout) {
+        CHECK(level.width == nodes);
+        nodes *= 16;
+        const auto one = static_cast<double>(level.lattice.bound());
+        // rho = 1/4 on one block: h / (2 rho) = 2 h.
+        CHECK(static_cast<double>(level.variance) ==
+              doctest::Approx(one * one * 2 * height).epsilon(1e-5));
+      }
+    }
+    plain.question.columns.push_back({"wind", Reducer::mean, 0, 10, {}});
+    plain.question.items.push_back(item_of(Aggregate::median, 1));
+    plain.question.tree_height = 2;
+    CHECK(shapes_of(plain.question).size() == 4);
+    CHECK(integers_of(shapes_of(plain.question)) == 2 * 272);
+  }
+
+  TEST_CASE("squares are as fine as their noise allows at every charge there is") {
+    Plain plain;
+    plain.question.items = {item_of(Aggregate::variance, 0)};
+    int answered = 0;
+    for (int power = 8; power < 64; ++power) {
+      CAPTURE(power);
+      plain.question.rho_per_block = std::uint64_t{1} << power;
+      const auto layout = lay_out(plain.question, plain.view);
+      if (!layout) {
+        CHECK(layout.error().code == ErrorCode::epsilon_refused);
+        continue;
+      }
+      ++answered;
+      const StatisticLayout& squares = (*layout)[2];
+      const std::int64_t most = squares.lattice.bound();
+      CHECK(squares.bound() == (most * most + 1) / 2);
+      CHECK(squares.exponent() == 2 * squares.lattice.exponent());
+      CHECK(squares.variance >= std::uint64_t{1} << 38);
+      CHECK(squares.variance <= security::kVarianceMost);
+      const double sigma =
+          std::ldexp(std::sqrt(static_cast<double>(squares.variance)), squares.exponent());
+      // 100^2 / 2 sqrt(3 / (2 rho)), W rounded up to a whole step.
+      const double least = 5'000 * std::sqrt(1.5 * std::ldexp(1.0, 40 - power));
+      CHECK(sigma >= least * (1 - 1e-9));
+      CHECK(sigma <= least * std::pow(1 + 1 / static_cast<double>(most), 2) * (1 + 1e-6));
+    }
+    CHECK(answered > 45);
   }
 }

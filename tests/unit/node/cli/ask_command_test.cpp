@@ -78,6 +78,47 @@ TEST_SUITE("node/cli/ask") {
     CHECK_FALSE(has(ran.err, "why not"));
   }
 
+  TEST_CASE("a histogram takes a line for each bin and its group stands on every line") {
+    FakeNode node;
+    const auto bin = [](const char* from, const char* to, const char* value, const char* lower,
+                        const char* upper) {
+      return std::string(R"j({"from":)j") + from + R"j(,"to":)j" + to + R"j(,"value":)j" + value +
+             R"j(,"standard_error":2,"lower":)j" + lower + R"j(,"upper":)j" + upper + "}";
+    };
+    const std::string row =
+        R"j("values":[{"value":38.25,"standard_error":1,"lower":36,"upper":40},)j"
+        R"j({"value":null,"bins":[)j" +
+        bin("0", "66.66666666666667", "17", "13.1", "20.9") + "," +
+        bin("66.66666666666667", "200", "3", "0", "6.9") + "]}]}";
+    node.reply(
+        "POST /api/v1/ask",
+        R"j({"exact":false,"partial":false,"items":[{"label":"median(pm25)","unit":"ug/m3"},)j"
+        R"j({"label":"histogram(pm25, 2)","unit":""}],"group_keys":["state"],"coverage":[],)j"
+        R"j("rows":[{"group":["WA"],"total":false,)j" +
+            row +
+            R"j(,{"group":["OR"],"total":false,"values":[null,null]},)j"
+            R"j({"group":[],"total":true,)j" +
+            row + "]}");
+    const Ran ran = run(node, {"ask", "SELECT x"});
+    CHECK(
+        ran.out ==
+        "state  median(pm25), ug/m3  95 % range    bin             histogram(pm25, 2)  95 % range\n"
+        "WA                    38.2  36.0 to 40.0  0 to 66.6667                  17.0  13.1 to "
+        "20.9\n"
+        "WA                                        66.6667 to 200                 3.0  0.0 to 6.9\n"
+        "OR                       -  -             -                                -  -\n"
+        "all                   38.2  36.0 to 40.0  0 to 66.6667                  17.0  13.1 to "
+        "20.9\n"
+        "all                                       66.6667 to 200                 3.0  0.0 to "
+        "6.9\n");
+    const Ran csv = run(node, {"ask", "SELECT x", "-o", "csv", "-q"});
+    CHECK(has(csv.out,
+              "\"histogram(pm25, 2)_from\",\"histogram(pm25, 2)_to\",\"histogram(pm25, "
+              "2)\",\"histogram(pm25, 2)_standard_error\""));
+    CHECK(has(csv.out, "\r\nWA,38.25,1,36,40,0,66.66666666666667,17,2,13.1,20.9\r\n"));
+    CHECK(has(csv.out, "\r\nWA,,,,,66.66666666666667,200,3,2,0,6.9\r\n"));
+  }
+
   TEST_CASE("charges on several blocks are said as the ledger books them") {
     FakeNode node;
     node.reply("POST /api/v1/ask",
