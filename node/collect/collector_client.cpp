@@ -4,12 +4,13 @@
 #include <kj/debug.h>
 
 #include <charconv>
+#include <utility>
 
 #include "federation/link/gate.h"
 #include "federation/link/link_network.h"
 #include "federation/link/link_stream.h"
 #include "node/collect/collector_desk.h"
-#include "node/limits.h"
+#include "node/collect/limits.h"
 #include "schemas/base/check.h"
 #include "schemas/canonical.h"
 #include "security/identity/certificate_verifier.h"
@@ -186,11 +187,75 @@ struct CollectorClient::Impl : std::enable_shared_from_this<CollectorClient::Imp
         });
   }
 
+  bool has_room() const {
+    return in_flight < limits::kUploadsAhead &&
+           bytes_in_flight + limits::kUploadBytes <= limits::kUploadBytesAhead;
+  }
+
+  kj::Promise<Result<UploadReport>> append(UploadColumns columns) {
+    ENTENTE_CHECK(has_room() && columns.size() <= limits::kUploadReadings);
+    auto sending = std::make_shared<Sending>();
+    sending->columns = std::move(columns);
+    sending->give_up = clock.steady() + Duration{limits::kUploadRetriesNs};
+    ++in_flight;
+    return send(sending).then(
+        [self = shared_from_this(), sending](Result<UploadReport>&& report) {
+          self->answered(sending->bytes);
+          return std::move(report);
+        },
+        [self = shared_from_this(), sending](kj::Exception&& fault) -> Result<UploadReport> {
+          self->answered(sending->bytes);
+          kj::throwFatalException(kj::mv(fault));
+        });
+  }
+
   void answered(std::size_t bytes) {
     --in_flight;
     bytes_in_flight -= bytes;
     for (auto& each : waiting) each->fulfill();
     waiting.clear();
+    if (!singles.columns.times.empty()) send_singles_soon();
+  }
+
+  // Readings put one by one, and whom to tell.
+  struct Singles {
+    UploadColumns columns;
+    std::vector<kj::Own<kj::PromiseFulfiller<Outcome>>> answers;
+  };
+
+  kj::Promise<Outcome> put(std::uint32_t series, Instant time, double value) {
+    if (singles.answers.size() >= limits::kSinglesWaiting) {
+      return Outcome(make_error(ErrorCode::overloaded, "too many readings wait to be sent"));
+    }
+    auto pair = kj::newPromiseAndFulfiller<Outcome>();
+    singles.columns.add(series, time.ns, value);
+    singles.answers.push_back(kj::mv(pair.fulfiller));
+    send_singles_soon();
+    return kj::mv(pair.promise);
+  }
+
+  // When everything else of this turn has happened.
+  void send_singles_soon() {
+    if (std::exchange(sends_soon, true)) return;
+    loop.keep(kj::evalLater([self = shared_from_this()] {
+      self->sends_soon = false;
+      if (self->in_flight < limits::kUploadsOfSingles && self->has_room()) self->send_singles();
+    }));
+  }
+
+  void send_singles() {
+    if (singles.columns.times.empty()) return;
+    auto sent = std::make_shared<Singles>(std::exchange(singles, {}));
+    loop.keep(append(std::move(sent->columns))
+                  .then(
+                      [sent](Result<UploadReport>&& report) {
+                        for (auto& each : sent->answers) {
+                          each->fulfill(report ? Outcome() : Outcome(report.error()));
+                        }
+                      },
+                      [sent](kj::Exception&& fault) {
+                        for (auto& each : sent->answers) each->reject(kj::cp(fault));
+                      }));
   }
 
   static security::SigningKey key_from(const security::Secret& seed) {
@@ -213,6 +278,8 @@ struct CollectorClient::Impl : std::enable_shared_from_this<CollectorClient::Imp
   std::uint64_t next = 0;
   std::size_t in_flight = 0, bytes_in_flight = 0;
   std::vector<kj::Own<kj::PromiseFulfiller<void>>> waiting;
+  Singles singles;  // not sent yet
+  bool sends_soon = false;
   kj::Promise<void> pinging = nullptr;
 };
 
@@ -240,8 +307,7 @@ kj::Promise<std::vector<Result<std::uint32_t>>> CollectorClient::series(
 }
 
 bool CollectorClient::has_room() const {
-  return impl_->in_flight < limits::kUploadsAhead &&
-         impl_->bytes_in_flight + limits::kUploadBytes <= limits::kUploadBytesAhead;
+  return impl_->has_room();
 }
 
 kj::Promise<void> CollectorClient::next_answer() {
@@ -256,20 +322,11 @@ std::size_t CollectorClient::in_flight() const {
 }
 
 kj::Promise<Result<UploadReport>> CollectorClient::append(UploadColumns columns) {
-  ENTENTE_CHECK(has_room() && columns.size() <= limits::kUploadReadings);
-  auto sending = std::make_shared<Impl::Sending>();
-  sending->columns = std::move(columns);
-  sending->give_up = impl_->clock.steady() + Duration{limits::kUploadRetriesNs};
-  ++impl_->in_flight;
-  return impl_->send(sending).then(
-      [impl = impl_, sending](Result<UploadReport>&& report) {
-        impl->answered(sending->bytes);
-        return std::move(report);
-      },
-      [impl = impl_, sending](kj::Exception&& fault) -> Result<UploadReport> {
-        impl->answered(sending->bytes);
-        kj::throwFatalException(kj::mv(fault));
-      });
+  return impl_->append(std::move(columns));
+}
+
+kj::Promise<Outcome> CollectorClient::put(std::uint32_t series, Instant time, double value) {
+  return impl_->put(series, time, value);
 }
 
 }  // namespace entente::node

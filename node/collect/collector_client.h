@@ -41,6 +41,12 @@ class CollectorClient {
   // once it is durable, or refused: overloaded after limits::kUploadRetriesNs of trying.
   kj::Promise<Result<UploadReport>> append(UploadColumns columns);
 
+  // One reading of a named series, answered once it is durable. What is put in one turn of the loop
+  // goes as one batch, and so does what is put while limits::kUploadsOfSingles batches are under
+  // way: a signature and a commit for many, an answer for each. All of a batch are refused
+  // together, as append refuses it; and overloaded at once when limits::kSinglesWaiting wait.
+  kj::Promise<Outcome> put(std::uint32_t series, Instant time, double value);
+
   struct Impl;
   explicit CollectorClient(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

@@ -104,8 +104,10 @@ awaitable<Result<Reply>> list_twins(Core& core, const Call& call) {
   auto job = [&core, state, type, page = *page]() -> Result<json::value> {
     json::array items;
     std::string next;
-    for (const Twin& twin : state->graph.twins()) {
-      if (twin.id <= page.after && !page.after.empty()) continue;
+    const TwinList& twins = state->graph.twins();
+    for (auto i = state->graph.lower_bound(page.after); i < twins.size(); ++i) {
+      const Twin& twin = twins[i];
+      if (twin.id == page.after) continue;
       if (!type.empty() && !state->graph.types().is_a(twin.type, type)) continue;
       if (items.size() == page.limit) {
         next = cursor_after(std::string_view(items.back().at("id").as_string()));

@@ -371,7 +371,7 @@ class Repair {
   std::map<std::int64_t, std::map<Place, std::optional<Entry>>> latest_;
 };
 
-// Buckets of every hour and day that is over, as sealing makes them, but for those that were taken
+// Buckets of every length whose time is over, as sealing makes them, but for those that were taken
 // over because their readings are gone.
 Outcome make_all_buckets(Store& store, CheckReport& report) {
   Blobs blobs(store);
@@ -398,9 +398,17 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
   const auto first_made = id;
   for (auto& [group, places] : groups) {
     const auto newest = places.segments.back().last_time;
-    for (const auto level : {Level::hour, Level::day}) {
+    for (const auto level : kLevelsByLength) {
+      if (level == Level::minute) continue;
+      const bool of_days = length_ns(level) > length_ns(Level::day);
       std::set<std::int64_t> starts;
+      if (of_days) {
+        for (const auto start : missing_of_days(places, level)) {
+          if (newest - start >= length_ns(level)) starts.insert(start);
+        }
+      }
       for (const auto& segment : places.segments) {
+        if (of_days) break;
         for (auto start = bucket_start(level, segment.first_time); start <= segment.last_time;
              start += length_ns(level)) {
           if (newest - start >= length_ns(level) && start >= places.from.readings) {
@@ -410,7 +418,8 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
       }
       std::vector<BucketPlace> made;
       for (const auto start : starts) {
-        const auto bytes = encode_bucket(blobs, places, level, start, limits::kBucketReadings);
+        const auto least = of_days ? 0 : limits::kBucketReadings;
+        const auto bytes = encode_bucket(blobs, places, level, start, least);
         if (bytes.empty()) continue;
         auto put = store.run<int>([&, group_number = group](Database& database) -> Result<int> {
           database

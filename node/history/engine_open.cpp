@@ -32,12 +32,14 @@ Outcome HistoryEngine::open() {
 
 Outcome HistoryEngine::load_series(Database& database) {
   auto& query = database.cached("SELECT id, twin, signal FROM name ORDER BY id");
+  std::optional<SeriesTable::Loader> loader(table_);
   while (query.step()) {
-    const auto opened = table_.open(query.text(1), query.text(2));
+    const auto opened = loader->open(query.text(1), query.text(2));
     if (!opened || static_cast<std::int64_t>(*opened) != query.integer(0)) {
       return damaged("series " + std::to_string(query.integer(0)) + " is out of order");
     }
   }
+  loader.reset();
   named_ = table_.size();
   newest_.assign(named_, std::numeric_limits<std::int64_t>::min());
   return {};
@@ -105,11 +107,11 @@ Outcome HistoryEngine::load_latest(Database& database) {
     auto decoded = Directory::decode(rows.blob(1));
     if (!decoded) return damaged("latest readings of group " + std::to_string(number));
     auto& group = groups_.at(number);
+    group.sealed_last.resize(kGroupSeries);
     for (const auto& series : decoded->series()) {
       const auto id = number * kGroupSeries + series.place;
       if (id >= newest_.size()) return damaged("latest readings of an unknown series");
-      auto& of = group.of(series.place);
-      of.sealed_last = of.latest = series.last;
+      group.sealed_last[series.place] = series.last;
       newest_[id] = series.last.time;
     }
   }

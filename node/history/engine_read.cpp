@@ -34,14 +34,11 @@ HistoryEngine::View HistoryEngine::view_of(const Group& group, Place place,
     const auto to = std::lower_bound(from, frozen.end(), window.to.ns, earlier);
     view.fresh.assign(from, to);
   }
-  if (place < group.series.size()) {
-    const auto& series = group.series[place];
-    view.sealed_last = series.sealed_last;
-    if (!series.tail.empty()) {
-      std::vector<Entry> tail;
-      series.tail.copy(window, tail);
-      view.fresh = merged(std::move(view.fresh), tail);
-    }
+  view.sealed_last = group.sealed_latest(place);
+  if (!group.tails.empty() && !group.tails[place].empty()) {
+    std::vector<Entry> tail;
+    group.tails[place].copy(window, tail);
+    view.fresh = merged(std::move(view.fresh), tail);
   }
   return view;
 }
@@ -50,8 +47,7 @@ std::optional<Entry> HistoryEngine::latest(SeriesId series) const {
   const auto* group = groups_.find(group_of(series));
   if (group == nullptr) return std::nullopt;
   std::shared_lock guard(group->mutex);
-  const auto place = place_of(series);
-  return place < group->series.size() ? group->series[place].latest : std::nullopt;
+  return group->latest(place_of(series));
 }
 
 void HistoryEngine::scan(SeriesId series, TimeWindow window, const History::Visit& visit) {

@@ -13,10 +13,14 @@ void touch(Stale& stale, std::int64_t time) {
   stale[static_cast<std::size_t>(Level::hour)].insert(bucket_start(Level::hour, time));
 }
 
-// An hour that no longer holds spoils its day.
+// An hour that no longer holds spoils what it is a part of.
 void spread(Stale& stale) {
-  for (const auto hour : stale[static_cast<std::size_t>(Level::hour)]) {
-    stale[static_cast<std::size_t>(Level::day)].insert(bucket_start(Level::day, hour));
+  for (const auto level : kLevelsByLength) {
+    if (length_ns(level) <= length_ns(Level::hour)) continue;
+    auto& longer = stale[static_cast<std::size_t>(level)];
+    for (const auto hour : stale[static_cast<std::size_t>(Level::hour)]) {
+      longer.insert(bucket_start(level, hour));
+    }
   }
 }
 
@@ -102,16 +106,15 @@ void HistoryEngine::serve() {
 // Takes a group's tails out of the way of new readings; gives how many readings wait to be sealed.
 std::uint64_t HistoryEngine::freeze_group(Group& group) {
   std::unique_lock guard(group.mutex);
-  const bool any = std::any_of(group.series.begin(), group.series.end(),
-                               [](const Group::Series& series) { return !series.tail.empty(); });
-  if (any) {
+  if (!group.tails.empty()) {
     auto made = std::make_shared<Frozen>(kGroupSeries);
-    for (std::size_t place = 0; place < group.series.size(); ++place) {
-      (*made)[place] = group.series[place].tail.take();
+    for (std::size_t place = 0; place < kGroupSeries; ++place) {
+      (*made)[place] = group.tails[place].take();
       // A seal that failed has left its readings: these are newer.
       if (group.frozen) (*made)[place] = merged((*group.frozen)[place], (*made)[place]);
     }
     group.frozen = std::move(made);
+    group.tails = std::vector<Tail>();
   }
   std::uint64_t waiting = 0;
   if (group.frozen) {
@@ -165,12 +168,10 @@ HistoryEngine::Publication HistoryEngine::begin_publication(
   auto& group = groups_.at(number);
   Publication publication;
   publication.group = number;
-  publication.sealed_last.resize(kGroupSeries);
   std::shared_lock guard(group.mutex);
   sealed = group.sealed;
-  for (std::size_t place = 0; place < group.series.size(); ++place) {
-    publication.sealed_last[place] = group.series[place].sealed_last;
-  }
+  publication.sealed_last = group.sealed_last;
+  publication.sealed_last.resize(kGroupSeries);
   return publication;
 }
 
@@ -330,25 +331,27 @@ void HistoryEngine::published(const Publication& publication,
   }
   std::unique_lock guard(group.mutex);
   group.sealed = std::move(places);
-  for (std::size_t place = 0; place < group.series.size(); ++place) {
-    group.series[place].sealed_last = publication.sealed_last[place];
-  }
+  group.sealed_last = publication.sealed_last;
   if (!publication.thaw) return;
   for (const auto& entries : *group.frozen) unsealed_.fetch_sub(entries.size());
   group.frozen.reset();
 }
 
-// Hours first: days are made of them. A bucket is made when its time is over, so that it is made
-// once unless something comes late.
+// Short ones first: the longer are made of them. A bucket is made when its time is over, so that it
+// is made once unless something comes late.
 Outcome HistoryEngine::make_buckets(std::size_t number, const Stale& stale) {
-  for (auto level : {Level::hour, Level::day}) {
+  for (const auto level : kLevelsByLength) {
+    if (level == Level::minute) continue;
     std::shared_ptr<const SealedPlaces> sealed;
     auto publication = begin_publication(number, sealed);
     if (sealed->segments.empty()) return {};
     const auto newest = sealed->segments.back().last_time;
-    for (const auto start : stale[static_cast<std::size_t>(level)]) {
+    const bool of_days = length_ns(level) > length_ns(Level::day);
+    for (const auto start :
+         of_days ? missing_of_days(*sealed, level) : stale[static_cast<std::size_t>(level)]) {
       if (newest - start < length_ns(level)) continue;
-      auto bytes = encode_bucket(blobs_, *sealed, level, start, limits::kBucketReadings);
+      const auto least = of_days ? 0 : limits::kBucketReadings;
+      auto bytes = encode_bucket(blobs_, *sealed, level, start, least);
       if (!bytes.empty()) publication.buckets.push_back({level, start, std::move(bytes)});
     }
     if (publication.buckets.empty()) continue;
@@ -423,7 +426,6 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
         return make_error(ErrorCode::store_failed, "a segment is listed and not there");
       }
     }
-    const auto kept = last;
     if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
     crash_point("history.erased");
     auto forgotten = store_.run<int>(
@@ -433,16 +435,11 @@ Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
         },
         [&](const int* committed) {
           if (committed == nullptr) return;
-          std::unique_lock guard(group->mutex);
-          auto& of = group->series[place];
           // What came meanwhile is newer than the erasure and stays.
-          std::vector<Entry> unsealed;
-          of.tail.copy(kAllTime, unsealed);
-          of.latest = unsealed.empty() || (kept && kept->time > unsealed.back().time)
-                          ? kept
-                          : std::optional(unsealed.back());
+          std::shared_lock guard(group->mutex);
+          const auto latest = group->latest(place);
           newest_[static_cast<std::size_t>(series)] =
-              of.latest ? of.latest->time : std::numeric_limits<std::int64_t>::min();
+              latest ? latest->time : std::numeric_limits<std::int64_t>::min();
         });
     crash_point("history.forgotten");
     if (!forgotten) return std::move(forgotten).error();

@@ -142,10 +142,10 @@ std::optional<Entry> HistoryEngine::known(SeriesId series, std::int64_t time) {
   std::shared_ptr<const SealedPlaces> places;
   {
     std::shared_lock guard(group->mutex);
-    if (place < group->series.size()) {
-      if (const auto* entry = group->series[place].tail.find(time)) return *entry;
+    if (!group->tails.empty()) {
+      if (const auto* entry = group->tails[place].find(time)) return *entry;
     }
-    if (group->frozen && place < group->frozen->size()) {
+    if (group->frozen) {
       const auto& frozen = (*group->frozen)[place];
       const auto found =
           std::lower_bound(frozen.begin(), frozen.end(), time,
@@ -220,9 +220,7 @@ void HistoryEngine::put(const Batch& batch) {
     std::unique_lock guard(group.mutex);
     for (; at < batch.size() && group_of(batch.series[at]) == number; ++at) {
       const Entry entry{batch.times[at], batch.values[at], batch.qualities[at]};
-      auto& series = group.of(place_of(batch.series[at]));
-      series.tail.put(entry);
-      if (!series.latest || entry.time >= series.latest->time) series.latest = entry;
+      group.tail(place_of(batch.series[at])).put(entry);
     }
   }
 }

@@ -5,6 +5,8 @@
 namespace entente::node {
 namespace {
 
+constexpr std::size_t kUnitsAtOnce = 16'384;  // their summaries are in memory together
+
 struct Unit {
   std::uint32_t cell = 0;
   std::vector<const Twin*> twins;
@@ -81,25 +83,33 @@ Result<federation::FoldedTable> FoldSource::fold(const federation::FoldRequest& 
   table.ticks = request.ticks.size();
   table.columns = request.columns.size();
   table.units.reserve(units->size());
-  std::vector<double> folded(table.ticks);
-  std::vector<SeriesId> series;
+  std::vector<const std::vector<const Twin*>*> members_of;
   for (const auto& [name, unit] : *units) {
-    federation::FoldedUnit made;
-    made.cell = unit.cell;
-    made.values.resize(table.ticks * table.columns);
+    table.units.push_back({unit.cell, std::vector<double>(table.ticks * table.columns)});
+    members_of.push_back(&unit.twins);
+  }
+  std::vector<SeriesId> series;
+  std::vector<std::size_t> ends;
+  std::vector<double> folded;
+  for (std::size_t first = 0; first < members_of.size(); first += kUnitsAtOnce) {
+    const auto count = std::min(kUnitsAtOnce, members_of.size() - first);
     for (std::size_t c = 0; c < table.columns; ++c) {
       series.clear();
-      for (const auto* twin : unit.twins) {
-        if (const auto id = history_.find(twin->id, request.columns[c].signal)) {
-          series.push_back(*id);
+      ends.clear();
+      for (std::size_t u = first; u < first + count; ++u) {
+        for (const auto* twin : *members_of[u]) {
+          const auto id = history_.find(twin->id, request.columns[c].signal);
+          if (id) series.push_back(*id);
         }
+        ends.push_back(series.size());
       }
-      history_.fold(series, request.columns[c], request.ticks, folded);
-      for (std::size_t t = 0; t < table.ticks; ++t) {
-        made.values[t * table.columns + c] = folded[t];
+      folded.resize(count * table.ticks);
+      history_.fold_units(series, ends, request.columns[c], request.ticks, folded);
+      for (std::size_t i = 0; i < folded.size(); ++i) {
+        auto& values = table.units[first + i / table.ticks].values;
+        values[i % table.ticks * table.columns + c] = folded[i];
       }
     }
-    table.units.push_back(std::move(made));
   }
   return table;
 }

@@ -15,11 +15,26 @@
 
 namespace entente::node {
 
-// Buckets: an hour's and a day's summaries. Stored: never renumber.
-enum class Level : std::uint8_t { minute = 0, hour = 1, day = 2 };
-inline constexpr std::size_t kLevels = 3;
+// Buckets: summaries of stretches of time. Stored: never renumber. Each longer one is made of whole
+// shorter ones, so that any window is a few of each.
+enum class Level : std::uint8_t {
+  minute = 0,
+  hour = 1,
+  day = 2,
+  quarter_day = 3,
+  four_days = 4,
+  sixteen_days = 5,
+  sixty_four_days = 6
+};
+inline constexpr std::size_t kLevels = 7;
+// Ascending in length. Minutes exist only where retention has rolled readings up.
+inline constexpr std::array<Level, kLevels> kLevelsByLength = {
+    Level::minute,    Level::hour,         Level::quarter_day,    Level::day,
+    Level::four_days, Level::sixteen_days, Level::sixty_four_days};
 constexpr std::int64_t length_ns(Level level) {
-  return level == Level::minute ? minutes(1).ns : level == Level::hour ? hours(1).ns : days(1).ns;
+  constexpr std::array<std::int64_t, kLevels> kLengths = {
+      minutes(1).ns, hours(1).ns, days(1).ns, hours(6).ns, days(4).ns, days(16).ns, days(64).ns};
+  return kLengths[static_cast<std::size_t>(level)];
 }
 // The start of the bucket that holds `time`.
 constexpr std::int64_t bucket_start(Level level, std::int64_t time) {
@@ -55,20 +70,31 @@ struct SealedPlaces {
   RetainedFrom from;
 };
 
+// A series that rests costs 32 bytes here: of a million twins most do at any time.
 struct Group {
-  struct Series {
-    Tail tail;
-    std::optional<Entry> sealed_last;  // the latest reading that a segment holds
-    std::optional<Entry> latest;
-  };
-  mutable std::shared_mutex mutex;       // guards everything
-  std::vector<Series> series;            // by place, as far as there are readings
-  std::shared_ptr<const Frozen> frozen;  // being sealed: older than the tails
+  mutable std::shared_mutex mutex;  // guards everything
+  // By place; empty, or of all kGroupSeries.
+  std::vector<Tail> tails;                        // empty while all readings are sealed
+  std::vector<std::optional<Entry>> sealed_last;  // the latest reading that a segment holds
+  std::shared_ptr<const Frozen> frozen;           // being sealed: older than the tails
   std::shared_ptr<const SealedPlaces> sealed = std::make_shared<SealedPlaces>();
 
-  Series& of(Place place) {
-    if (series.size() <= place) series.resize(std::size_t{place} + 1);
-    return series[place];
+  Tail& tail(Place place) {
+    if (tails.empty()) tails.resize(kGroupSeries);
+    return tails[place];
+  }
+  std::optional<Entry> sealed_latest(Place place) const {
+    return sealed_last.empty() ? std::nullopt : sealed_last[place];
+  }
+  // The reading with the latest time.
+  std::optional<Entry> latest(Place place) const {
+    auto found = sealed_latest(place);
+    const auto prefer = [&](const Entry& newer) {
+      if (!found || newer.time >= found->time) found = newer;
+    };
+    if (frozen && !(*frozen)[place].empty()) prefer((*frozen)[place].back());
+    if (!tails.empty() && !tails[place].empty()) prefer(tails[place].last());
+    return found;
   }
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
+#include <numeric>
 
 #include "federation/query/fold.h"
 #include "node/history/engine.h"
@@ -114,11 +115,13 @@ bool summary_answers(Reducer reducer) {
   return reducer != Reducer::median && reducer != Reducer::duration;
 }
 
-double folded(std::span<const Summary> series, Reducer reducer) {
+// `series` are indices of summaries.
+double folded(std::span<const Summary> summaries, std::span<const std::uint32_t> series,
+              Reducer reducer) {
   Partial all;
   bool begun = false;
-  for (const auto& summary : series) {
-    const auto& one = summary.partial;
+  for (const auto index : series) {
+    const auto& one = summaries[index].partial;
     if (one.count == 0) continue;
     if (!begun) {
       all = one;
@@ -178,12 +181,8 @@ void History::fold(std::span<const SeriesId> unit, const Column& column,
   ENTENTE_CHECK(out.size() == ticks.size());
   if (ticks.empty()) return;
   if (summary_answers(column.reducer)) {
-    std::vector<Summary> summaries(unit.size());
-    for (std::size_t i = 0; i < ticks.size(); ++i) {
-      aggregate(unit, ticks[i], Figures::moments, summaries);
-      out[i] = folded(summaries, column.reducer);
-    }
-    return;
+    const std::size_t ends[] = {unit.size()};
+    return fold_units(unit, ends, column, ticks, out);
   }
   federation::Fold fold(column, ticks.front());
   for (std::size_t i = 0; i < ticks.size(); ++i) {
@@ -197,6 +196,37 @@ void History::fold(std::span<const SeriesId> unit, const Column& column,
       fold.next_series();
     }
     out[i] = fold.value();
+  }
+}
+
+void History::fold_units(std::span<const SeriesId> series, std::span<const std::size_t> ends,
+                         const Column& column, std::span<const TimeWindow> ticks,
+                         std::span<double> out) const {
+  ENTENTE_CHECK(out.size() == ticks.size() * ends.size());
+  if (!summary_answers(column.reducer)) {
+    for (std::size_t u = 0, from = 0; u < ends.size(); from = ends[u++]) {
+      fold(series.subspan(from, ends[u] - from), column, ticks,
+           out.subspan(u * ticks.size(), ticks.size()));
+    }
+    return;
+  }
+  // Ascending, so that a group of series is read once.
+  std::vector<std::uint32_t> order(series.size()), place(series.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return series[a] < series[b]; });
+  std::vector<SeriesId> sorted(series.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    sorted[i] = series[order[i]];
+    place[order[i]] = i;
+  }
+  std::vector<Summary> summaries(series.size());
+  for (std::size_t t = 0; t < ticks.size(); ++t) {
+    aggregate(sorted, ticks[t], Figures::moments, summaries);
+    for (std::size_t u = 0, from = 0; u < ends.size(); from = ends[u++]) {
+      const auto own = std::span(place).subspan(from, ends[u] - from);
+      out[u * ticks.size() + t] = folded(summaries, own, column.reducer);
+    }
   }
 }
 

@@ -35,7 +35,8 @@ std::vector<Piece> cover(const SealedPlaces& places, TimeWindow window) {
   while (time < window.to.ns) {
     auto next = window.to.ns;
     bool stepped = false;
-    for (auto level : {Level::day, Level::hour, Level::minute}) {
+    for (auto each = kLevelsByLength.rbegin(); each != kLevelsByLength.rend(); ++each) {
+      const auto level = *each;
       const auto& buckets = places.buckets[static_cast<std::size_t>(level)];
       const auto bucket =
           std::lower_bound(buckets.begin(), buckets.end(), time,

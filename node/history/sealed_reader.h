@@ -17,8 +17,8 @@ struct Piece {
   std::int64_t id = 0;
   TimeWindow window;
 };
-// The fewest blobs for a window: days, then hours, then minutes, where there are such; segments for
-// the rest, of which only those at an edge need decoding.
+// The fewest blobs for a window: the longest buckets first, where there are such; segments for the
+// rest, of which only those at an edge need decoding.
 std::vector<Piece> cover(const SealedPlaces& places, TimeWindow window);
 
 // Threads: one at a time for each object. False from a method: a blob was replaced meanwhile; take

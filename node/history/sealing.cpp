@@ -216,6 +216,17 @@ Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::
   return encode_directory(described);
 }
 
+std::set<std::int64_t> missing_of_days(const SealedPlaces& sealed, Level level) {
+  std::set<std::int64_t> missing;
+  for (const auto& day : sealed.buckets[static_cast<std::size_t>(Level::day)]) {
+    missing.insert(missing.end(), bucket_start(level, day.start));
+  }
+  for (const auto& there : sealed.buckets[static_cast<std::size_t>(level)]) {
+    missing.erase(there.start);
+  }
+  return missing;
+}
+
 Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
                      const BucketPlace& bucket, Place place, TimeWindow window) {
   const TimeWindow whole{{bucket.start}, {bucket.start + length_ns(level)}};

@@ -6,6 +6,8 @@
 // segments of a group stay disjoint. Pure but for reading blobs; threads: one at a time.
 #pragma once
 
+#include <set>
+
 #include "node/history/blobs.h"
 #include "node/history/group.h"
 
@@ -28,6 +30,8 @@ SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
 // a series: limits::kBucketReadings where the readings themselves stay and are as quick to read.
 Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::int64_t start,
                     std::uint64_t least);
+// Starts of buckets of a level longer than a day that are not there although days of theirs are.
+std::set<std::int64_t> missing_of_days(const SealedPlaces& sealed, Level level);
 // A bucket without one series' readings of the window. Empty when nothing is left.
 Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
                      const BucketPlace& bucket, Place place, TimeWindow window);

@@ -1,44 +1,52 @@
 #include "node/history/series_table.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "node/limits.h"
 
 namespace entente::node {
 
 std::optional<std::uint32_t> SeriesTable::Names::find(std::string_view name) const {
-  const auto found = numbers.find(name);
-  return found == numbers.end() ? std::nullopt : std::optional(found->second);
+  return numbers.find(name, [this](std::uint32_t i) -> std::string_view { return list[i]; });
 }
 
 std::uint32_t SeriesTable::Names::open(std::string_view name) {
   if (const auto known = find(name)) return *known;
   const auto number = static_cast<std::uint32_t>(list.size());
   list.emplace_back(name);
-  numbers.emplace(list.back(), number);
+  numbers.add(list.back(), number);
   return number;
 }
 
 Result<SeriesId> SeriesTable::open(std::string_view twin, std::string_view signal) {
   if (const auto known = find(twin, signal)) return *known;
+  std::unique_lock guard(mutex_);
+  return open_guarded(twin, signal);
+}
+
+Result<SeriesId> SeriesTable::open_guarded(std::string_view twin, std::string_view signal) {
+  const bool same_twin = opened_twin_ < twins_.list.size() && twins_.list[opened_twin_] == twin;
+  auto twin_number = same_twin ? std::optional(opened_twin_) : twins_.find(twin);
+  auto signal_number = signals_.find(signal);
+  if (twin_number && signal_number) {
+    if (const auto known = found(*twin_number, *signal_number)) return *known;
+  }
   if (twin.empty() || signal.empty() || twin.size() > limits::kTwinNameBytes ||
       signal.size() > limits::kSignalNameBytes) {
     return make_error(ErrorCode::invalid_argument, "a series needs a twin and a signal");
   }
-  std::unique_lock guard(mutex_);
-  if (const auto known = found(twin, signal)) return *known;
-  if (by_id_.size() >= limits::kSeries) {
+  if (series_.size() >= limits::kSeries) {
     return make_error(ErrorCode::overloaded, "this node keeps no more than " +
                                                  std::to_string(limits::kSeries) + " series");
   }
-  const auto id = static_cast<SeriesId>(by_id_.size());
-  const auto twin_number = twins_.open(twin);
-  const auto signal_number = signals_.open(signal);
-  if (twin_number == by_twin_.size()) by_twin_.emplace_back();
-  by_twin_[twin_number].push_back({signal_number, id});
-  by_id_.emplace_back(twin_number, signal_number);
-  return id;
+  if (!twin_number) twin_number = twins_.open(twin);
+  if (!signal_number) signal_number = signals_.open(signal);
+  if (*twin_number == newest_.size()) newest_.push_back(kNone);
+  const auto id = static_cast<std::uint32_t>(series_.size());
+  series_.push_back({*twin_number, *signal_number, newest_[*twin_number]});
+  newest_[*twin_number] = id;
+  opened_twin_ = *twin_number;
+  return static_cast<SeriesId>(id);
 }
 
 std::optional<SeriesId> SeriesTable::find(std::string_view twin, std::string_view signal) const {
@@ -50,38 +58,47 @@ std::optional<SeriesId> SeriesTable::found(std::string_view twin, std::string_vi
   const auto twin_number = twins_.find(twin);
   const auto signal_number = signals_.find(signal);
   if (!twin_number || !signal_number) return std::nullopt;
-  for (const auto& each : by_twin_[*twin_number]) {
-    if (each.signal == *signal_number) return each.id;
+  return found(*twin_number, *signal_number);
+}
+
+std::optional<SeriesId> SeriesTable::found(std::uint32_t twin, std::uint32_t signal) const {
+  for (auto id = newest_[twin]; id != kNone; id = series_[id].next) {
+    if (series_[id].signal == signal) return static_cast<SeriesId>(id);
   }
   return std::nullopt;
 }
 
 SeriesKey SeriesTable::key_of(SeriesId id) const {
   std::shared_lock guard(mutex_);
-  const auto [twin, signal] = by_id_.at(static_cast<std::size_t>(id));
-  return {twins_.list[twin], signals_.list[signal]};
+  const auto& of = series_.at(static_cast<std::size_t>(id));
+  return {twins_.list[of.twin], signals_.list[of.signal]};
 }
 
 std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {
   std::shared_lock guard(mutex_);
   const auto number = twins_.find(twin);
   if (!number) return {};
-  auto signals = by_twin_[*number];
-  std::sort(signals.begin(), signals.end(), [&](const OfTwin& a, const OfTwin& b) {
-    return signals_.list[a.signal] < signals_.list[b.signal];
-  });
   std::vector<SeriesId> ids;
-  for (const auto& each : signals) ids.push_back(each.id);
+  for (auto id = newest_[*number]; id != kNone; id = series_[id].next) {
+    ids.push_back(static_cast<SeriesId>(id));
+  }
+  std::sort(ids.begin(), ids.end(), [&](SeriesId a, SeriesId b) {
+    const auto signal = [&](SeriesId id) -> const std::string& {
+      return signals_.list[series_[static_cast<std::size_t>(id)].signal];
+    };
+    return signal(a) < signal(b);
+  });
   return ids;
 }
 
 std::vector<SeriesId> SeriesTable::all() const {
   std::shared_lock guard(mutex_);
-  std::vector<SeriesId> ids(by_id_.size());
+  std::vector<SeriesId> ids(series_.size());
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<SeriesId>(i);
   const auto key = [&](SeriesId id) {
-    const auto [twin, signal] = by_id_[static_cast<std::size_t>(id)];
-    return std::pair<std::string_view, std::string_view>(twins_.list[twin], signals_.list[signal]);
+    const auto& of = series_[static_cast<std::size_t>(id)];
+    return std::pair<std::string_view, std::string_view>(twins_.list[of.twin],
+                                                         signals_.list[of.signal]);
   };
   std::sort(ids.begin(), ids.end(), [&](SeriesId a, SeriesId b) { return key(a) < key(b); });
   return ids;
@@ -89,7 +106,7 @@ std::vector<SeriesId> SeriesTable::all() const {
 
 std::size_t SeriesTable::size() const {
   std::shared_lock guard(mutex_);
-  return by_id_.size();
+  return series_.size();
 }
 
 }  // namespace entente::node

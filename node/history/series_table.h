@@ -1,19 +1,19 @@
 // Which series there are: names to dense numbers and back, for millions of them.
 //
 // A number is given at a series' first mention and never again to another; names of twins and of
-// signals are kept once each. Threads: any.
+// signals are kept once each: about 80 bytes a twin and 12 a series. Threads: any.
 #pragma once
 
 #include <deque>
-#include <map>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "node/history/reading.h"
+#include "schemas/base/name_index.h"
 #include "schemas/base/result.h"
 
 namespace entente::node {
@@ -24,6 +24,18 @@ class SeriesTable {
   // (limits::kSeries exist).
   Result<SeriesId> open(std::string_view twin, std::string_view signal);
   std::optional<SeriesId> find(std::string_view twin, std::string_view signal) const;
+  // Opens many, a twin's one after another, and has the table for itself as long as it lives.
+  class Loader {
+   public:
+    explicit Loader(SeriesTable& table) : table_(table), guard_(table.mutex_) {}
+    Result<SeriesId> open(std::string_view twin, std::string_view signal) {
+      return table_.open_guarded(twin, signal);
+    }
+
+   private:
+    SeriesTable& table_;
+    const std::unique_lock<std::shared_mutex> guard_;
+  };
   // `id` is one that open() gave.
   SeriesKey key_of(SeriesId id) const;
   // In order of signal names.
@@ -33,30 +45,29 @@ class SeriesTable {
   std::size_t size() const;
 
  private:
-  struct NameHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view name) const {
-      return std::hash<std::string_view>()(name);
-    }
-  };
+  static constexpr std::uint32_t kNone = 0xffffffff;
   // A name's number is its place in `list`; the list's strings do not move.
   struct Names {
     std::deque<std::string> list;
-    std::unordered_map<std::string_view, std::uint32_t, NameHash, std::equal_to<>> numbers;
+    NameIndex numbers;
     std::optional<std::uint32_t> find(std::string_view name) const;
     std::uint32_t open(std::string_view name);
   };
-  struct OfTwin {
-    std::uint32_t signal;
-    SeriesId id;
+  struct Series {
+    std::uint32_t twin = 0;
+    std::uint32_t signal = 0;
+    std::uint32_t next = kNone;  // the twin's series opened before this one
   };
+  Result<SeriesId> open_guarded(std::string_view twin, std::string_view signal);
   std::optional<SeriesId> found(std::string_view twin, std::string_view signal) const;
+  std::optional<SeriesId> found(std::uint32_t twin, std::uint32_t signal) const;
 
   mutable std::shared_mutex mutex_;  // guards everything
   Names twins_;
   Names signals_;
-  std::vector<std::vector<OfTwin>> by_twin_;                    // by the twin's number
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> by_id_;  // twin, signal
+  std::vector<std::uint32_t> newest_;  // by the twin's number: its series opened last
+  std::vector<Series> series_;         // by id
+  std::uint32_t opened_twin_ = 0;      // of the series opened last
 };
 
 }  // namespace entente::node

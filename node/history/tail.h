@@ -47,6 +47,8 @@ class Tail {
   }
   const Entry* find(std::int64_t time) const;
   bool empty() const { return entries_.empty(); }
+  // Of one that is not empty: the latest.
+  const Entry& last() const { return entries_.back(); }
   // Everything within [from, to), in order of time, appended.
   void copy(TimeWindow window, std::vector<Entry>& out) const;
   // All of it; leaves nothing behind.

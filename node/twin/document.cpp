@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <sstream>
+#include <utility>
 
 #include "node/limits.h"
 #include "node/twin/json_text.h"
@@ -58,8 +59,8 @@ json::value converted(const toml::node& node, const std::string& path,
 // parsed before, so that the walk may trust its form.
 class JsonLines {
  public:
-  JsonLines(std::string_view text, std::map<std::string, std::size_t>& lines)
-      : text_(text), lines_(lines) {}
+  JsonLines(std::string text, std::map<std::string, std::size_t>& lines)
+      : text_(std::move(text)), lines_(lines) {}
 
   void walk() { value(""); }
 
@@ -119,7 +120,7 @@ class JsonLines {
     if (peek() == ']') ++at_;
   }
 
-  std::string_view text_;
+  const std::string text_;
   std::map<std::string, std::size_t>& lines_;
   std::size_t at_ = 0;
   std::size_t line_ = 1;
@@ -132,13 +133,14 @@ Result<Document> from_json(std::string_view text, std::string_view file) {
   document.file = file;
   document.root = std::move(*value);
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  JsonLines(text, document.lines).walk();
+  document.walked = text;
   return document;
 }
 
 }  // namespace
 
 std::string Document::place(const std::string& path) const {
+  if (!walked.empty()) JsonLines(std::exchange(walked, {}), lines).walk();
   auto wanted = path;
   while (true) {
     const auto found = lines.find(wanted);

@@ -13,11 +13,13 @@ namespace entente::node {
 struct Document {
   std::string file;
   boost::json::value root;
-  // Path ("twin[0].properties.state") -> line. A path without an entry stands on its parent's line.
-  std::map<std::string, std::size_t> lines;
 
-  // "assets.toml:12".
+  // "assets.toml:12", where `path` ("twin[0].properties.state") stands or what it is part of. A
+  // JSON text is walked for its lines at the first question. Threads: one.
   std::string place(const std::string& path) const;
+
+  mutable std::map<std::string, std::size_t> lines;  // by path; place() completes them
+  mutable std::string walked;  // the JSON text whose lines nobody asked for yet
 };
 
 enum class TextFormat { toml, json };

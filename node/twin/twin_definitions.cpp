@@ -1,10 +1,12 @@
 #include "node/twin/twin_definitions.h"
 
 #include <algorithm>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <regex>
+#include <unordered_map>
 
 #include "node/limits.h"
 #include "schemas/base/ids.h"
@@ -140,8 +142,8 @@ class Reader {
 
   Result<TwinDefinition> definition(const json::value& value, const std::string& path) {
     TwinDefinition made;
-    made.place = document_.place(path);
-    if (!value.is_object()) return broken(made.place, "a twin is a table");
+    made.path = path;
+    if (!value.is_object()) return broken(document_.place(path), "a twin is a table");
     const auto& object = value.get_object();
     for (const auto& member : object) {
       static constexpr std::string_view kKeys[] = {"id", "type", "properties", "relationships",
@@ -196,18 +198,19 @@ class Reader {
   Outcome property_table(const json::value& value, const std::string& path,
                          const ResolvedType& type, Properties& into) {
     if (!value.is_object()) return broken(document_.place(path), "properties are a table");
+    into.reserve(value.get_object().size());
     for (const auto& member : value.get_object()) {
-      const auto name = key_of(member);
-      const auto place = document_.place(path + "." + name);
+      auto name = key_of(member);
+      const auto place = [&] { return document_.place(path + "." + name); };
       const auto* property = type.property(name);
       if (property == nullptr) {
-        return broken(place, type.id + " has no property \"" + name + "\"; " +
-                                 choices(names_of(type.properties)));
+        return broken(place(), type.id + " has no property \"" + name + "\"; " +
+                                   choices(names_of(type.properties)));
       }
       if (auto why = misfit(member.value(), *property->schema); !why.empty()) {
-        return broken(place, "property \"" + name + "\": " + why);
+        return broken(place(), "property \"" + name + "\": " + why);
       }
-      into.emplace(name, converted(member.value(), *property->schema));
+      into.emplace(std::move(name), converted(member.value(), *property->schema));
     }
     return {};
   }
@@ -218,22 +221,24 @@ class Reader {
     if (value == nullptr) return {};
     const auto base = path + ".relationships";
     if (!value->is_object()) return broken(document_.place(base), "relationships are a table");
+    twin.relationships.reserve(value->get_object().size());
     for (const auto& member : value->get_object()) {
       const auto name = key_of(member);
-      const auto place = document_.place(base + "." + name);
+      const auto place = [&] { return document_.place(base + "." + name); };
       if (type.relationship(name) == nullptr) {
-        return broken(place, type.id + " has no relationship \"" + name + "\"; " +
-                                 choices(names_of(type.relationships)));
+        return broken(place(), type.id + " has no relationship \"" + name + "\"; " +
+                                   choices(names_of(type.relationships)));
       }
-      if (!member.value().is_array()) return broken(place, "a list of twins is expected");
+      if (!member.value().is_array()) return broken(place(), "a list of twins is expected");
       auto& targets = twin.relationships[name];
+      targets.reserve(member.value().get_array().size());
       for (const auto& each : member.value().get_array()) {
-        if (!each.is_string()) return broken(place, "a list of twins' ids is expected");
+        if (!each.is_string()) return broken(place(), "a list of twins' ids is expected");
         targets.push_back(text(each.get_string()));
       }
       std::sort(targets.begin(), targets.end());
       if (std::adjacent_find(targets.begin(), targets.end()) != targets.end()) {
-        return broken(place, "relationship \"" + name + "\" names a twin twice");
+        return broken(place(), "relationship \"" + name + "\" names a twin twice");
       }
     }
     return {};
@@ -288,7 +293,7 @@ Result<std::vector<TwinDefinition>> read_definitions(const Document& document,
                                                      const TypeRegistry& types) {
   if (!document.root.is_object()) return broken(document.file, "a table with [[twin]] is expected");
   std::vector<TwinDefinition> all;
-  std::map<std::string, std::string> seen;
+  std::unordered_map<std::string, std::size_t> seen;  // -> place in `all`
   Reader reader(document, types);
   for (const auto& member : document.root.get_object()) {
     const auto key = key_of(member);
@@ -304,15 +309,30 @@ Result<std::vector<TwinDefinition>> read_definitions(const Document& document,
     for (std::size_t i = 0; i < list.size(); ++i) {
       auto made = reader.definition(list[i], "twin[" + std::to_string(i) + "]");
       if (!made) return std::move(made).error();
-      const auto [entry, fresh] = seen.emplace(made->twin.id, made->place);
+      const auto [entry, fresh] = seen.emplace(made->twin.id, all.size());
       if (!fresh) {
-        return broken(made->place,
-                      "twin \"" + made->twin.id + "\" stands at " + entry->second + " already");
+        return broken(document.place(made->path), "twin \"" + made->twin.id + "\" stands at " +
+                                                      document.place(all[entry->second].path) +
+                                                      " already");
       }
       all.push_back(std::move(*made));
     }
   }
   return all;
+}
+
+Result<Twin> read_twin(std::string_view text, std::string_view place, const TypeRegistry& types) {
+  // Most twins' trees fit in here; the rest takes more by itself.
+  unsigned char room[4'096];
+  json::monotonic_resource memory(room, sizeof room);
+  boost::system::error_code failure;
+  Document document;
+  document.file = place;
+  const auto root = json::parse({text.data(), text.size()}, failure, &memory);
+  if (failure) return broken(document.file, "a twin is no JSON");
+  auto made = Reader(document, types).definition(root, "twin");
+  if (!made) return std::move(made).error();
+  return std::move(made->twin);
 }
 
 std::string to_json(const Twin& twin) {
@@ -335,26 +355,29 @@ std::string to_json(const Twin& twin) {
   return json::serialize(object);
 }
 
-Outcome check_relationships(const Twin& twin, const TwinGraph& graph, const std::string& place) {
+Outcome check_relationships(const Twin& twin, const TwinGraph& graph) {
+  const auto broken = [](std::string what) {
+    return make_error(ErrorCode::config_invalid, std::move(what));
+  };
   const auto* type = graph.type_of(twin);
   for (const auto& [name, targets] : twin.relationships) {
     const auto* declared = type->relationship(name);
     if (declared == nullptr) {
-      return broken(place, type->id + " has no relationship \"" + name + "\"");
+      return broken(type->id + " has no relationship \"" + name + "\"");
     }
     if (declared->max_multiplicity &&
         targets.size() > static_cast<std::size_t>(*declared->max_multiplicity)) {
-      return broken(place, "relationship \"" + name + "\" of " + twin.id + " may have at most " +
-                               std::to_string(*declared->max_multiplicity) + " targets");
+      return broken("relationship \"" + name + "\" of " + twin.id + " may have at most " +
+                    std::to_string(*declared->max_multiplicity) + " targets");
     }
     for (const auto& id : targets) {
       const auto* target = graph.find(id);
       if (target == nullptr) {
-        return broken(place, twin.id + "." + name + " points at \"" + id + "\", which is no twin");
+        return broken(twin.id + "." + name + " points at \"" + id + "\", which is no twin");
       }
       if (declared->target && !graph.types().is_a(target->type, *declared->target)) {
-        return broken(place, twin.id + "." + name + " wants " + *declared->target + ", but \"" +
-                                 id + "\" is " + target->type);
+        return broken(twin.id + "." + name + " wants " + *declared->target + ", but \"" + id +
+                      "\" is " + target->type);
       }
     }
   }

@@ -15,19 +15,22 @@ namespace entente::node {
 
 struct TwinDefinition {
   Twin twin;
-  std::string place;  // "file:line", for complaints
+  std::string path;  // in its document, whose place() says where that is
 };
 
 // Everything that one definition can tell by itself: keys, ids, property values against the type.
 // Refuses (config_invalid) with file, line and the word.
 [[nodiscard]] Result<std::vector<TwinDefinition>> read_definitions(const Document& document,
                                                                    const TypeRegistry& types);
+// One twin out of such text as to_json makes. Refuses (config_invalid), saying that it is
+// `place`'s.
+[[nodiscard]] Result<Twin> read_twin(std::string_view text, std::string_view place,
+                                     const TypeRegistry& types);
 // The reverse: one twin as the JSON that read_definitions takes, for the database and for export.
 std::string to_json(const Twin& twin);
 
-// What needs the other twins: targets, their types, multiplicity. `place` names the definition.
-// Refuses (config_invalid).
-[[nodiscard]] Outcome check_relationships(const Twin& twin, const TwinGraph& graph,
-                                          const std::string& place);
+// What needs the other twins: targets, their types, multiplicity. Refuses (config_invalid) without
+// saying where: the caller knows the twin's place.
+[[nodiscard]] Outcome check_relationships(const Twin& twin, const TwinGraph& graph);
 
 }  // namespace entente::node

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <mutex>
 
 namespace entente::node {
 
@@ -20,26 +22,82 @@ std::string to_text(const PropertyValue& value) {
   return std::visit(visitor, value);
 }
 
-TwinGraph::TwinGraph(std::shared_ptr<const TypeRegistry> types, std::vector<Twin> twins)
-    : types_(std::move(types)), twins_(std::move(twins)) {
-  for (const auto& twin : twins_) {
-    for (const auto& [name, targets] : twin.relationships) {
-      for (const auto& target : targets) incoming_.emplace(target, Incoming{twin.id, name});
-    }
+bool TwinList::operator==(const TwinList& other) const {
+  return std::equal(twins_.begin(), twins_.end(), other.twins_.begin(), other.twins_.end(),
+                    [](const Shared& a, const Shared& b) { return a == b || *a == *b; });
+}
+
+// Relationships backwards: those at twin i are edges[ends[i - 1]] to edges[ends[i]].
+struct TwinGraph::Pointers {
+  struct Edge {
+    std::uint32_t from = 0;  // index of the twin
+    std::uint32_t name = 0;  // of its relationships
+  };
+  std::once_flag made;
+  std::vector<std::uint32_t> ends;
+  std::vector<Edge> edges;
+};
+
+TwinGraph::TwinGraph(std::shared_ptr<const TypeRegistry> types, std::vector<TwinList::Shared> twins)
+    : types_(std::move(types)), twins_(std::move(twins)), pointers_(std::make_shared<Pointers>()) {
+  by_id_.reserve(twins_.size());
+  for (std::size_t i = 0; i < twins_.size(); ++i) {
+    by_id_.add(twins_[i].id, static_cast<std::uint32_t>(i));
   }
 }
 
+std::optional<std::uint32_t> TwinGraph::number_of(std::string_view id) const {
+  return by_id_.find(id, [this](std::uint32_t i) -> std::string_view { return twins_[i].id; });
+}
+
 const Twin* TwinGraph::find(std::string_view id) const {
+  const auto number = number_of(id);
+  return number ? &twins_[*number] : nullptr;
+}
+
+std::size_t TwinGraph::lower_bound(std::string_view id) const {
   const auto found =
       std::lower_bound(twins_.begin(), twins_.end(), id,
                        [](const Twin& twin, std::string_view wanted) { return twin.id < wanted; });
-  return found != twins_.end() && found->id == id ? &*found : nullptr;
+  return static_cast<std::size_t>(found - twins_.begin());
+}
+
+const TwinGraph::Pointers& TwinGraph::pointers() const {
+  auto& all = *pointers_;
+  std::call_once(all.made, [&] {
+    const auto each_edge = [this](const auto& visit) {
+      for (std::uint32_t i = 0; i < twins_.size(); ++i) {
+        std::uint32_t name = 0;
+        for (const auto& relationship : twins_[i].relationships) {
+          for (const auto& target : relationship.second) {
+            if (const auto number = number_of(target)) visit(*number, Pointers::Edge{i, name});
+          }
+          ++name;
+        }
+      }
+    };
+    std::vector<std::uint32_t> counts(twins_.size() + 1);
+    each_edge([&](std::uint32_t target, Pointers::Edge) { ++counts[target + 1]; });
+    for (std::size_t i = 1; i < counts.size(); ++i) counts[i] += counts[i - 1];
+    all.edges.resize(counts.back());
+    each_edge(
+        [&](std::uint32_t target, Pointers::Edge edge) { all.edges[counts[target]++] = edge; });
+    counts.pop_back();  // where each twin's edges begin has become where they end
+    all.ends = std::move(counts);
+  });
+  return all;
 }
 
 std::vector<TwinGraph::Incoming> TwinGraph::incoming(std::string_view id) const {
   std::vector<Incoming> all;
-  const auto [first, last] = incoming_.equal_range(id);
-  for (auto each = first; each != last; ++each) all.push_back(each->second);
+  const auto number = number_of(id);
+  if (!number) return all;
+  const auto& known = pointers();
+  for (auto i = *number == 0 ? 0 : known.ends[*number - 1]; i < known.ends[*number]; ++i) {
+    const auto& edge = known.edges[i];
+    const auto& from = twins_[edge.from];
+    all.push_back({from.id, from.relationships.nth(edge.name)->first});
+  }
   return all;
 }
 

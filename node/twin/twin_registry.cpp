@@ -1,8 +1,6 @@
 #include "node/twin/twin_registry.h"
 
 #include <algorithm>
-#include <boost/json/parse.hpp>
-#include <map>
 #include <set>
 
 #include "node/limits.h"
@@ -44,52 +42,90 @@ Error problem_error(const std::vector<TypeProblem>& problems) {
   return make_error(ErrorCode::config_invalid, all);
 }
 
-// Twins again as definitions, so that a changed type is checked by the code that checked them
-// first.
-Result<Twin> fitting(const Twin& twin, const TypeRegistry& types) {
-  Document document;
-  document.file = "twin " + twin.id;
-  boost::json::array list;
-  list.push_back(boost::json::parse(to_json(twin)));
-  boost::json::object root;
-  root["twin"] = std::move(list);
-  document.root = std::move(root);
-  auto read = read_definitions(document, types);
-  if (!read) return std::move(read).error();
-  return std::move(read->front().twin);
+Error at(const std::string& place, const Error& error) {
+  return make_error(error.code, place + ": " + error.what);
 }
 
-Outcome check_all(const TwinGraph& graph, const std::map<std::string, std::string>& places) {
+Outcome check_all(const TwinGraph& graph) {
   for (const auto& twin : graph.twins()) {
-    const auto place = places.find(twin.id);
-    auto checked =
-        check_relationships(twin, graph, place == places.end() ? "twin " + twin.id : place->second);
-    if (!checked) return checked;
+    auto checked = check_relationships(twin, graph);
+    if (!checked) return at("twin " + twin.id, checked.error());
   }
   return {};
 }
 
+// Twins come in id order, and those that stayed are the same objects.
 void compare(TwinChange& change) {
-  std::map<std::string_view, const Twin*> old;
-  for (const auto& twin : change.before->graph.twins()) old.emplace(twin.id, &twin);
-  for (const auto& twin : change.after->graph.twins()) {
-    const auto found = old.find(twin.id);
-    if (found == old.end()) {
-      change.added.push_back(twin.id);
-      continue;
+  const auto& before = change.before->graph.twins().shared();
+  const auto& after = change.after->graph.twins().shared();
+  auto old = before.begin();
+  auto now = after.begin();
+  while (old != before.end() || now != after.end()) {
+    if (now == after.end() || (old != before.end() && (*old)->id < (*now)->id)) {
+      change.removed.push_back((*old++)->id);
+    } else if (old == before.end() || (*now)->id < (*old)->id) {
+      change.added.push_back((*now++)->id);
+    } else {
+      if (*old != *now && !(**old == **now)) change.changed.push_back((*now)->id);
+      ++old, ++now;
     }
-    if (!(*found->second == twin)) change.changed.push_back(twin.id);
-    old.erase(found);
   }
-  for (const auto& [id, twin] : old) change.removed.emplace_back(id);
-  const auto& before = change.before->graph.types();
-  const auto& after = change.after->graph.types();
-  for (const auto& type : after.types()) {
-    if (before.find(type.id) == nullptr) change.types_added.push_back(type.id);
+  const auto& types_before = change.before->graph.types();
+  const auto& types_after = change.after->graph.types();
+  for (const auto& type : types_after.types()) {
+    if (types_before.find(type.id) == nullptr) change.types_added.push_back(type.id);
   }
-  for (const auto& type : before.types()) {
-    if (after.find(type.id) == nullptr) change.types_removed.push_back(type.id);
+  for (const auto& type : types_before.types()) {
+    if (types_after.find(type.id) == nullptr) change.types_removed.push_back(type.id);
   }
+}
+
+// `old` with the definitions, which are in id order, added or in place of what had their ids.
+std::vector<TwinList::Shared> merged(const TwinList& old,
+                                     const std::vector<TwinDefinition>& fresh) {
+  std::vector<TwinList::Shared> all;
+  all.reserve(old.size() + fresh.size());
+  auto kept = old.shared().begin();
+  const auto end = old.shared().end();
+  for (const auto& each : fresh) {
+    while (kept != end && (*kept)->id < each.twin.id) all.push_back(*kept++);
+    const bool replaces = kept != end && (*kept)->id == each.twin.id;
+    if (replaces && **kept == each.twin) {
+      all.push_back(*kept);
+    } else {
+      all.push_back(std::make_shared<const Twin>(each.twin));
+    }
+    if (replaces) ++kept;
+  }
+  all.insert(all.end(), kept, end);
+  return all;
+}
+
+// What a change of some twins may break: their own relationships, and those that point at one whose
+// type is another now.
+Outcome check_changed(const TwinGraph& before, const TwinGraph& after, const Document& document,
+                      const std::vector<TwinDefinition>& definitions) {
+  const auto place_of = [&](std::string_view id) {
+    const auto found = std::lower_bound(
+        definitions.begin(), definitions.end(), id,
+        [](const TwinDefinition& each, std::string_view wanted) { return each.twin.id < wanted; });
+    const bool here = found != definitions.end() && found->twin.id == id;
+    return here ? document.place(found->path) : "twin " + std::string(id);
+  };
+  const auto check = [&](std::string_view id) -> Outcome {
+    auto checked = check_relationships(*after.find(id), after);
+    if (!checked) return at(place_of(id), checked.error());
+    return {};
+  };
+  for (const auto& each : definitions) {
+    if (auto checked = check(each.twin.id); !checked) return checked;
+    const auto* old = before.find(each.twin.id);
+    if (old == nullptr || old->type == each.twin.type) continue;
+    for (const auto& pointer : before.incoming(each.twin.id)) {
+      if (auto checked = check(pointer.from); !checked) return checked;
+    }
+  }
+  return {};
 }
 
 std::shared_ptr<const TwinState> state_with(TwinGraph graph, std::vector<TypeFile> files) {
@@ -129,41 +165,28 @@ bool TwinChange::empty() const {
 }
 
 Result<std::unique_ptr<TwinRegistry>> TwinRegistry::load(Store& store) {
-  struct Rows {
-    std::vector<TypeFile> files;
-    std::vector<std::string> twins;
-  };
-  auto rows = store.run<Rows>([](Database& database) -> Result<Rows> {
-    Rows all;
+  using Loaded = std::shared_ptr<const TwinState>;
+  // Row by row: neither all texts nor all their trees are ever in memory.
+  auto state = store.run<Loaded>([](Database& database) -> Result<Loaded> {
+    std::vector<TypeFile> names;
     auto& files = database.cached("SELECT name, text FROM type_file ORDER BY name");
-    while (files.step()) all.files.push_back({files.text(0), files.text(1)});
-    auto& twins = database.cached("SELECT definition FROM twin ORDER BY id");
-    while (twins.step()) all.twins.push_back(twins.text(0));
-    return all;
+    while (files.step()) names.push_back({files.text(0), files.text(1)});
+    const auto types = build_types(names);
+    std::vector<TwinList::Shared> twins;
+    auto& rows = database.cached("SELECT definition FROM twin ORDER BY id");
+    while (rows.step()) {
+      auto twin = read_twin(rows.text(0), "history.db", *types.registry);
+      if (!twin) return std::move(twin).error();
+      twins.push_back(std::make_shared<const Twin>(std::move(*twin)));
+    }
+    twins.shrink_to_fit();
+    TwinGraph graph(types.registry, std::move(twins));
+    if (auto checked = check_all(graph); !checked) return std::move(checked).error();
+    return state_with(std::move(graph), std::move(names));
   });
-  if (!rows) return std::move(rows).error();
-  auto types = build_types(rows->files);
-  Document document;
-  document.file = "history.db";
-  boost::json::array list;
-  for (const auto& definition : rows->twins) {
-    boost::system::error_code failure;
-    list.push_back(boost::json::parse(definition, failure));
-    if (failure) return make_error(ErrorCode::config_invalid, "history.db: a twin is no JSON");
-  }
-  boost::json::object root;
-  root["twin"] = std::move(list);
-  document.root = std::move(root);
-  auto read = read_definitions(document, *types.registry);
-  if (!read) return std::move(read).error();
-  std::vector<Twin> twins;
-  for (auto& each : *read) twins.push_back(std::move(each.twin));
-  TwinGraph graph(types.registry, std::move(twins));
-  if (auto checked = check_all(graph, {}); !checked) return std::move(checked).error();
+  if (!state) return std::move(state).error();
   std::unique_ptr<TwinRegistry> registry(new TwinRegistry(store));
-  registry->current_->with([&](Current& current) {
-    current.state = state_with(std::move(graph), std::move(rows->files));
-  });
+  registry->current_->with([&](Current& current) { current.state = std::move(*state); });
   return registry;
 }
 
@@ -193,14 +216,17 @@ Result<TwinChange> TwinRegistry::plan_types(std::vector<TypeFile> files, Missing
                          types.problems.end());
   }
   if (!types.problems.empty()) return problem_error(types.problems);
-  std::vector<Twin> twins;
-  for (const auto& twin : change.before->graph.twins()) {
-    auto again = fitting(twin, *types.registry);
+  // Twins again as definitions, so that a changed type is checked by the code that checked them
+  // first.
+  std::vector<TwinList::Shared> twins;
+  for (const auto& twin : change.before->graph.twins().shared()) {
+    auto again = read_twin(to_json(*twin), "twin " + twin->id, *types.registry);
     if (!again) return std::move(again).error();
-    twins.push_back(std::move(*again));
+    const bool same = *again == *twin;
+    twins.push_back(same ? twin : std::make_shared<const Twin>(std::move(*again)));
   }
   TwinGraph graph(types.registry, std::move(twins));
-  if (auto checked = check_all(graph, {}); !checked) return std::move(checked).error();
+  if (auto checked = check_all(graph); !checked) return std::move(checked).error();
   change.after = state_with(std::move(graph), std::move(all));
   change.types_missing = std::move(types.missing);
   compare(change);
@@ -218,21 +244,17 @@ Result<TwinChange> TwinRegistry::plan_twins(std::string_view text, std::string_v
   if (!document) return std::move(document).error();
   auto read = read_definitions(*document, old.types());
   if (!read) return std::move(read).error();
-  std::map<std::string, Twin> twins;
-  std::map<std::string, std::string> places;
-  for (auto& each : *read) {
-    places.emplace(each.twin.id, each.place);
-    twins.emplace(each.twin.id, std::move(each.twin));
-  }
-  for (const auto& twin : old.twins()) twins.emplace(twin.id, twin);
+  std::sort(read->begin(), read->end(),
+            [](const TwinDefinition& a, const TwinDefinition& b) { return a.twin.id < b.twin.id; });
+  auto twins = merged(old.twins(), *read);
   if (twins.size() > limits::kTwins) {
     return make_error(ErrorCode::payload_too_large,
                       "more than " + std::to_string(limits::kTwins) + " twins");
   }
-  std::vector<Twin> list;
-  for (auto& [id, twin] : twins) list.push_back(std::move(twin));
-  TwinGraph graph(old.shared_types(), std::move(list));
-  if (auto checked = check_all(graph, places); !checked) return std::move(checked).error();
+  TwinGraph graph(old.shared_types(), std::move(twins));
+  if (auto checked = check_changed(old, graph, *document, *read); !checked) {
+    return std::move(checked).error();
+  }
   change.after = state_with(std::move(graph), change.before->files);
   compare(change);
   return change;
@@ -251,9 +273,9 @@ Result<TwinChange> TwinRegistry::plan_removal(const std::vector<std::string>& id
                                                  id + "\"; remove that first");
     }
   }
-  std::vector<Twin> list;
-  for (const auto& twin : old.twins()) {
-    if (!gone.contains(twin.id)) list.push_back(twin);
+  std::vector<TwinList::Shared> list;
+  for (const auto& twin : old.twins().shared()) {
+    if (!gone.contains(twin->id)) list.push_back(twin);
   }
   change.after = state_with(TwinGraph(old.shared_types(), std::move(list)), change.before->files);
   compare(change);

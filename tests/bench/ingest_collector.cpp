@@ -184,6 +184,58 @@ class Sender {
   std::size_t next_ = 0;
 };
 
+// Reading after reading, each with an answer of its own.
+class SingleSender {
+ public:
+  SingleSender(federation::Loop& loop, CollectorClient& client,
+               const std::vector<UploadColumns>& stream)
+      : loop_(loop), client_(client) {
+    for (const auto& columns : stream) {
+      for (std::size_t i = 0; i < columns.size(); ++i) {
+        readings_.push_back(
+            {static_cast<std::uint32_t>(columns.series[i]), {columns.times[i]}, columns.values[i]});
+      }
+    }
+    latencies.reserve(readings_.size());
+  }
+
+  kj::Promise<void> run(std::size_t in_flight) {
+    auto pair = kj::newPromiseAndFulfiller<void>();
+    done_ = kj::mv(pair.fulfiller);
+    for (std::size_t i = 0; i < in_flight && next_ < readings_.size(); ++i) put();
+    return kj::mv(pair.promise);
+  }
+
+  std::vector<double> latencies;  // us
+  std::string refused;
+
+ private:
+  struct Single {
+    std::uint32_t series;
+    Instant time;
+    double value;
+  };
+  void put() {
+    const auto& reading = readings_[next_++];
+    const auto begun = std::chrono::steady_clock::now();
+    loop_.keep(
+        client_.put(reading.series, reading.time, reading.value).then([this, begun](Outcome&& got) {
+          const std::chrono::duration<double, std::micro> took =
+              std::chrono::steady_clock::now() - begun;
+          latencies.push_back(took.count());
+          if (!got) refused = got.error().text();
+          if (next_ < readings_.size()) return put();
+          if (latencies.size() == readings_.size()) done_->fulfill();
+        }));
+  }
+
+  federation::Loop& loop_;
+  CollectorClient& client_;
+  std::vector<Single> readings_;
+  std::size_t next_ = 0;
+  kj::Own<kj::PromiseFulfiller<void>> done_;
+};
+
 }  // namespace
 
 CollectorFigures run_collector(const CollectorLoad& load) {
@@ -213,18 +265,21 @@ CollectorFigures run_collector(const CollectorLoad& load) {
       names.push_back({"sensor-" + std::to_string(i), "value"});
     }
     client->series(std::move(names)).wait(loop.wait_scope());
+    SingleSender single_sender(loop, *client, load.singles > 0 ? stream : decltype(stream)());
     Sender sender(loop, *client, std::move(stream));
     const double cpu = cpu_us(), own = thread_cpu_us();
     const auto begun = std::chrono::steady_clock::now();
-    loop.run(sender.run());
+    loop.run(load.singles > 0 ? single_sender.run(load.singles) : sender.run());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
     const auto readings = static_cast<double>(load.readings);
     out.readings_per_s = readings / took.count();
     out.cpu_s_per_million = (cpu_us() - cpu) / readings;
     out.client_cpu_s_per_million = (thread_cpu_us() - own) / readings;
-    if (!sender.refused.empty()) throw std::runtime_error(sender.refused);
-    out.kept = sender.kept.added;
-    auto& us = sender.latencies;
+    for (const auto& refused : {sender.refused, single_sender.refused}) {
+      if (!refused.empty()) throw std::runtime_error(refused);
+    }
+    out.kept = load.singles > 0 ? single_sender.latencies.size() : sender.kept.added;
+    auto& us = load.singles > 0 ? single_sender.latencies : sender.latencies;
     std::sort(us.begin(), us.end());
     if (!us.empty()) {
       out.batch_p50_us = us[us.size() / 2];

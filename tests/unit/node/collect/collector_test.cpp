@@ -150,6 +150,47 @@ TEST_SUITE("node/collect/collector") {
     CHECK(most <= limits::kUploadsAhead);
   }
 
+  TEST_CASE("a thousand readings put one by one go in few batches and each has its answer") {
+    CollectSite site;
+    auto client = site.connect(site.enrol("edge"));
+    const auto number = site.wait(client->series({{"a", "load"}})).at(0);
+    REQUIRE(number);
+    const Instant from = site.clock.now() - hours(10);
+    std::size_t answers = 0, refused = 0, most = 0;
+    for (int i = 0; i < 1'000; ++i) {
+      site.loop.keep(client->put(*number, from + seconds(i), i).then([&](Outcome&& answer) {
+        ++answers;
+        refused += !answer;
+        most = std::max(most, client->in_flight());
+      }));
+    }
+    while (answers < 1'000) site.wait(site.loop.after({1'000}));
+    CHECK(refused == 0);
+    CHECK(client->in_flight() == 0);
+    CHECK(most <= 8);
+    std::size_t kept = 0;
+    site.history->scan(*site.history->find("a", "load"), kAllTime,
+                       [&](const History::Block& block) { kept += block.times.size(); });
+    CHECK(kept == 1'000);
+  }
+
+  TEST_CASE("readings put while too many wait are refused at once and the others are kept") {
+    CollectSite site;
+    auto client = site.connect(site.enrol("edge"));
+    const auto number = site.wait(client->series({{"a", "load"}})).at(0);
+    REQUIRE(number);
+    const Instant from = site.clock.now() - hours(10);
+    std::size_t durable = 0, overloaded = 0;
+    for (int i = 0; i < 10'003; ++i) {
+      site.loop.keep(client->put(*number, from + seconds(i), 1).then([&](Outcome&& answer) {
+        ++(answer ? durable : overloaded);
+      }));
+    }
+    while (durable + overloaded < 10'003) site.wait(site.loop.after({1'000}));
+    CHECK(durable == 10'000);
+    CHECK(overloaded == 3);
+  }
+
   TEST_CASE("names that the node does not know are refused one by one") {
     CollectSite site;
     auto client = site.connect(site.enrol("edge"));

@@ -236,6 +236,53 @@ TEST_SUITE("node/history engine") {
     }
   }
 
+  TEST_CASE("windows of months over buckets of every length agree with a naive one") {
+    for (std::uint32_t seed = 0; seed < 2; ++seed) {
+      run_against_model(300 + seed, {-days(150).ns, days(300).ns, hours(1).ns, 1'500}, 16);
+    }
+  }
+
+  TEST_CASE("a year of readings is answered by few buckets and a late one by few less") {
+    TemporaryFolder folder;
+    auto here = opened(folder / "h.db");
+    const std::vector<SeriesId> ids = {*here.history->open_series("a", "x")};
+    Model model;
+    Batch batch;
+    for (int hour = 0; hour < 400 * 24; hour += 3) {
+      batch.add(ids[0], {{hours(hour).ns}, static_cast<double>(hour % 97), Quality::good});
+    }
+    record(model, batch);
+    REQUIRE(here.history->append_now(std::move(batch)).has_value());
+    REQUIRE(here.history->seal().has_value());
+    const auto of_level = [&](Level level) {
+      const auto counted = here.store->run<std::int64_t>([level](Database& database) {
+        auto& rows = database.cached("SELECT count(*) FROM bucket WHERE level = ?");
+        rows.bind(1, static_cast<std::int64_t>(level)).step();
+        return Result<std::int64_t>(rows.integer(0));
+      });
+      return *counted;
+    };
+    CHECK(of_level(Level::hour) == 0);  // fewer than limits::kBucketReadings
+    CHECK(of_level(Level::day) == 399);
+    CHECK(of_level(Level::four_days) == 99);
+    CHECK(of_level(Level::sixteen_days) == 24);
+    CHECK(of_level(Level::sixty_four_days) == 6);
+    const TimeWindow year{{days(3).ns + hours(5).ns}, {days(368).ns + hours(5).ns}};
+    check_all(*here.history, ids, model, year);
+    Batch late;
+    late.add(ids[0], {{days(100).ns + 1}, 5'000, Quality::good});
+    record(model, late);
+    REQUIRE(here.history->append_now(std::move(late)).has_value());
+    check_all(*here.history, ids, model, year);
+    REQUIRE(here.history->seal().has_value());
+    CHECK(of_level(Level::sixty_four_days) == 6);
+    check_all(*here.history, ids, model, year);
+    CHECK(erase(here, ids[0], {{days(100).ns}, {days(100).ns + 2}}) == 2);
+    erase(model[ids[0]], {{days(100).ns}, {days(100).ns + 2}});
+    CHECK(of_level(Level::sixty_four_days) == 6);
+    check_all(*here.history, ids, model, year);
+  }
+
   TEST_CASE("large groups are cut into segments and stay whole") {
     TemporaryFolder folder;
     auto here = opened(folder / "h.db");

@@ -85,7 +85,7 @@ Opened with_types(const std::string& path) {
 TEST_SUITE("node/twin_registry") {
   TEST_CASE("twins and types are there again after a restart, the same") {
     TemporaryFolder folder;
-    std::vector<Twin> before;
+    TwinList before;
     {
       auto here = with_types(folder / "h.db");
       must(*here.registry, here.registry->plan_twins(kTwins, "t.toml"));
@@ -255,6 +255,30 @@ TEST_SUITE("node/twin_registry") {
     REQUIRE(limit("1000000").has_value());
     CHECK(here.registry->commit_now(copy).has_value());
     CHECK(here.registry->state()->graph.twins().size() == 3'000);
+  }
+
+  TEST_CASE("a change shares every twin that it leaves as it was with the snapshot before") {
+    TemporaryFolder folder;
+    auto here = with_types(folder / "h.db");
+    const auto place = [](const std::string& id, const std::string& state) {
+      return "[[twin]]\nid=\"" + id + "\"\ntype=\"dtmi:test:Place;1\"\nproperties.state=\"" +
+             state + "\"\n";
+    };
+    must(*here.registry, here.registry->plan_twins(
+                             place("p", "WA") + place("q", "WA") + place("r", "WA"), "t.toml"));
+    const auto before = here.registry->state();
+    const auto change =
+        here.registry->plan_twins(place("o", "WA") + place("q", "OR") + place("r", "WA"), "t.toml");
+    REQUIRE(change.has_value());
+    CHECK(change->added == std::vector<std::string>{"o"});
+    CHECK(change->changed == std::vector<std::string>{"q"});
+    CHECK(change->removed.empty());
+    const auto& after = change->after->graph;
+    CHECK(after.twins().size() == 4);
+    CHECK(after.find("p") == before->graph.find("p"));
+    CHECK(after.find("r") == before->graph.find("r"));
+    CHECK(after.find("q") != before->graph.find("q"));
+    CHECK(to_text(before->graph.find("q")->properties.at("state")) == "WA");
   }
 
   TEST_CASE("random changes agree with a map of twins, over restarts") {
