@@ -51,12 +51,15 @@ class HalvedNoise final : public security::NoiseSource {
 double score(const Seen& seen, const std::vector<ReleasedCell>& cells) {
   double sum = 0;
   for (std::size_t c = 0; c < cells.size(); ++c) {
-    for (std::size_t s = 0; s < cells[c].mantissas.size(); ++s) {
-      const double without = static_cast<double>(seen.without.cells[c][s]);
-      const double shift = static_cast<double>(seen.with.cells[c][s]) - without;
-      if (shift == 0) continue;
-      const auto variance = static_cast<double>(seen.asked.price.layout[s].variance);
-      sum += shift * (static_cast<double>(cells[c].mantissas[s]) - without) / variance;
+    std::size_t at = 0;
+    for (const StatisticLayout& layout : seen.asked.price.layout) {
+      for (const std::size_t end = at + layout.width; at < end; ++at) {
+        const double without = static_cast<double>(seen.without.cells[c][at]);
+        const double shift = static_cast<double>(seen.with.cells[c][at]) - without;
+        if (shift == 0) continue;
+        sum += shift * (static_cast<double>(cells[c].mantissas[at]) - without) /
+               static_cast<double>(layout.variance);
+      }
     }
   }
   return sum;
@@ -186,8 +189,10 @@ std::vector<Result<Experiment>> Auditor::experiments() const {
   const auto add = [&](const char* name, std::vector<Result<Seen>> seen) {
     list.push_back(experiment(name, std::move(seen)));
   };
-  for (const char* item : {"count(*)", "count(load < 50)", "share(load < 50)", "mean(load)",
-                           "count(load < 50), mean(load), sum(load)"}) {
+  for (const char* item :
+       {"count(*)", "count(load < 50)", "share(load < 50)", "mean(load)",
+        "count(load < 50), mean(load), sum(load)", "variance(load)", "stddev(load)",
+        "histogram(load, 10)", "median(load)", "min(load), max(load)"}) {
     add("one meter dropped", {ask(item, "", day, all, without)});
   }
   add("one meter doubled", {ask("mean(load)", "", day, doubled, all)});
