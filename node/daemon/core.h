@@ -39,7 +39,7 @@
 #include "security/identity/certificate_verifier.h"
 #include "security/identity/invitation.h"
 #include "security/policy/policy.h"
-#include "security/privacy/noise.h"
+#include "security/privacy/noise_pool.h"
 
 namespace entente::node {
 
@@ -61,6 +61,8 @@ struct Core {
   std::unique_ptr<QualityGate> quality;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
+  // The store's thread alone takes from it; the workers, which go first, refill it.
+  security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
 
   std::unique_ptr<LinkRegister> links;
@@ -73,7 +75,6 @@ struct Core {
   std::map<security::InvitationId, std::string> invited_names;
 
   NodeMetrics metrics;
-  security::ExactNoise noise{random};  // the store's thread alone draws from it
   std::unique_ptr<federation::DisclosureGate> gate;
   std::unique_ptr<federation::LinkManager> link_manager;
   std::unique_ptr<federation::EnrolmentPort> enrolment;
@@ -99,6 +100,8 @@ struct Core {
   std::string public_address(std::uint16_t port) const;
   security::EnrolmentSelf enrolment_self() const;
   std::vector<HealthCheck> checks() const;
+  // Any thread. False when no worker takes it, then the store's thread asks again.
+  bool refill_noise();
 };
 
 // host:port, an IPv6 literal in brackets; `host` as it is when it names a port already, since that

@@ -245,6 +245,10 @@ kj::Promise<void> upkeep(Core& core) {
   return tend_for_ever(core, 1);
 }
 
+bool Core::refill_noise() {
+  return workers && workers->post([this] { noise.refill(); });
+}
+
 std::string Core::public_address(std::uint16_t port) const {
   std::string host =
       settings.federation_public.empty() ? settings.federation_address : settings.federation_public;
