@@ -130,6 +130,12 @@ inline bool plausible(std::size_t k, std::size_t n, double probability) {
   return low > 1e-7 && high > 1e-7;
 }
 
+// Clopper and Pearson (1934): a one-sided bound on the probability behind k of n.
+inline double probability_at_least(std::size_t k, std::size_t n, double risk) {
+  return boost::math::binomial::find_lower_bound_on_p(static_cast<double>(n),
+                                                      static_cast<double>(k), risk);
+}
+
 // Adds nothing: what is left is the exact vector.
 class NoNoise final : public security::NoiseSource {
  public:
