@@ -142,7 +142,8 @@ TEST_SUITE("privacy/coverage") {
         const double happened = std::sqrt(squares[r]), expected = preview[r].half_width[0] / kZ95;
         MESSAGE(day << " row " << r << ": exact " << truth[r][0] << ", expected error " << expected
                     << ", stated " << stated[r] << ", came about " << happened);
-        if (r < 3) CHECK(std::fabs(expected - about[r]) < 0.5);
+        // The grid of variances may add 9 %.
+        if (r < 3) CHECK(std::fabs(expected - about[r]) < 0.09 * about[r] + 0.5);
         CHECK(happened < 1.1 * stated[r]);
         CHECK(stated[r] < 1.1 * std::sqrt(2.0) * expected * (r == 2 ? 1.1 : 1));
         CHECK(stated[r] > expected);
