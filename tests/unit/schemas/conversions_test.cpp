@@ -92,6 +92,8 @@ TEST_SUITE("schemas/conversions") {
   }
   TEST_CASE("answers survive the wire and damage never passes for the same answer") {
     check_conversion<Answer>(ErrorCode::invalid_argument, test::random_answer, answer_from_bytes);
+    check_conversion<LedgerReceipt>(ErrorCode::invalid_argument, test::random_receipt,
+                                    ledger_receipt_from_bytes);
   }
 
   TEST_CASE("a charter that breaks a rule is refused with the field's name") {
@@ -168,6 +170,8 @@ TEST_SUITE("schemas/conversions") {
          {"aggregates", [](Agreement& a) { a.aggregates = {Aggregate::sum, Aggregate::sum}; }},
          {"minUnits", [](Agreement& a) { a.min_units = 0; }},
          {"minSites", [](Agreement& a) { a.min_sites = 0; }},
+         {"rhoGuaranteed",
+          [](Agreement& a) { a.rho_per_block = {7}, a.rho_guaranteed = {8}; }},
          {"expires", [](Agreement& a) { a.expires = a.issued; }},
          {"tests", [](Agreement& a) { a.tests = {{true, ""}}; }},
          {"size", [](Agreement& a) { a.tests.assign(12, {true, std::string(16'000, 'x')}); }}});
@@ -203,6 +207,8 @@ TEST_SUITE("schemas/conversions") {
          {"tick", first([](ExportView& v) { v.tick = {}; })},
          {"lateness", first([](ExportView& v) { v.lateness = hours(-1); })},
          {"delta", first([](ExportView& v) { v.delta = {std::uint64_t{1} << 60}; })},
+         {"thresholdDelta",
+          first([](ExportView& v) { v.threshold_delta = {std::uint64_t{1} << 60}; })},
          {"unit", first([](ExportView& v) { v.unit = ""; })}});
   }
 
@@ -226,6 +232,7 @@ TEST_SUITE("schemas/conversions") {
          {"purpose", [](Envelope& e) { e.purpose = std::string(5000, 'x'); }},
          {"sealKey", [](Envelope& e) { e.seal_key = {}; }},
          {"question", [](Envelope& e) { e.question.clear(); }},
+         {"receipt", [](Envelope& e) { e.receipt.resize(kReceiptBytes + 1); }},
          {"size", [](Envelope& e) { e.question.resize(limits::kEnvelopeBytes); }}});
   }
 
@@ -252,6 +259,7 @@ TEST_SUITE("schemas/conversions") {
     check_rules<Answer>(answer, answer_from_bytes,
                         {{"release", [](Answer& a) { a.release.clear(); }},
                          {"caps", [](Answer& a) { std::swap(a.caps[0], a.caps[1]); }},
+                         {"receipt", [](Answer& a) { a.receipt.resize(kReceiptBytes + 1); }},
                          {"size", [](Answer& a) { a.release.resize(limits::kAnswerBytes); }}});
   }
 
