@@ -124,6 +124,7 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
                  {"partner", text->partner},
                  {"exports", json::value_from(text->exports)},
                  {"epsilon_per_block", text->epsilon_per_block},
+                 {"epsilon_guaranteed", text->epsilon_guaranteed},
                  {"min_units", text->terms.min_units},
                  {"tests", text->terms.tests.size()},
                  {"ok", true}};

@@ -86,6 +86,10 @@ Result<Agreement> read(wire::Agreement::Reader in) {
   out.min_sites = in.getMinSites();
   if (out.min_sites == 0) return kRefuse("minSites", "must be at least 1");
   out.rho_per_block = {in.getRhoPerBlock()};
+  out.rho_guaranteed = {in.getRhoGuaranteed()};
+  if (out.rho_guaranteed > out.rho_per_block) {
+    return kRefuse("rhoGuaranteed", "must be at most rhoPerBlock");
+  }
   if (auto done = read_names(in.getOnward(), "onward", out.onward); !done) {
     return std::move(done).error();
   }
@@ -122,6 +126,7 @@ Bytes canonical_bytes(const Agreement& agreement) {
   out.setMinUnits(agreement.min_units);
   out.setMinSites(agreement.min_sites);
   out.setRhoPerBlock(agreement.rho_per_block.units);
+  out.setRhoGuaranteed(agreement.rho_guaranteed.units);
   write_texts(agreement.onward, out.initOnward(static_cast<unsigned>(agreement.onward.size())));
   out.setIssuedNs(agreement.issued.ns);
   out.setExpiresNs(agreement.expires.ns);
@@ -174,8 +179,8 @@ Result<SignedAgreement> signed_agreement_from_bytes(ByteView bytes) {
     return out;
   };
   return rules::only_encoding(
-      with_canonical<wire::SignedAgreement>(bytes, ErrorCode::agreement_invalid,
-                                            "signed agreement", read_signed),
+      with_canonical<wire::SignedAgreement>(bytes, ErrorCode::agreement_invalid, "signed agreement",
+                                            read_signed),
       bytes, kRefuse, [](const SignedAgreement& value) { return to_wire_bytes(value); });
 }
 

@@ -64,6 +64,7 @@ struct ExportView {
   RhoUnits rho_cap;
   DeltaUnits delta;
   std::string unit = "twin";
+  DeltaUnits threshold_delta = {};  // cap of each block for thresholding; 0 = no private keys
   const Measure* measure(std::string_view signal) const;
   std::uint32_t declared_units() const;
   bool operator==(const ExportView&) const = default;
@@ -84,7 +85,8 @@ struct Agreement {
   std::vector<Aggregate> aggregates;  // empty = all
   std::uint32_t min_units = 1;
   std::uint32_t min_sites = 1;
-  RhoUnits rho_per_block;  // the consumer's quota
+  RhoUnits rho_per_block;        // the consumer's quota
+  RhoUnits rho_guaranteed = {};  // the part of it that no other partner may use up
   std::vector<std::string> onward;
   Instant issued;
   Instant expires;

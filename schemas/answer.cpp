@@ -1,6 +1,7 @@
 #include "schemas/answer.h"
 
 #include "schemas/canonical.h"
+#include "schemas/receipt.h"
 #include "schemas/rules.h"
 #include "schemas/wire/answer.capnp.h"
 
@@ -126,6 +127,10 @@ Result<Answer> read_answer(wire::Answer::Reader in) {
   if (!head) return kRefuseAnswer("auditHead", "must be 32 bytes");
   out.audit_head = *head;
   out.issued = {in.getIssuedNs()};
+  out.receipt = bytes_from(in.getReceipt());
+  if (out.receipt.size() > kReceiptBytes) return kRefuseAnswer("receipt", "is over 1 KiB");
+  out.delta_charged = {in.getDeltaCharged()};
+  out.delta_left = {in.getDeltaLeft()};
   return out;
 }
 
@@ -180,6 +185,9 @@ Bytes canonical_bytes(const Answer& answer) {
   write_amounts(answer.caps, [&](unsigned n) { return out.initCaps(n); });
   out.setAuditHead(data_of(answer.audit_head.view()));
   out.setIssuedNs(answer.issued.ns);
+  if (!answer.receipt.empty()) out.setReceipt(data_of(answer.receipt));
+  out.setDeltaCharged(answer.delta_charged.units);
+  out.setDeltaLeft(answer.delta_left.units);
   return canonicalize(out.asReader());
 }
 

@@ -58,6 +58,9 @@ struct Answer {
   std::vector<BlockAmount> caps;
   Hash256 audit_head;
   Instant issued;
+  Bytes receipt;                  // Signed LedgerReceipt of audit_head; empty from older software
+  DeltaUnits delta_charged = {};  // to each block of `charged`
+  DeltaUnits delta_left = {};     // the least of the blocks of `left`
   bool operator==(const Answer&) const = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include "schemas/base/hash.h"
 #include "schemas/canonical.h"
+#include "schemas/receipt.h"
 #include "schemas/rules.h"
 #include "schemas/wire/question.capnp.h"
 
@@ -47,6 +48,8 @@ Result<Envelope> read(wire::Envelope::Reader in) {
   if (!read_id(in.getSealKey(), out.seal_key)) return kRefuse("sealKey", "is no X25519 key");
   out.question = bytes_from(in.getQuestion());
   if (out.question.empty()) return kRefuse("question", "is empty");
+  out.receipt = bytes_from(in.getReceipt());
+  if (out.receipt.size() > kReceiptBytes) return kRefuse("receipt", "is over 1 KiB");
   return out;
 }
 
@@ -65,6 +68,7 @@ Bytes canonical_bytes(const Envelope& envelope) {
   out.setPurpose(envelope.purpose);
   out.setSealKey(data_of(envelope.seal_key.view()));
   out.setQuestion(data_of(envelope.question));
+  if (!envelope.receipt.empty()) out.setReceipt(data_of(envelope.receipt));
   return canonicalize(out.asReader());
 }
 
@@ -76,7 +80,9 @@ Result<Envelope> envelope_from_bytes(ByteView canonical) {
       canonical, kRefuse, [](const Envelope& value) { return canonical_bytes(value); });
 }
 
-Hash256 envelope_hash(ByteView canonical) { return hash("entente envelope v1", canonical); }
+Hash256 envelope_hash(ByteView canonical) {
+  return hash("entente envelope v1", canonical);
+}
 
 Bytes to_wire_bytes(const Signed& body) {
   capnp::MallocMessageBuilder message;

@@ -19,6 +19,7 @@ struct Envelope {
   std::string purpose;
   SealKey seal_key;
   Bytes question;  // canonical
+  Bytes receipt;   // the newest Signed LedgerReceipt of the audience; empty = none
   bool operator==(const Envelope&) const = default;
 };
 

@@ -105,8 +105,8 @@ Outcome read_times(wire::ExportView::Reader in, ExportView& out) {
   if (out.block.ns < 0) return kRefuse("block", "must not be negative");
   if (out.tick.ns <= 0) return kRefuse("tick", "must be positive");
   if (out.lateness.ns < 0) return kRefuse("lateness", "must not be negative");
-  const bool fits = out.block.ns == 0 || out.block.ns % out.tick.ns == 0 ||
-                    out.tick.ns % out.block.ns == 0;
+  const bool fits =
+      out.block.ns == 0 || out.block.ns % out.tick.ns == 0 || out.tick.ns % out.block.ns == 0;
   if (!fits) return kRefuse("tick", "must divide the block or be a multiple of it");
   return {};
 }
@@ -136,6 +136,8 @@ Result<ExportView> read_export(wire::ExportView::Reader in) {
   if (out.delta.units >= kDeltaOne) return kRefuse("delta", "must be below 1");
   out.unit = string_from(in.getUnit());
   if (!rules::is_property_name(out.unit)) return kRefuse("unit", "is no property's name");
+  out.threshold_delta = {in.getThresholdDelta()};
+  if (out.threshold_delta.units >= kDeltaOne) return kRefuse("thresholdDelta", "must be below 1");
   return out;
 }
 
@@ -171,6 +173,7 @@ void write_export(const ExportView& view, wire::ExportView::Builder out) {
   out.setRhoCap(view.rho_cap.units);
   out.setDeltaUnits(view.delta.units);
   out.setUnit(view.unit);
+  out.setThresholdDelta(view.threshold_delta.units);
 }
 
 Bytes canonical_bytes(const ExportView& view) {

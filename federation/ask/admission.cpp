@@ -1,6 +1,7 @@
 #include "federation/ask/admission.h"
 
 #include <algorithm>
+#include <map>
 
 #include "federation/ask/limits.h"
 #include "federation/query/plan.h"
@@ -66,6 +67,49 @@ const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
     if (partner.name == name) return &partner;
   }
   return nullptr;
+}
+
+std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt) {
+  const auto outer = signed_from_bytes(signed_receipt);
+  if (!outer || !security::verify(site.answer_key, security::contexts::kReceipt, *outer)) return {};
+  const auto receipt = ledger_receipt_from_bytes(outer->body);
+  if (!receipt || receipt->organisation != site.self || receipt->site != site.site) return {};
+  return *receipt;
+}
+
+std::vector<Guarantee> guaranteed_to_others(const SiteSnapshot& site, std::string_view domain,
+                                            const OrgId& partner) {
+  std::map<OrgId, RhoUnits> most;
+  for (const auto& [id, agreement] : site.agreements) {
+    const Agreement& terms = agreement.value;
+    const bool about = std::any_of(terms.exports.begin(), terms.exports.end(),
+                                   [&](const ExportView& view) { return view.domain == domain; });
+    const bool counts = terms.provider == site.self && terms.consumer != partner && about &&
+                        terms.rho_guaranteed.units > 0;
+    if (counts) most[terms.consumer] = std::max(most[terms.consumer], terms.rho_guaranteed);
+  }
+  std::vector<Guarantee> out;
+  for (const auto& [organisation, rho] : most) out.push_back({organisation, rho});
+  return out;
+}
+
+Outcome check_guarantees(const SiteSnapshot& site, const Agreement& agreement) {
+  if (agreement.provider != site.self || agreement.rho_guaranteed.units == 0) return {};
+  for (const ExportView& view : agreement.exports) {
+    // What this partner has by other agreements already is the least that it keeps.
+    unsigned __int128 sum = agreement.rho_guaranteed.units;
+    for (const Guarantee& other : guaranteed_to_others(site, view.domain, agreement.consumer)) {
+      sum += other.rho.units;
+    }
+    if (sum <= view.rho_cap.units) continue;
+    return make_error(ErrorCode::agreement_invalid,
+                      "epsilon_guaranteed of '" + agreement.name +
+                          "' and what other agreements "
+                          "guarantee in the domain '" +
+                          view.domain + "' exceed its cap of each block",
+                      "guarantee less, or raise the epsilon of [domain." + view.domain + "]");
+  }
+  return {};
 }
 
 Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
@@ -166,6 +210,9 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;
   inquiry.partner_quota = terms.rho_per_block;
+  inquiry.delta_cap = view->threshold_delta;
+  inquiry.guaranteed_to_others = guaranteed_to_others(site, view->domain, inquiry.partner);
+  inquiry.shown = shown_receipt(site, admitted.envelope.receipt);
   return admitted;
 }
 

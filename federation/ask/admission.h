@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "federation/ask/release_store.h"
 #include "federation/ask/site.h"
@@ -29,6 +31,19 @@ struct Admitted {
 // window_open, query_unsupported, query_unknown_name, epsilon_refused, invalid_argument.
 [[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, Instant now);
+
+// The receipt that an envelope shows, if this site has signed it: nobody else can say how far its
+// log had come, so what does not verify counts as not shown.
+std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt);
+
+// What the active agreements guarantee in a domain to others than `partner`: the most that any one
+// agreement of each names.
+std::vector<Guarantee> guaranteed_to_others(const SiteSnapshot& site, std::string_view domain,
+                                            const OrgId& partner);
+
+// Whether this site, as the provider, can keep every guarantee with `agreement` among the active
+// ones: in no domain may they add up to more than the cap. Refuses: agreement_invalid.
+[[nodiscard]] Outcome check_guarantees(const SiteSnapshot& site, const Agreement& agreement);
 
 // Whether the agreement covers this purpose; an agreement that names none covers all.
 [[nodiscard]] Outcome check_purpose(const Agreement& agreement, const std::string& purpose);

@@ -73,6 +73,25 @@ Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& targ
   return answer;
 }
 
+// The receipt that came with an answer; refused when it is not of this site and this answer. None
+// from software that gives none.
+Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const AskTarget& target) {
+  if (answer.receipt.empty()) return std::optional<LedgerReceipt>();
+  const auto unfit = make_error(ErrorCode::verification_failed,
+                                "the answer's receipt is not its site's, or of another answer");
+  const auto outer = signed_from_bytes(answer.receipt);
+  if (!outer ||
+      !security::verify(target.partner.answer_key, security::contexts::kReceipt, *outer)) {
+    return unfit;
+  }
+  const auto receipt = ledger_receipt_from_bytes(outer->body);
+  const bool fits = receipt && receipt->organisation == target.partner.organisation &&
+                    receipt->site == target.view->site && receipt->head.link == answer.audit_head &&
+                    receipt->issued == answer.issued;
+  if (!fits) return unfit;
+  return std::optional(*receipt);
+}
+
 Result<Release> open_release(const Answer& answer, const AskTarget& target,
                              const Question& question, const Bytes& question_bytes,
                              const Price& price) {
@@ -200,6 +219,9 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   if (!answer) return refuse(answer.error());
   auto release = open_release(*answer, member.target, question, member.question, member.price);
   if (!release) return refuse(release.error());
+  const auto receipt = open_receipt(*answer, member.target);
+  if (!receipt) return refuse(receipt.error());
+  if (*receipt) parts_.receipts.keep(**receipt, answer->receipt);
   member.coverage.state = MemberState::answered;
   member.coverage.reused = answer->reused;
   member.coverage.charged = std::move(answer->charged);
@@ -240,6 +262,7 @@ std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan
   envelope.purpose = plan.purpose;
   envelope.seal_key = member->seal->public_key();
   envelope.question = member->question;
+  envelope.receipt = parts_.receipts.newest(envelope.audience, envelope.audience_site);
   const Signed body = security::sign_body(parts_.envelope_key, security::contexts::kEnvelope,
                                           canonical_bytes(envelope));
   member->envelope_hash = envelope_hash(body.body);

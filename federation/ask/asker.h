@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "federation/ask/receipt_book.h"
 #include "federation/ask/site.h"
 #include "federation/query/estimate.h"
 #include "federation/query/plan.h"
@@ -31,7 +32,7 @@ struct AskTarget {
   KnownPartner partner;
   AgreementId agreement_id;
   std::shared_ptr<const Agreement> agreement;  // keeps the snapshot it is in
-  const ExportView* view = nullptr;  // in `agreement`
+  const ExportView* view = nullptr;            // in `agreement`
 };
 
 // Finds the active agreement under which this site may ask `export_name` of the partner with this
@@ -85,6 +86,7 @@ class Asker {
     const security::SigningKey& envelope_key;
     SnapshotSource site;
     SendQuestion send;
+    ReceiptBook& receipts;
   };
   explicit Asker(Parts parts) : parts_(std::move(parts)) {}
 

@@ -75,6 +75,10 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
+  if (!pending->admitted.envelope.receipt.empty() && !pending->admitted.inquiry.shown) {
+    log::warn("gate", "a receipt was shown that this site has not signed",
+              {{"partner", peer.organisation.short_hex()}});
+  }
   if (parts_.grid.ns > 0) {
     pending->slot = answer_slot(pending->admitted.question, *pending->admitted.view, parts_.grid);
   }
@@ -112,6 +116,8 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
           again.release = *pending->standing.release;
           again.reused = true;
           again.left = pending->standing.left;
+          again.delta_left = pending->standing.delta_left;
+          again.audit_head = pending->standing.audit_head;
           parts_.releases.note(pending->admitted.inquiry, "repeated");
           return finish(*pending, again);
         }
@@ -173,8 +179,14 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
     answer.caps.push_back(
         {charge.start, std::min(admitted.inquiry.site_cap, admitted.inquiry.partner_quota)});
   }
-  answer.audit_head = committed.audit_head;
+  answer.delta_charged = committed.delta_charged;
+  answer.delta_left = committed.delta_left;
+  answer.audit_head = committed.audit_head.link;
   answer.issued = parts_.clock.now();
+  const LedgerReceipt receipt{pending.site->self, pending.site->site, committed.audit_head,
+                              answer.issued};
+  answer.receipt = to_wire_bytes(security::sign_body(
+      parts_.answer_key, security::contexts::kReceipt, canonical_bytes(receipt)));
   const Signed body =
       security::sign_body(parts_.answer_key, security::contexts::kAnswer, canonical_bytes(answer));
   crash_point("release.signed");

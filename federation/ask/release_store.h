@@ -13,10 +13,19 @@
 
 #include "schemas/answer.h"
 #include "schemas/base/ids.h"
+#include "schemas/receipt.h"
 
 namespace entente::federation {
 
-// Who asks what, and what it would cost. Everything here is public to the asker.
+// What a partner may count on in each block of a domain, whatever the others ask.
+struct Guarantee {
+  OrgId partner;
+  RhoUnits rho;
+  bool operator==(const Guarantee&) const = default;
+};
+
+// Who asks what, and what it would cost. Everything here is public to the asker but for what others
+// are guaranteed.
 struct ReleaseInquiry {
   OrgId partner;
   QueryId query_id;
@@ -26,31 +35,44 @@ struct ReleaseInquiry {
   Hash256 release_key;
   std::string domain;
   std::vector<BlockAmount> charges;
-  RhoUnits site_cap;       // of each block, for all partners together
-  RhoUnits partner_quota;  // of each block, for this partner
+  RhoUnits site_cap;                                 // of each block, for all partners together
+  RhoUnits partner_quota;                            // of each block, for this partner
+  DeltaUnits delta = {};                             // charged to each block: by thresholding alone
+  DeltaUnits delta_cap = {};                         // of each block, for every scope
+  std::vector<Guarantee> guaranteed_to_others = {};  // of each block, each partner once
+  // The receipt the partner showed; this site's own signature has been verified.
+  std::optional<LedgerReceipt> shown = {};
 };
 
 // Where the inquiry stands before anything private is read.
 struct ReleaseStanding {
-  std::optional<Bytes> release;   // already released: these are the bytes
-  bool paid = false;              // by this partner; a repeat is then free
-  std::vector<BlockAmount> left;  // for this partner now: the least of quota and cap, per block
+  std::optional<Bytes> release;  // already released: these are the bytes
+  bool paid = false;             // by this partner; a repeat is then free
+  // For this partner now, per block: the least of its quota's rest and the cap's, less what others
+  // are guaranteed.
+  std::vector<BlockAmount> left;
+  DeltaUnits delta_left = {};
+  AuditHead audit_head;  // durable when this was read
 };
 
 struct CommittedRelease {
   Bytes release;
   bool reused = false;               // the site ledger was not charged
   std::vector<BlockAmount> charged;  // to this partner's quota now
+  DeltaUnits delta_charged = {};     // to each block of `charged`
   std::vector<BlockAmount> left;     // after the charge
-  Hash256 audit_head;
+  DeltaUnits delta_left = {};
+  AuditHead audit_head;  // of the log with this release as its last record
 };
 
 class ReleaseStore {
  public:
   virtual ~ReleaseStore() = default;
 
-  // Workers, several at once. Reads only. Refuses: budget_exhausted (no room in cap or quota),
-  // replayed (the query id is known under another envelope). Throws on a store fault.
+  // Workers, several at once. Reads only. Refuses: reconcile_needed (this site's log does not hold
+  // the receipt shown, now or in an earlier question: the database was restored from a backup);
+  // replayed (the query id is known under another envelope); budget_exhausted (no room in cap or
+  // quota). Throws on a store fault.
   virtual Result<ReleaseStanding> inquire(const ReleaseInquiry& inquiry) const = 0;
 
   // What budget_exhausted is told besides: the amounts left per block.

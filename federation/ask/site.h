@@ -33,6 +33,7 @@ struct SiteSnapshot {
   OrgId self;
   std::string self_name;
   std::string site;
+  PublicKey answer_key;  // this site's own, by which it knows its receipts again
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
   std::map<OrgId, KnownPartner> partners;             // of active links

@@ -44,6 +44,7 @@ Result<int> list_agreements(Session& session) {
                {"turn", "whose turn"},
                {"exports", "exports"},
                {"epsilon_per_block", "epsilon a block", Kind::epsilon},
+               {"epsilon_guaranteed", "guaranteed", Kind::epsilon},
                {"expires", "expires"},
                {"last_error", "last error"}},
               {}};
@@ -59,7 +60,8 @@ Result<int> list_agreements(Session& session) {
         {session.for_people() && id.size() > 16 ? json::value(id.substr(0, 8)) : json::value(id),
          field(item, "name"), field(item, "provider"), field(item, "consumer"),
          field(item, "state"), field(item, "turn"), json::value(exports),
-         field(item, "epsilon_per_block"), field(item, "expires"), field(item, "last_error")});
+         field(item, "epsilon_per_block"), field(item, "epsilon_guaranteed"),
+         field(item, "expires"), field(item, "last_error")});
   }
   const bool empty = table.rows.empty();
   session.show({object_of(std::move(*got)), std::move(table), "items", false});

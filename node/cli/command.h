@@ -53,6 +53,7 @@ std::vector<OptionSpec> common_options(Effect effect);
 
 void add_local_commands(CommandTable& table);
 void add_show_commands(CommandTable& table);
+void add_budget_commands(CommandTable& table);
 void add_twin_commands(CommandTable& table);
 void add_export_command(CommandTable& table);
 void add_delete_command(CommandTable& table);

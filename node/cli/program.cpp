@@ -203,6 +203,7 @@ CommandTable all_commands() {
   CommandTable table;
   add_local_commands(table);
   add_show_commands(table);
+  add_budget_commands(table);
   add_ask_commands(table);
   add_ingest_command(table);
   add_replay_command(table);

@@ -1,4 +1,4 @@
-// status, doctor, budget, systems, exports.
+// status, doctor, systems, exports.
 #include <boost/json.hpp>
 
 #include "node/cli/command.h"
@@ -105,53 +105,6 @@ Result<int> doctor(Session& session) {
   return code;
 }
 
-Result<int> budget(Session& session) {
-  auto got = session.get("/api/v1/budget");
-  if (!got) return std::move(got).error();
-  const bool partners = session.flag("partners");
-  Table table{{{"domain", "domain"}, {"block", "block"}}, {}};
-  if (partners) {
-    table.columns.insert(table.columns.end(), {{"organisation", "organisation"},
-                                               {"spent_epsilon", "spent", Kind::epsilon},
-                                               {"quota_epsilon", "quota", Kind::epsilon}});
-  } else {
-    table.columns.insert(table.columns.end(), {{"cap_epsilon", "cap", Kind::epsilon},
-                                               {"spent_epsilon", "spent", Kind::epsilon},
-                                               {"left_epsilon", "left", Kind::epsilon},
-                                               {"percent_left", "left of cap", Kind::percent}});
-  }
-  for (const json::value& domain : array_of_field(*got, "domains")) {
-    for (const json::value& block : array_of_field(domain, "blocks")) {
-      const json::value& name = field(domain, "domain");
-      const json::value& start = field(block, "start");
-      if (!partners) {
-        table.rows.push_back({name, start, field(domain, "cap_epsilon"),
-                              field(block, "spent_epsilon"), field(block, "left_epsilon"),
-                              field(block, "percent_left")});
-        continue;
-      }
-      for (const json::value& partner : array_of_field(block, "partners")) {
-        table.rows.push_back({name, start, field(partner, "organisation"),
-                              field(partner, "spent_epsilon"), field(partner, "quota_epsilon")});
-      }
-    }
-  }
-  const bool empty = table.rows.empty();
-  std::vector<std::string> words;
-  for (const json::value& domain : array_of_field(*got, "domains")) {
-    const auto cap = number_of_field(domain, "cap_epsilon");
-    const auto delta = number_of_field(domain, "delta");
-    words.push_back(text_of_field(domain, "domain") + ": protects one " +
-                    text_of_field(domain, "unit") + " in each block, epsilon at most " +
-                    (cap ? shortest(*cap) : "?") + " at delta " + (delta ? shortest(*delta) : "?"));
-  }
-  session.show({object_of(std::move(*got)), std::move(table), "", false});
-  if (!session.for_people()) return 0;
-  if (empty) session.say("Nothing has been spent.");
-  for (const std::string& line : words) session.say(line);
-  return 0;
-}
-
 Result<int> list_systems(Session& session) {
   auto got = session.get("/api/v1/systems");
   if (!got) return std::move(got).error();
@@ -229,12 +182,6 @@ void add_show_commands(CommandTable& table) {
                    {},
                    {"entente doctor"},
                    doctor});
-  table.push_back({"budget show",
-                   Effect::ro,
-                   "What is spent and left, by block",
-                   {{"partners", Form::flag, "", "by partner instead, with quotas"}},
-                   {"entente budget show", "entente budget show --partners -o csv"},
-                   budget});
   table.push_back({"system list",
                    Effect::ro,
                    "System twins and their members",

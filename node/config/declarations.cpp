@@ -22,6 +22,7 @@ struct Domain {
   Duration block;
   RhoUnits cap;
   DeltaUnits delta;
+  DeltaUnits threshold_delta;
 };
 
 // One file's tables, read into `out`; the first error sticks in `error`.
@@ -96,6 +97,11 @@ class Reader {
     auto cap = security::rho_cap_of(epsilon, domain.delta);
     if (!cap) return table.fail("epsilon", cap.error().what);
     domain.cap = *cap;
+    if (const double threshold = table.number("threshold_delta", 0); threshold != 0) {
+      auto units = security::delta_of(threshold);
+      if (!units) return table.fail("threshold_delta", units.error().what);
+      domain.threshold_delta = *units;
+    }
     domains_[name] = domain;
   }
 
@@ -114,6 +120,7 @@ class Reader {
     view.block = domain->second.block;
     view.rho_cap = domain->second.cap;
     view.delta = domain->second.delta;
+    view.threshold_delta = domain->second.threshold_delta;
     view.type = table.text("type");
     view.tick = table.duration("tick", hours(1));
     view.lateness = table.duration("lateness", Duration{});
@@ -337,6 +344,10 @@ Result<AgreementText> read_agreement(std::string_view text, const std::string& f
       table.fail("min_sites", "above 1 needs secure aggregation, which this version does not have");
     }
     out.epsilon_per_block = table.number("epsilon_per_block");
+    out.epsilon_guaranteed = table.number("epsilon_guaranteed", 0);
+    if (!(out.epsilon_guaranteed >= 0 && out.epsilon_guaranteed <= out.epsilon_per_block)) {
+      table.fail("epsilon_guaranteed", "must be from 0 to epsilon_per_block");
+    }
     out.terms.onward = table.texts("onward");
     if (!out.terms.onward.empty()) {
       table.fail("onward", "this version grants no onward sharing: write []");
@@ -388,6 +399,14 @@ Result<Agreement> offer_of(const AgreementText& text, const Declarations& declar
                       "agreement.epsilon_per_block: " + quota.error().what);
   }
   terms.rho_per_block = *quota;
+  if (text.epsilon_guaranteed > 0) {
+    auto least = security::rho_cap_of(text.epsilon_guaranteed, terms.exports.front().delta);
+    if (!least) {
+      return make_error(ErrorCode::agreement_invalid,
+                        "agreement.epsilon_guaranteed: " + least.error().what);
+    }
+    terms.rho_guaranteed = *least;
+  }
   return terms;
 }
 

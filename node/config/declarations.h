@@ -5,6 +5,7 @@
 //
 //   [domain.air]
 //   unit = "twin"    block = "1d"    zone = "UTC"    epsilon = 8    delta = 1e-6
+//   threshold_delta = 0      # of each block, what private keys may spend besides; 0 = none
 //
 //   [export.air]
 //   domain = "air"   type = "dtmi:…;1"   tick = "1h"   lateness = "2h"
@@ -48,13 +49,15 @@ struct Declarations {
 //   [agreement]  name = "…"  partner = "northwest-airshed"  exports = ["air"]  purposes = []
 //                aggregates = ["count", "mean"]  min_units = 10  min_sites = 1  epsilon_per_block =
 //                4 onward = []  expires = "2027-01-01"
+//                epsilon_guaranteed = 1      # what no other partner may use up; 0 = nothing
 //   [[test]]     must = "SELECT mean(pm25) FROM air OVER 1d"     # or must_not
 struct AgreementText {
   std::string name;
   std::string partner;  // a link's name or an organisation id
   std::vector<std::string> exports;
   double epsilon_per_block = 0;
-  Agreement terms;  // all but provider, consumer, exports, rho_per_block, issued
+  double epsilon_guaranteed = 0;  // 0 = none
+  Agreement terms;  // all but provider, consumer, exports, amounts of rho, issued
 };
 [[nodiscard]] Result<AgreementText> read_agreement(std::string_view text, const std::string& file);
 

@@ -60,6 +60,17 @@ void read_ask(StrictTable& root, Settings& out) {
   if (auto done = ask.finish(); !done) root.adopt(done.error());
 }
 
+void read_ledger(StrictTable& root, Settings& out) {
+  const toml::table* section = root.table("ledger");
+  if (section == nullptr) return;
+  StrictTable ledger(*section, root.file(), "ledger", ErrorCode::config_invalid);
+  out.head_file = ledger.text("head_file", "");
+  if (!out.head_file.empty() && out.head_file.front() != '/') {
+    ledger.fail("head_file", "must be an absolute path, best on another disk");
+  }
+  if (auto done = ledger.finish(); !done) root.adopt(done.error());
+}
+
 void read_log(StrictTable& root, Settings& out) {
   const toml::table* section = root.table("log");
   if (section == nullptr) return;
@@ -100,6 +111,7 @@ Result<Settings> load_settings(const std::string& home) {
   read_node(root, out);
   read_ports(root, out);
   read_ask(root, out);
+  read_ledger(root, out);
   read_log(root, out);
   if (auto done = root.finish(); !done) return std::move(done).error();
   return out;
@@ -141,7 +153,12 @@ std::string settings_text(const Settings& s) {
          "                # answers leave on this time grid; 0s sends at once\n"
          "epsilon = 1                  # of a question that names none\n"
          "timeout = " +
-         quoted(to_text(s.ask_timeout)) + "\n\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
+         quoted(to_text(s.ask_timeout)) +
+         "\n\n[ledger]                     # tells a database that was restored from a backup\n"
+         "head_file = " +
+         quoted(s.head_file) +
+         "               # absolute path on another disk; empty = keys/ledger.head\n"
+         "\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
 }
 
 }  // namespace entente::node

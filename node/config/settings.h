@@ -6,6 +6,7 @@
 //                 enrolment_port = 8472
 //   [collectors]  address = "127.0.0.1"  port = 8473  public = ""
 //   [ask]         grid = "50ms"  epsilon = 1  timeout = "10s"
+//   [ledger]      head_file = "/other/disk/entente.head"      # empty = keys/ledger.head
 //   [log]         level = "info"  format = "json" | "plain"
 #pragma once
 
@@ -40,6 +41,8 @@ struct Settings {
   Duration grid = milliseconds(50);
   double default_epsilon = 1.0;
   Duration ask_timeout = seconds(10);
+
+  std::string head_file;  // where the audit log's head is kept; empty = keys/ledger.head
 
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::json;

@@ -1,5 +1,6 @@
 #include "node/daemon/agreement_register.h"
 
+#include "federation/ask/admission.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 
@@ -211,6 +212,10 @@ void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done do
   }
   if (entry->state == AgreementState::active) return done(entry->state);
   if (entry->state != AgreementState::proposed) return done(wrong_state(*entry, "settled"));
+  // Others may have been guaranteed their part since this was proposed.
+  if (auto kept = federation::check_guarantees(*parts_.site(), entry->value); !kept) {
+    return done(std::move(kept).error());
+  }
   AgreementEntry next = *entry;
   next.signed_bytes = std::move(signed_bytes);
   next.state = AgreementState::active;

@@ -244,6 +244,8 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
         {{"organisation", target.partner.name},
          {"epsilon", epsilon},
          {"quota_epsilon", shown_epsilon(target.agreement->rho_per_block, target.view->delta)},
+         {"guaranteed_epsilon",
+          shown_epsilon(target.agreement->rho_guaranteed, target.view->delta)},
          {"blocks", std::move(blocks)}});
   }
   json::array expected;

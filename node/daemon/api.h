@@ -17,8 +17,9 @@ void add_reading_routes(RouteTable& table, Core& core);
 void add_quality_routes(RouteTable& table, Core& core);     // health, quarantine, rules
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
+void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
 void add_question_routes(RouteTable& table,
-                         Core& core);  // ask, budget, systems, exports, audit, status
+                         Core& core);  // ask, systems, exports, audit, status
 
 // What the routes that write readings need of a node. All of it outlives the table.
 struct WriteParts {

@@ -216,6 +216,7 @@ json::object agreement_json(const Core& core, const AgreementEntry& entry) {
           {"since", shown_time(entry.since)},
           {"exports", std::move(exports)},
           {"epsilon_per_block", shown_epsilon(entry.value.rho_per_block, delta)},
+          {"epsilon_guaranteed", shown_epsilon(entry.value.rho_guaranteed, delta)},
           {"expires", shown_time(entry.value.expires)},
           {"last_error", entry.last_error}};
 }
@@ -271,6 +272,9 @@ Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
   // What a partner would refuse to read is refused here, with the field named.
   auto read_back = agreement_from_bytes(canonical_bytes(*terms));
   if (!read_back) return std::move(read_back).error();
+  if (auto kept = federation::check_guarantees(*core.site, terms); !kept) {
+    return std::move(kept).error();
+  }
   return terms;
 }
 

@@ -1,18 +1,12 @@
-// Questions, budgets, exports, systems, the audit log, and what this node is.
+// Questions, exports, systems, the audit log, and what this node is.
 #include <utility>
 
 #include <boost/json.hpp>
-
-#include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "federation/link/bridge.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/store/audit_log.h"
-#include "security/privacy/blocks.h"
-#include "security/privacy/rho.h"
 
 namespace entente::node {
 namespace {
@@ -69,85 +63,6 @@ awaitable<Result<Reply>> reply_from_worker(Core& core, Job job) {
   } catch (const kj::Exception& fault) {
     co_return make_error(ErrorCode::store_failed, fault.getDescription().cStr());
   }
-}
-
-std::string block_text(Instant start) {
-  return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
-}
-
-// The domains of this site's exports, each once, by name.
-std::map<std::string, std::shared_ptr<const ExportView>> domains_of(const Core& core) {
-  std::map<std::string, std::shared_ptr<const ExportView>> domains;
-  for (const auto& [name, view] : core.declarations.exports) domains.emplace(view->domain, view);
-  return domains;
-}
-
-json::object block_json(Instant start, const std::vector<LedgerRow>& rows, const ExportView& view,
-                        const std::map<std::string, std::string>& partners,
-                        const std::map<std::string, RhoUnits>& quotas) {
-  std::uint64_t spent = 0;
-  json::array by_partner;
-  for (const LedgerRow& row : rows) {
-    if (row.block != start || row.domain != view.domain) continue;
-    if (row.scope == "site") {
-      spent = row.spent.units;
-      continue;
-    }
-    const auto name = partners.find(row.scope);
-    const auto quota = quotas.find(row.scope);
-    by_partner.push_back(
-        {{"organisation", name == partners.end() ? row.scope.substr(0, 8) : name->second},
-         {"spent_epsilon", shown_epsilon(row.spent, view.delta)},
-         {"quota_epsilon",
-          quota == quotas.end() ? 0.0 : shown_epsilon(quota->second, view.delta)}});
-  }
-  const std::uint64_t cap = view.rho_cap.units, left = spent < cap ? cap - spent : 0;
-  return {{"start", block_text(start)},
-          {"spent_epsilon", shown_epsilon({spent}, view.delta)},
-          {"left_epsilon", shown_epsilon({left}, view.delta)},
-          {"spent_rho", spent},
-          {"cap_rho", cap},
-          {"percent_left", 100.0 * static_cast<double>(left) / static_cast<double>(cap)},
-          {"partners", std::move(by_partner)}};
-}
-
-awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
-  std::map<std::string, std::string> partners;
-  std::map<std::string, RhoUnits> quotas;
-  json::array quota_rows;
-  for (const auto& [org, link] : core.links->entries()) partners[org.hex()] = link.name;
-  for (const auto& [id, agreement] : core.site->agreements) {
-    if (agreement.value.provider != core.organisation()) continue;
-    const std::string org = agreement.value.consumer.hex();
-    quotas[org] = std::max(quotas[org], agreement.value.rho_per_block);
-    quota_rows.push_back(
-        {{"organisation", partners[org]},
-         {"agreement", agreement.value.name},
-         {"epsilon_per_block",
-          shown_epsilon(agreement.value.rho_per_block, agreement.value.exports.front().delta)}});
-  }
-  auto job = [&core, domains = domains_of(core), partners, quotas, quota_rows] {
-    const std::vector<LedgerRow> rows = core.ledger->rows();
-    json::array all;
-    for (const auto& [name, view] : domains) {
-      json::array blocks;
-      std::optional<Instant> last;
-      for (const LedgerRow& row : rows) {
-        if (row.domain != name || (last && *last == row.block)) continue;
-        last = row.block;
-        blocks.push_back(block_json(row.block, rows, *view, partners, quotas));
-      }
-      all.push_back({{"domain", name},
-                     {"unit", view->unit},
-                     {"zone", view->zone},
-                     {"block", view->block.ns == 0 ? "lifetime" : to_text(view->block)},
-                     {"cap_epsilon", shown_epsilon(view->rho_cap, view->delta)},
-                     {"delta", std::round(security::to_double(view->delta) * 1e12) / 1e12},
-                     {"blocks", std::move(blocks)}});
-    }
-    return json::value{{"domains", std::move(all)}, {"partners_quota", quota_rows}};
-  };
-  co_return co_await reply_from_worker(core, std::move(job));
 }
 
 awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
@@ -256,8 +171,6 @@ void add_question_routes(RouteTable& table, Core& core) {
   };
   table.add({Method::post, "/api/v1/ask", Verb::ask, "ask",
              "Answers a question, or previews its cost with ?dryRun=1", BodyKind::json, with(ask)});
-  table.add({Method::get, "/api/v1/budget", Verb::read_budgets, "showBudget",
-             "What is spent and left of each block", BodyKind::none, with(show_budget)});
   table.add({Method::get, "/api/v1/exports", Verb::read_twins, "listExports",
              "What this site offers to partners", BodyKind::none, with(list_exports)});
   table.add({Method::get, "/api/v1/systems", Verb::read_twins, "listSystems",

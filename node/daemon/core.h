@@ -30,6 +30,8 @@
 #include "node/service/health.h"
 #include "node/limits.h"
 #include "node/store/ballast.h"
+#include "node/store/head_file.h"
+#include "node/store/receipt_shelf.h"
 #include "node/store/release_ledger.h"
 #include "node/store/store.h"
 #include "node/twin/twin_registry.h"
@@ -61,6 +63,8 @@ struct Core {
   std::unique_ptr<QualityGate> quality;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
+  std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone
+  std::unique_ptr<ReceiptShelf> receipts;
   // The store's thread alone takes from it; the workers, which go first, refill it.
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;

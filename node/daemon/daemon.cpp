@@ -98,12 +98,35 @@ void warn_of_idle_rules(const Core& core) {
   }
 }
 
+// The ledger, compared with the head that was kept off the database.
+Outcome open_ledger(Core& core) {
+  core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
+  core.receipts = std::make_unique<ReceiptShelf>(*core.store);
+  if (auto loaded = core.receipts->load(); !loaded) return loaded;
+  const std::string& chosen = core.settings.head_file;
+  core.head_file =
+      std::make_unique<HeadFile>(chosen.empty() ? core.settings.path("keys/ledger.head") : chosen);
+  auto kept = core.head_file->read();
+  if (!kept) return std::move(kept).error();
+  if (*kept) {
+    if (auto compared = core.ledger->compare(**kept); !compared) return compared;
+  } else if (core.ledger->head().count > 0) {
+    log::warn("ledger", "no head was kept off the database: a restored backup would not be told",
+              {{"path", core.head_file->path()}});
+  }
+  if (const auto restored = core.ledger->restored()) {
+    log::error("ledger", "this ledger was restored from a backup: no partner is answered",
+               {{"evidence", restored->evidence}});
+  }
+  return {};
+}
+
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(
-      core, "entente.db", "ledger",
-      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration()});
+  auto store = open_store(core, "entente.db", "ledger",
+                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+                           AgreementRegister::migration(), domain_migration(),
+                           CollectorRegister::migration(), ledger_standing_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -122,7 +145,7 @@ Outcome open_data(Core& core) {
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
     return bound;
   }
-  core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
+  if (auto opened = open_ledger(core); !opened) return opened;
   core.workers = std::make_unique<federation::Workers>(2);
   return {};
 }
@@ -166,7 +189,7 @@ void open_asking(Core& core) {
       }});
   core.asker = std::make_unique<federation::Asker>(
       federation::Asker::Parts{core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
-                               federation::send_over(*core.link_manager)});
+                               federation::send_over(*core.link_manager), *core.receipts});
   core.ask = std::make_unique<AskService>(AskService::Parts{
       core.loop, *core.workers, core.clock, *core.asker, *core.folds,
       [&core] {
@@ -203,6 +226,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
   auto token = read_file(core.settings.path("admin.token"), 4'096);
@@ -277,6 +301,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.folds.reset();
   core.history.reset();
   core.history_store.reset();
+  keep_head(core);
   core.store.reset();
   core.loop.run(core.loop.after(milliseconds(1)));
   core.collectors.reset();

@@ -92,6 +92,19 @@ void deliver_outbox(Core& core) {
   }
 }
 
+// While the ledger is closed the head that told so is the only evidence off the database.
+void keep_head_on_worker(Core& core, std::shared_ptr<bool> writing) {
+  if (*writing || core.ledger->restored()) return;
+  *writing = true;
+  auto work = [&core] {
+    keep_head(core);
+    return 0;
+  };
+  core.loop.keep(federation::off_loop<int>(core.loop, *core.workers, std::move(work))
+                     .then([writing](int) { *writing = false; })
+                     .catch_([writing](kj::Exception&&) { *writing = false; }));
+}
+
 void tend(Core& core) {
   const Instant now = core.clock.now();
   deliver_outbox(core);
@@ -139,25 +152,35 @@ void retain(Core& core) {
   });
 }
 
-kj::Promise<void> tend_for_ever(Core& core, int ticks) {
-  return core.loop.after(kTick).then([&core, ticks] {
+kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> writing) {
+  return core.loop.after(kTick).then([&core, ticks, writing] {
     tend(core);
+    keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
     }
-    return tend_for_ever(core, ticks + 1);
+    return tend_for_ever(core, ticks + 1, writing);
   });
 }
 
 }  // namespace
+
+void keep_head(Core& core) {
+  if (core.ledger->restored()) return;
+  auto written = core.head_file->write(core.ledger->head(), core.clock.now());
+  if (!written) {
+    log::warn("ledger", "the audit log's head was not kept", {{"reason", written.error().what}});
+  }
+}
 
 void refresh_site(Core& core) {
   auto site = std::make_shared<federation::SiteSnapshot>();
   site->self = core.organisation();
   site->self_name = core.settings.organisation;
   site->site = core.settings.site;
+  site->answer_key = core.keyring.keys.answer.public_key();
   site->exports = core.declarations.exports;
   site->policy = std::make_shared<const security::Policy>(core.policy);
   security::PinnedOrganisations pinned = core.links->pinned();
@@ -242,7 +265,7 @@ void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void
 }
 
 kj::Promise<void> upkeep(Core& core) {
-  return tend_for_ever(core, 1);
+  return tend_for_ever(core, 1, std::make_shared<bool>(false));
 }
 
 bool Core::refill_noise() {
@@ -321,15 +344,19 @@ std::vector<HealthCheck> Core::checks() const {
       return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
     return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
   };
+  const auto budget = [this]() -> CheckResult {
+    const auto restored = ledger->restored();
+    if (!restored) return {CheckState::ok, "the ledger is whole", ""};
+    return {CheckState::warn, "no partner is answered: " + restored->evidence,
+            "entente budget reconcile --dry-run"};
+  };
   const auto listening = [this]() -> CheckResult {
     return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
             ""};
   };
-  return {{"certificate", certificate},
-          {"charter", charter},
-          {"federation port", listening},
-          {"links", link_state},
-          {"agreements", agreement_state}};
+  return {{"certificate", certificate},    {"charter", charter},
+          {"federation port", listening},  {"links", link_state},
+          {"agreements", agreement_state}, {"ledger", budget}};
 }
 
 std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {

@@ -17,6 +17,10 @@ federation::LinkHooks link_hooks(Core& core);
 // The inviting side has enrolled a partner: stores it under the name the invitation was made for.
 void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void(Outcome)> stored);
 
+// Any thread but the loop's, one at a time; at stop the loop's too. Writes the audit log's head to
+// its file; a failure is logged and tried again.
+void keep_head(Core& core);
+
 // Runs for ever: each second the outboxes, the enrolment port, expiries; each minute certificates.
 kj::Promise<void> upkeep(Core& core);
 

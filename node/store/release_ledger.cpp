@@ -1,12 +1,9 @@
 #include "node/store/release_ledger.h"
 
-#include <algorithm>
-
 #include "federation/ask/limits.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/crash_point.h"
 #include "schemas/base/log.h"
-#include "security/privacy/ledger.h"
 
 namespace entente::node {
 namespace {
@@ -14,51 +11,6 @@ namespace {
 using federation::CommittedRelease;
 using federation::ReleaseInquiry;
 using federation::ReleaseStanding;
-
-constexpr std::string_view kSiteScope = "site";
-
-RhoUnits spent_in(Database& database, const std::string& domain, Instant block,
-                  std::string_view scope) {
-  Statement& row =
-      database.cached("SELECT spent FROM ledger WHERE domain = ? AND block = ? AND scope = ?");
-  row.bind(1, std::string_view(domain)).bind(2, block.ns).bind(3, scope);
-  const RhoUnits spent{row.step() ? static_cast<std::uint64_t>(row.integer(0)) : 0};
-  row.reset();
-  return spent;
-}
-
-// The account of one scope over the blocks of an inquiry.
-security::Account account_of(Database& database, const ReleaseInquiry& inquiry,
-                             std::string_view scope, RhoUnits cap) {
-  security::Account account;
-  account.cap = cap;
-  for (const BlockAmount& charge : inquiry.charges) {
-    account.spent.push_back(
-        {charge.start, spent_in(database, inquiry.domain, charge.start, scope)});
-  }
-  return account;
-}
-
-void debit(Database& database, const ReleaseInquiry& inquiry, std::string_view scope) {
-  Statement& add = database.cached(
-      "INSERT INTO ledger (domain, block, scope, spent) VALUES (?, ?, ?, ?) "
-      "ON CONFLICT (domain, block, scope) DO UPDATE SET spent = spent + excluded.spent");
-  for (const BlockAmount& charge : inquiry.charges) {
-    add.bind(1, std::string_view(inquiry.domain)).bind(2, charge.start.ns).bind(3, scope);
-    add.bind(4, static_cast<std::int64_t>(charge.rho.units));
-    add.run();
-  }
-}
-
-std::vector<BlockAmount> left_in(Database& database, const ReleaseInquiry& inquiry) {
-  const std::string partner = inquiry.partner.hex();
-  const auto site = account_of(database, inquiry, kSiteScope, inquiry.site_cap);
-  const auto quota = account_of(database, inquiry, partner, inquiry.partner_quota);
-  std::vector<BlockAmount> left = security::left_of(site);
-  const std::vector<BlockAmount> own = security::left_of(quota);
-  for (std::size_t i = 0; i < left.size(); ++i) left[i].rho = std::min(left[i].rho, own[i].rho);
-  return left;
-}
 
 std::optional<Bytes> stored_release(Database& database, const Hash256& key) {
   Statement& row = database.cached("SELECT body FROM releases WHERE key = ?");
@@ -77,6 +29,20 @@ bool has_paid(Database& database, const ReleaseInquiry& inquiry) {
   return paid;
 }
 
+ShownHead shown_by(const ReleaseInquiry& inquiry) {
+  return {inquiry.shown->head, inquiry.shown->issued, "organisation:" + inquiry.partner.hex()};
+}
+
+Outcome check_whole(Database& database, const ReleaseInquiry& inquiry) {
+  if (inquiry.shown) {
+    if (auto held = check_shown(database, shown_by(inquiry)); !held) return held;
+  }
+  if (const auto restored = restored_of(database)) {
+    return make_error(ErrorCode::reconcile_needed, restored->evidence);
+  }
+  return {};
+}
+
 Outcome check_seen(Database& database, const ReleaseInquiry& inquiry) {
   Statement& row =
       database.cached("SELECT envelope FROM seen WHERE query = ? AND domain = ? AND question = ?");
@@ -89,21 +55,18 @@ Outcome check_seen(Database& database, const ReleaseInquiry& inquiry) {
   return make_error(ErrorCode::replayed, "this query id was used before under another envelope");
 }
 
-// Seen, then stored, then room: what inquire() answers and commit() checks again.
+// Whole, seen, stored, then room: what inquire() answers and commit() checks again.
 Result<ReleaseStanding> standing_of(Database& database, const ReleaseInquiry& inquiry) {
+  if (auto whole = check_whole(database, inquiry); !whole) return std::move(whole).error();
   if (auto fresh = check_seen(database, inquiry); !fresh) return std::move(fresh).error();
   ReleaseStanding standing;
   standing.release = stored_release(database, inquiry.release_key);
   standing.paid = standing.release && has_paid(database, inquiry);
-  if (!standing.paid) {
-    const auto quota = account_of(database, inquiry, inquiry.partner.hex(), inquiry.partner_quota);
-    if (auto room = security::admit(quota, inquiry.charges); !room) return std::move(room).error();
-  }
-  if (!standing.release) {
-    const auto site = account_of(database, inquiry, kSiteScope, inquiry.site_cap);
-    if (auto room = security::admit(site, inquiry.charges); !room) return std::move(room).error();
-  }
+  const Already already{standing.paid, standing.release.has_value()};
+  if (auto room = check_room(database, inquiry, already); !room) return std::move(room).error();
   standing.left = left_in(database, inquiry);
+  standing.delta_left = delta_left_in(database, inquiry);
+  standing.audit_head = audit_head(database);
   return standing;
 }
 
@@ -121,6 +84,7 @@ security::AuditRecord record_of(const ReleaseInquiry& inquiry, Instant now, std:
   record.object = "domain:" + inquiry.domain;
   record.outcome = outcome;
   record.detail = {{"blocks", std::to_string(inquiry.charges.size())},
+                   {"delta", std::to_string(inquiry.delta.units)},
                    {"how", std::string(how)},
                    {"query", inquiry.query_id.hex()},
                    {"question", inquiry.question_hash.hex()},
@@ -151,6 +115,7 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
   if (!standing->paid) {
     debit(database, inquiry, inquiry.partner.hex());
     committed.charged = inquiry.charges;
+    committed.delta_charged = inquiry.delta;
     Statement& add = database.cached("INSERT INTO paid (partner, key) VALUES (?, ?)");
     add.bind(1, inquiry.partner.view()).bind(2, inquiry.release_key.view()).run();
   }
@@ -168,9 +133,10 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
   }
   remember_seen(database, inquiry, now);
   committed.left = left_in(database, inquiry);
-  committed.audit_head =
-      append_audit(database, record_of(inquiry, now, "release", security::AuditOutcome::intent,
-                                       committed.reused ? "reused" : "new"));
+  committed.delta_left = delta_left_in(database, inquiry);
+  append_audit(database, record_of(inquiry, now, "release", security::AuditOutcome::intent,
+                                   committed.reused ? "reused" : "new"));
+  committed.audit_head = audit_head(database);
   crash_point("release.audited");
   return committed;
 }
@@ -210,12 +176,95 @@ ReleaseLedger::ReleaseLedger(Store& store, const Clock& clock) : store_(store), 
   auto connection = store.reader();
   if (!connection) throw StoreFault(connection.error().what, 0);
   reader_ = std::make_unique<Reader>(std::move(*connection));
+  state_.with([&](State& state) {
+    state.restored = reader_->with([](Database& database) { return restored_of(database); });
+  });
 }
 
 ReleaseLedger::~ReleaseLedger() = default;
 
 Result<ReleaseStanding> ReleaseLedger::inquire(const ReleaseInquiry& inquiry) const {
-  return reader_->with([&](Database& database) { return standing_of(database, inquiry); });
+  const auto closed = state_.with([&](State& state) {
+    bool& shown = state.heard[inquiry.partner];
+    shown = shown || inquiry.shown.has_value();
+    return state.restored;
+  });
+  if (closed) return make_error(ErrorCode::reconcile_needed, closed->evidence);
+  auto standing = reader_->with([&](Database& database) { return standing_of(database, inquiry); });
+  if (!standing) keep_closed(inquiry, standing.error());
+  return standing;
+}
+
+// What a receipt has shown holds from now on, and durably: the next start need not see it again.
+void ReleaseLedger::keep_closed(const ReleaseInquiry& inquiry, const Error& refusal) const {
+  if (refusal.code != ErrorCode::reconcile_needed || !inquiry.shown) return;
+  const Instant now = clock_.now();
+  const bool first = state_.with([&](State& state) {
+    if (state.restored) return false;
+    state.restored = Restored{refusal.what, now};
+    return true;
+  });
+  if (!first) return;
+  log::error("ledger", "this ledger was restored from a backup: no partner is answered",
+             {{"evidence", refusal.what}});
+  store_.post<int>(
+      [shown = shown_by(inquiry), now](Database& database) -> Result<int> {
+        close_ledger(database, shown, now);
+        return 0;
+      },
+      [](Result<int> closed) {
+        if (!closed) log::error("ledger", "not kept", {{"reason", closed.error().what}});
+      });
+}
+
+Outcome ReleaseLedger::compare(const ShownHead& shown) {
+  auto compared = store_.run<std::optional<Restored>>(
+      [&shown, this](Database& database) -> Result<std::optional<Restored>> {
+        close_ledger(database, shown, clock_.now());
+        return restored_of(database);
+      });
+  if (!compared) return std::move(compared).error();
+  state_.with([&](State& state) { state.restored = *compared; });
+  return {};
+}
+
+std::optional<Restored> ReleaseLedger::restored() const {
+  return state_.with([](const State& state) { return state.restored; });
+}
+
+AuditHead ReleaseLedger::head() const {
+  return reader_->with([](Database& database) { return audit_head(database); });
+}
+
+bool ReleaseLedger::compared(const OrgId& partner) const {
+  const auto shown = state_.with([&](const State& state) -> std::optional<bool> {
+    const auto heard = state.heard.find(partner);
+    return heard == state.heard.end() ? std::nullopt : std::optional(heard->second);
+  });
+  if (!shown) return false;
+  // Who shows none has none to show only if nothing was ever released to it.
+  return *shown || reader_->with([&](Database& database) {
+    Statement row = database.prepare("SELECT 1 FROM paid WHERE partner = ? LIMIT 1");
+    row.bind(1, partner.view());
+    return !row.step();
+  });
+}
+
+Reconciliation ReleaseLedger::plan(std::vector<std::string> domains) const {
+  return reader_->with([&](Database& database) {
+    return plan_reconciliation(database, std::move(domains), clock_.now());
+  });
+}
+
+void ReleaseLedger::reconcile(Reconciliation plan, Override override_word,
+                              std::function<void(Result<Reconciliation>)> done) {
+  store_.post<Reconciliation>(
+      [plan = std::move(plan), word = std::move(override_word)](Database& database)
+          -> Result<Reconciliation> { return node::reconcile(database, plan, word); },
+      [this, done = std::move(done)](Result<Reconciliation> reconciled) {
+        if (reconciled) state_.with([](State& state) { state.restored.reset(); });
+        done(std::move(reconciled));
+      });
 }
 
 std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) const {
@@ -225,7 +274,11 @@ std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) cons
 void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                            std::function<void(Result<CommittedRelease>)> done) {
   store_.post<CommittedRelease>(
-      [inquiry = std::move(inquiry), draw = std::move(draw), this](Database& database) {
+      [inquiry = std::move(inquiry), draw = std::move(draw), this](
+          Database& database) -> Result<CommittedRelease> {
+        if (const auto closed = restored()) {
+          return make_error(ErrorCode::reconcile_needed, closed->evidence);
+        }
         return commit_in(database, inquiry, draw, clock_.now());
       },
       std::move(done));
@@ -247,15 +300,20 @@ std::vector<LedgerRow> ReleaseLedger::rows() const {
   return reader_->with([](Database& database) {
     std::vector<LedgerRow> rows;
     Statement all = database.prepare(
-        "SELECT domain, block, scope, spent FROM ledger ORDER BY domain, block, scope");
+        "SELECT domain, block, scope, spent, delta FROM ledger ORDER BY domain, block, scope");
     while (all.step()) {
       rows.push_back({all.text(0),
                       {all.integer(1)},
                       all.text(2),
-                      {static_cast<std::uint64_t>(all.integer(3))}});
+                      {static_cast<std::uint64_t>(all.integer(3))},
+                      {static_cast<std::uint64_t>(all.integer(4))}});
     }
     return rows;
   });
+}
+
+std::optional<Reconciled> ReleaseLedger::reconciled(std::string_view domain) const {
+  return reader_->with([&](Database& database) { return reconciled_of(database, domain); });
 }
 
 }  // namespace entente::node

@@ -1,6 +1,7 @@
 #include "schemas/base/crash_point.h"
 
 #ifdef ENTENTE_CRASH_POINTS
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
@@ -23,9 +24,16 @@ Armed armed_by_environment() {
   return {whole.substr(0, colon), std::strtol(whole.c_str() + colon + 1, nullptr, 10)};
 }
 
+std::atomic<CrashHook> crash_hook{nullptr};
+
 }  // namespace
 
+void set_crash_hook(CrashHook hook) {
+  crash_hook = hook;
+}
+
 void crash_point(std::string_view name) {
+  if (const CrashHook hook = crash_hook) hook(name);
   static std::mutex mutex;
   std::lock_guard lock(mutex);
   static Armed armed = armed_by_environment();

@@ -41,6 +41,8 @@ namespace entente {
   X(window_open, 4006, 7, 409, "ask again after the named time")                            \
   X(budget_exhausted, 5001, 5, 409, "ask for less, or about other blocks")                  \
   X(epsilon_refused, 5002, 5, 400, "ask with an epsilon within the named range")            \
+  X(reconcile_needed, 5003, 5, 409,                                                         \
+    "an administrator of that site runs 'entente budget reconcile'")                        \
   X(peer_unreachable, 6001, 6, 502, "see 'entente link list'; the link reconnects itself")  \
   X(deadline_exceeded, 6002, 6, 504, "ask again, or allow more time")                       \
   X(partial_answer, 6003, 6, 200, "see the coverage: who is missing and why")               \

@@ -38,6 +38,7 @@ struct ExportView {
   rhoCap @11 :UInt64;               # site cap per block, 2^-40 rho
   deltaUnits @12 :UInt64;           # delta of the domain, 2^-60
   unit @13 :Text;                   # what one unit is: "twin" or the name of a property
+  thresholdDelta @14 :UInt64;       # what thresholding may spend of a block, 2^-60, beside deltaUnits
 }
 
 struct AgreementTest {
@@ -59,6 +60,7 @@ struct Agreement {
   issuedNs @10 :Int64;
   expiresNs @11 :Int64;
   tests @12 :List(AgreementTest);
+  rhoGuaranteed @13 :UInt64;        # of rhoPerBlock: what no other partner may use up
 }
 
 struct SignedAgreement {

@@ -44,6 +44,17 @@ struct Answer {
   caps @6 :List(BlockAmount);
   auditHead @7 :Data;
   issuedNs @8 :Int64;
+  receipt @9 :Data;                 # Signed LedgerReceipt of auditHead; to be shown with the next question
+  deltaCharged @10 :UInt64;         # to each block of `charged`, 2^-60
+  deltaLeft @11 :UInt64;            # the least of `left`'s blocks, 2^-60
+}
+
+struct LedgerReceipt {              # signed by the answer key, in a context of its own
+  organisation @0 :Data;
+  site @1 :Text;
+  sequence @2 :UInt64;              # records of the audit log
+  head @3 :Data;                    # link of the last of them
+  issuedNs @4 :Int64;
 }
 
 struct Refusal {

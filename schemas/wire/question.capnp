@@ -78,6 +78,7 @@ struct Envelope {                   # signed by the origin's envelope key
   purpose @7 :Text;
   sealKey @8 :Data;                 # X25519, fresh; the answer is sealed to it
   question @9 :Data;                # canonical Question
+  receipt @10 :Data;                # the newest Signed LedgerReceipt of this audience; empty = none
 }
 
 struct Signed {

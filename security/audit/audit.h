@@ -15,6 +15,7 @@
 
 #include "schemas/base/ids.h"
 #include "schemas/base/time.h"
+#include "schemas/receipt.h"
 
 namespace entente::security {
 
@@ -48,11 +49,7 @@ Bytes canonical_bytes(const AuditRecord& record);
 
 Hash256 chain(const Hash256& previous, ByteView record);
 
-struct AuditHead {
-  std::uint64_t count = 0;
-  Hash256 link;  // zero while empty
-  bool operator==(const AuditHead&) const = default;
-};
+using entente::AuditHead;
 
 // Extends a head record by record; keep one where the log is written. Threads: as a value.
 class AuditChain {

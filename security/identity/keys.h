@@ -20,6 +20,8 @@ inline constexpr std::string_view kCharter = "entente charter signature v1";
 inline constexpr std::string_view kAgreement = "entente agreement signature v1";
 inline constexpr std::string_view kEnvelope = "entente envelope signature v1";
 inline constexpr std::string_view kAnswer = "entente answer signature v1";
+inline constexpr std::string_view kReceipt = "entente ledger receipt v1";
+inline constexpr std::string_view kReconcile = "entente reconcile override v1";
 inline constexpr std::string_view kAudit = "entente audit checkpoint v1";
 inline constexpr std::string_view kCollectorBatch = "entente collector batch signature v1";
 }  // namespace contexts

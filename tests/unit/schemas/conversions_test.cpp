@@ -95,6 +95,8 @@ TEST_SUITE("schemas/conversions") {
   }
   TEST_CASE("answers survive the wire and damage never passes for the same answer") {
     check_conversion<Answer>(ErrorCode::invalid_argument, test::random_answer, answer_from_bytes);
+    check_conversion<LedgerReceipt>(ErrorCode::invalid_argument, test::random_receipt,
+                                    ledger_receipt_from_bytes);
   }
 
   TEST_CASE("a charter that breaks a rule is refused with the field's name") {
@@ -163,32 +165,34 @@ TEST_SUITE("schemas/conversions") {
     view.keys = {"state", "county"};
     view.cells = {{{"WA", "King"}, 5}, {{"WA", "Pierce"}, 6}};
     view.block = days(1), view.tick = hours(1);
-    check_rules<Agreement>(good, agreement_from_bytes,
-                           {{"provider", [](Agreement& a) { a.provider = {}; }},
-                            {"consumer", [](Agreement& a) { a.consumer = {}; }},
-                            {"consumer", [](Agreement& a) { a.consumer = a.provider; }},
-                            {"name", [](Agreement& a) { a.name = ""; }},
-                            {"exports", [](Agreement& a) { a.exports.clear(); }},
-                            {"exports", [](Agreement& a) { a.exports.push_back(a.exports[0]); }},
-                            {"purposes",
-                             [](Agreement& a) {
-                               a.purposes = {"x", "x"};
-                             }},
-                            {"onward", [](Agreement& a) { a.onward = {""}; }},
-                            {"aggregates",
-                             [](Agreement& a) {
-                               a.aggregates = {Aggregate::sum, Aggregate::sum};
-                             }},
-                            {"minUnits", [](Agreement& a) { a.min_units = 0; }},
-                            {"minSites", [](Agreement& a) { a.min_sites = 0; }},
-                            {"expires", [](Agreement& a) { a.expires = a.issued; }},
-                            {"tests",
-                             [](Agreement& a) {
-                               a.tests = {{true, ""}};
-                             }},
-                            {"size", [](Agreement& a) {
-                               a.tests.assign(12, {true, std::string(16'000, 'x')});
-                             }}});
+    check_rules<Agreement>(
+        good, agreement_from_bytes,
+        {{"provider", [](Agreement& a) { a.provider = {}; }},
+         {"consumer", [](Agreement& a) { a.consumer = {}; }},
+         {"consumer", [](Agreement& a) { a.consumer = a.provider; }},
+         {"name", [](Agreement& a) { a.name = ""; }},
+         {"exports", [](Agreement& a) { a.exports.clear(); }},
+         {"exports", [](Agreement& a) { a.exports.push_back(a.exports[0]); }},
+         {"purposes",
+          [](Agreement& a) {
+            a.purposes = {"x", "x"};
+          }},
+         {"onward", [](Agreement& a) { a.onward = {""}; }},
+         {"aggregates",
+          [](Agreement& a) {
+            a.aggregates = {Aggregate::sum, Aggregate::sum};
+          }},
+         {"minUnits", [](Agreement& a) { a.min_units = 0; }},
+         {"minSites", [](Agreement& a) { a.min_sites = 0; }},
+         {"rhoGuaranteed", [](Agreement& a) { a.rho_per_block = {7}, a.rho_guaranteed = {8}; }},
+         {"expires", [](Agreement& a) { a.expires = a.issued; }},
+         {"tests",
+          [](Agreement& a) {
+            a.tests = {{true, ""}};
+          }},
+         {"size", [](Agreement& a) {
+            a.tests.assign(12, {true, std::string(16'000, 'x')});
+          }}});
     const auto first = [](auto change) { return [change](Agreement& a) { change(a.exports[0]); }; };
     check_rules<Agreement>(
         good, agreement_from_bytes,
@@ -221,6 +225,8 @@ TEST_SUITE("schemas/conversions") {
          {"tick", first([](ExportView& v) { v.tick = {}; })},
          {"lateness", first([](ExportView& v) { v.lateness = hours(-1); })},
          {"delta", first([](ExportView& v) { v.delta = {std::uint64_t{1} << 60}; })},
+         {"thresholdDelta",
+          first([](ExportView& v) { v.threshold_delta = {std::uint64_t{1} << 60}; })},
          {"unit", first([](ExportView& v) { v.unit = ""; })}});
   }
 
@@ -249,6 +255,7 @@ TEST_SUITE("schemas/conversions") {
          {"purpose", [](Envelope& e) { e.purpose = std::string(5000, 'x'); }},
          {"sealKey", [](Envelope& e) { e.seal_key = {}; }},
          {"question", [](Envelope& e) { e.question.clear(); }},
+         {"receipt", [](Envelope& e) { e.receipt.resize(kReceiptBytes + 1); }},
          {"size", [](Envelope& e) { e.question.resize(limits::kEnvelopeBytes); }}});
   }
 
@@ -276,6 +283,7 @@ TEST_SUITE("schemas/conversions") {
     check_rules<Answer>(answer, answer_from_bytes,
                         {{"release", [](Answer& a) { a.release.clear(); }},
                          {"caps", [](Answer& a) { std::swap(a.caps[0], a.caps[1]); }},
+                         {"receipt", [](Answer& a) { a.receipt.resize(kReceiptBytes + 1); }},
                          {"size", [](Answer& a) { a.release.resize(limits::kAnswerBytes); }}});
   }
 

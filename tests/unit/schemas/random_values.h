@@ -9,6 +9,7 @@
 #include "schemas/base/random.h"
 #include "schemas/charter.h"
 #include "schemas/envelope.h"
+#include "schemas/receipt.h"
 
 namespace entente::test {
 
@@ -73,6 +74,7 @@ inline ExportView random_export(Random& random, std::string name) {
     }
     out.measures.push_back(std::move(measure));
   }
+  if (random.below(2) == 0) out.threshold_delta = {random.below(std::uint64_t{1} << 60)};
   out.zone = random.below(2) == 0 ? "UTC" : "America/Los_Angeles";
   out.block = random.below(4) == 0 ? Duration{} : days(1);
   out.tick = random.below(2) == 0 ? hours(1) : days(2);
@@ -101,6 +103,7 @@ inline Agreement random_agreement(Random& random) {
   out.min_units = 1 + static_cast<std::uint32_t>(random.below(50));
   out.min_sites = 1 + static_cast<std::uint32_t>(random.below(5));
   out.rho_per_block = {random.u64()};
+  if (random.below(2) == 0) out.rho_guaranteed = {random.below(out.rho_per_block.units)};
   const auto onward = random.below(3);
   for (std::size_t i = 0; i < onward; ++i) out.onward.push_back(name_at("smoke@org", i));
   out.issued = random_instant(random);
@@ -130,6 +133,7 @@ inline Envelope random_envelope(Random& random) {
   out.purpose = random.below(2) == 0 ? "" : "planning";
   out.seal_key = random.id<SealKey>();
   out.question = random_bytes(random, 1, 500);
+  if (random.below(2) == 0) out.receipt = random_bytes(random, 1, 300);
   return out;
 }
 
@@ -182,6 +186,20 @@ inline Answer random_answer(Random& random) {
   out.left = random_amounts(random);
   out.caps = random_amounts(random);
   out.audit_head = random.id<Hash256>();
+  out.issued = random_instant(random);
+  if (random.below(2) == 0) out.receipt = random_bytes(random, 1, 300);
+  if (random.below(2) == 0) {
+    out.delta_charged = {random.u64()};
+    out.delta_left = {random.u64()};
+  }
+  return out;
+}
+
+inline LedgerReceipt random_receipt(Random& random) {
+  LedgerReceipt out;
+  out.organisation = random.id<OrgId>();
+  out.site = random_name(random);
+  out.head = {1 + random.below(INT64_MAX), random.id<Hash256>()};
   out.issued = random_instant(random);
   return out;
 }

@@ -103,6 +103,71 @@ TEST_SUITE("ask/admission") {
     }
   }
 
+  TEST_CASE("a receipt counts as shown only if this very site has signed it") {
+    TwoOrganisations both;
+    const security::SigningKey answer_key = security::SigningKey::generate(both.random);
+    const security::SigningKey other_key = security::SigningKey::generate(both.random);
+    auto site = both.site();
+    site->answer_key = answer_key.public_key();
+    const LedgerReceipt receipt{both.provider, "main", {7, both.random.id<Hash256>()}, both.now};
+    const auto signed_with = [](const security::SigningKey& key, std::string_view context,
+                                const LedgerReceipt& value) {
+      return to_wire_bytes(security::sign_body(key, context, canonical_bytes(value)));
+    };
+    const auto shown = [&](const Bytes& bytes) {
+      Envelope envelope = both.envelope(both.question(kMeanByState));
+      envelope.receipt = bytes;
+      const auto admitted = admit(*site, both.peer(), both.signed_bytes(envelope), both.now);
+      REQUIRE(admitted);  // what does not verify stops nobody: it would stop everybody
+      return admitted->inquiry.shown;
+    };
+    using namespace security::contexts;
+    CHECK(shown(signed_with(answer_key, kReceipt, receipt)) == receipt);
+    CHECK_FALSE(shown({}));
+    CHECK_FALSE(shown({1, 2, 3}));
+    CHECK_FALSE(shown(signed_with(other_key, kReceipt, receipt)));
+    CHECK_FALSE(shown(signed_with(answer_key, kAnswer, receipt)));
+    LedgerReceipt elsewhere = receipt;
+    elsewhere.site = "other";
+    CHECK_FALSE(shown(signed_with(answer_key, kReceipt, elsewhere)));
+    elsewhere = receipt;
+    elsewhere.organisation = both.consumer;
+    CHECK_FALSE(shown(signed_with(answer_key, kReceipt, elsewhere)));
+  }
+
+  TEST_CASE("guarantees of other partners go with the inquiry and fit the cap") {
+    TwoOrganisations both;
+    auto site = both.site();
+    const auto add = [&](const OrgId& partner, std::uint64_t rho, const std::string& domain) {
+      Agreement terms = both.agreement;
+      terms.consumer = partner;
+      terms.rho_guaranteed = {rho};
+      terms.exports[0].domain = domain;
+      const AgreementId id = both.random.id<AgreementId>();
+      site->agreements.emplace(id, ActiveAgreement{id, terms});
+      return terms;
+    };
+    const OrgId other = both.random.id<OrgId>();
+    const std::uint64_t cap = both.view.rho_cap.units;
+    add(other, cap / 4, "air");
+    add(other, cap / 2, "air");
+    add(other, cap, "water");
+    add(both.consumer, cap / 8, "air");
+    const Bytes envelope = both.signed_bytes(both.envelope(both.question(kMeanByState)));
+    const auto admitted = admit(*site, both.peer(), envelope, both.now);
+    REQUIRE(admitted);
+    CHECK(admitted->inquiry.guaranteed_to_others == std::vector<Guarantee>{{other, {cap / 2}}});
+    Agreement terms = both.agreement;
+    terms.consumer = both.random.id<OrgId>();
+    terms.rho_guaranteed = {cap - cap / 2 - cap / 8};
+    CHECK(check_guarantees(*site, terms));
+    terms.rho_guaranteed.units += 1;
+    const auto refused = check_guarantees(*site, terms);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::agreement_invalid);
+    CHECK(refused.error().what.find("epsilon_guaranteed") != std::string::npos);
+  }
+
   TEST_CASE("a question that names the whole quota fits it") {
     TwoOrganisations both;
     both.agreement.rho_per_block = *security::rho_cap_of(1, both.view.delta);

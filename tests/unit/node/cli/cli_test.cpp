@@ -329,6 +329,19 @@ TEST_SUITE("node/cli") {
     CHECK(run(node, {"link", "invite", "oregon", "-q"}).err.empty());
   }
 
+  TEST_CASE("reconciling says what it spends for ever and nobody does it unasked") {
+    FakeNode node;
+    const Ran unasked = run(node, {"budget", "reconcile"});
+    CHECK(unasked.code == 2);
+    CHECK(node.seen().empty());
+    const Ran ran = run(node, {"budget", "reconcile", "--without", "idaho", "--yes"});
+    CHECK(ran.code == 0);
+    CHECK(node.seen().back().body == R"j({"without":["idaho"],"restored":false})j");
+    CHECK(has(ran.err, "all blocks that began before 2026-01-02T03:04:05Z"));
+    CHECK(has(ran.err, "lifetime block of each domain is spent wholly"));
+    CHECK(has(ran.err, "Receipts not compared: idaho"));
+  }
+
   TEST_CASE("tables line up by width on the screen, numbers to the right") {
     FakeNode node;
     CHECK(run(node, {"twin", "list"}).out ==
@@ -336,8 +349,13 @@ TEST_SUITE("node/cli") {
           "monitor-53  Seattle    dtmi:org:air:Monitor;1  pm25 12.4 ug/m3  2 h\n"
           "m-1         Łódź 東京  dtmi:org:air:Monitor;1  -                  -\n");
     CHECK(run(node, {"budget", "show"}).out ==
-          "domain  block                 cap  spent  left  left of cap\n"
-          "air     2015-08-23T00:00:00Z    8   4.25   3.7         46 %\n");
+          "domain  block                 cap  spent  left  left of cap  7 days to it  365 days "
+          "to it\n"
+          "air     2015-08-23T00:00:00Z    8   4.25   3.7         46 %           9.5           "
+          "20.25\n");
+    CHECK(run(node, {"budget", "show", "--partners"}).out ==
+          "domain  block                 organisation  spent  left for it  quota  guaranteed\n"
+          "air     2015-08-23T00:00:00Z  airshed        4.25          1.5      6           2\n");
     CHECK(has(run(node, {"link", "list"}, {"", true, {}}).out, "\x1b[32mactive\x1b[0m"));
     CHECK_FALSE(has(run(node, {"link", "list"}).out, "\x1b"));
   }

@@ -145,9 +145,14 @@ void FakeNode::fill(RouteTable& table) {
   get("/api/v1/budget", Verb::read_budgets,
       R"j({"domains":[{"domain":"air","unit":"twin","cap_epsilon":8,"delta":1e-6,"blocks":[)j"
       R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,)j"
-      R"j("percent_left":46.3,)j"
-      R"j("partners":[{"organisation":"airshed","spent_epsilon":4.25,)j"
-      R"j("quota_epsilon":6}]}]}],"partners_quota":[]})j");
+      R"j("percent_left":46.3,"week_epsilon":9.5,"year_epsilon":20.25,)j"
+      R"j("partners":[{"organisation":"airshed","spent_epsilon":4.25,"left_epsilon":1.5,)j"
+      R"j("quota_epsilon":6,"guaranteed_epsilon":2}]}]}],"partners_quota":[]})j");
+  post("/api/v1/budget/reconcile", Verb::manage_budgets, BodyKind::json,
+       R"j({"evidence":"organisation:cd34 shows record 9","spent_before":"2026-01-02T03:04:05Z",)j"
+       R"j("domains":[{"domain":"air","block":"1d","cap_epsilon":8,)j"
+       R"j("blocks_before":"2026-01-02T03:04:05Z","lifetime_block":"spent wholly"}],)j"
+       R"j("compared":["oregon"],"not_compared":["idaho"],"done":true})j");
   get("/api/v1/links", Verb::read_links,
       R"j({"items":[{"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
       R"j("state":"active",)j"

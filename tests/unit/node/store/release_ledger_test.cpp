@@ -1,92 +1,15 @@
-#include "node/store/release_ledger.h"
+#include "tests/unit/node/store/ledger_bench.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <future>
 #include <map>
-
-#include "node/store/audit_log.h"
-#include "schemas/base/clock.h"
-#include "schemas/base/random.h"
 
 using namespace entente;
 using namespace entente::node;
 using federation::CommittedRelease;
 using federation::ReleaseInquiry;
-
-namespace {
-
-// A ledger on a real file; reports come on the store's own thread.
-struct Bench {
-  std::filesystem::path folder;
-  ManualClock clock{*parse_instant("2026-01-01")};
-  std::unique_ptr<Store> store;
-  std::unique_ptr<ReleaseLedger> ledger;
-
-  Bench() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "entente-ledger-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder = pattern;
-    open();
-  }
-  ~Bench() {
-    ledger.reset();
-    store.reset();
-    std::filesystem::remove_all(folder);
-  }
-  void open() {
-    ledger.reset();
-    store.reset();
-    Store::Options options;
-    options.path = (folder / "entente.db").string();
-    options.migrations = {audit_migration(), ReleaseLedger::migration()};
-    options.deliver = [](std::function<void()> work) { work(); };
-    auto opened = Store::open(std::move(options));
-    REQUIRE(opened);
-    store = std::move(*opened);
-    ledger = std::make_unique<ReleaseLedger>(*store, clock);
-  }
-
-  std::future<Result<CommittedRelease>> start(const ReleaseInquiry& inquiry, Bytes bytes) {
-    auto promise = std::make_shared<std::promise<Result<CommittedRelease>>>();
-    auto result = promise->get_future();
-    ledger->commit(
-        inquiry, [bytes] { return bytes; },
-        [promise](Result<CommittedRelease> done) { promise->set_value(std::move(done)); });
-    return result;
-  }
-  Result<CommittedRelease> commit(const ReleaseInquiry& inquiry, Bytes bytes = {1}) {
-    return start(inquiry, std::move(bytes)).get();
-  }
-  std::uint64_t spent(std::string_view scope) {
-    std::uint64_t sum = 0;
-    for (const LedgerRow& row : ledger->rows()) sum += row.scope == scope ? row.spent.units : 0;
-    return sum;
-  }
-};
-
-ReleaseInquiry inquiry_of(std::uint64_t question, std::uint64_t partner, std::uint64_t rho) {
-  SeededRandom questions(question), partners(partner + 1'000'000);
-  static std::uint64_t next_id = 0;
-  SeededRandom ids(++next_id);
-  ReleaseInquiry inquiry;
-  inquiry.partner = partners.id<OrgId>();
-  inquiry.query_id = ids.id<QueryId>();
-  inquiry.envelope_hash = ids.id<Hash256>();
-  inquiry.deadline = *parse_instant("2026-01-01T00:01");
-  inquiry.question_hash = questions.id<Hash256>();
-  inquiry.release_key = questions.id<Hash256>();
-  inquiry.domain = "air";
-  inquiry.charges = {{*parse_instant("2015-08-23"), {rho}}};
-  inquiry.site_cap = {100};
-  inquiry.partner_quota = {80};
-  return inquiry;
-}
-
-}  // namespace
+using test::inquiry_of;
+using Bench = test::LedgerBench;
 
 TEST_SUITE("node/release_ledger") {
   TEST_CASE("a release is debited once and given again free, the same bytes") {

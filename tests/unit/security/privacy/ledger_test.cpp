@@ -62,6 +62,22 @@ TEST_SUITE("security/ledger") {
     CHECK(beyond.error().what.find("40") != std::string::npos);
   }
 
+  TEST_CASE("delta is admitted by the same rule beside rho") {
+    const std::vector<BlockAmount> charge = {{day(1), {1}}, {day(2), {1}}};
+    const Account account{{9}, {{day(1), {0}}, {day(2), {0}}}, {10}, {{4}, {7}}};
+    CHECK(delta_left_of(account).units == 3);
+    CHECK(admit(account, charge, {3}));
+    const auto refused = admit(account, charge, {4});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::budget_exhausted);
+    CHECK(refused.error().what.find("1970-01-03") != std::string::npos);
+    CHECK(refused.error().what.find("3 units of delta") != std::string::npos);
+    CHECK_FALSE(admit(account, charge, {UINT64_MAX}));
+    // Without an account of delta nothing but nothing is admitted.
+    CHECK(admit({{9}, {{day(1), {0}}}}, {{day(1), {1}}}));
+    CHECK_FALSE(admit({{9}, {{day(1), {0}}}}, {{day(1), {1}}}, {1}));
+  }
+
   TEST_CASE("one block without room refuses the whole charge and is the one named") {
     const Account account{{100}, {{day(1), {0}}, {day(2), {95}}, {day(3), {99}}}};
     const auto refused = admit(account, {{day(1), {10}}, {day(2), {10}}, {day(3), {10}}});
