@@ -147,8 +147,11 @@ json::value change_json(const TwinChange& change, std::size_t given, std::size_t
 }
 
 awaitable<Result<Reply>> apply_twins(Core& core, const Call& call) {
-  std::string text = call.body.empty() ? json::serialize(call.json) : call.body;
-  auto job = [&core, text = std::move(text)] { return core.twins->plan_twins(text, "twins"); };
+  // A JSON body has been parsed on its way; any other text is TOML.
+  const bool is_json = !call.json.is_null();
+  auto job = [&core, is_json, text = call.body] {
+    return core.twins->plan_twins(text, is_json ? "twins.json" : "twins");
+  };
   auto planned = co_await on_worker<TwinChange>(core, std::move(job));
   if (!planned) co_return std::move(planned).error();
   const std::size_t before = planned->before->graph.twins().size();

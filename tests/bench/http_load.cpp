@@ -20,7 +20,6 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::size_t kSensors = 10'000;
-constexpr std::int64_t kBegin = 1'700'000'000;
 
 // One kept connection.
 class Connection {
@@ -79,9 +78,10 @@ class Connection {
 
 }  // namespace
 
-LineStream::LineStream(std::size_t connections, std::size_t lines_each)
+LineStream::LineStream(std::size_t connections, std::size_t lines_each, std::int64_t begin)
     : connections_(connections),
       lines_each_(lines_each),
+      begin_(begin),
       sent_(connections),
       values_(kSensors, 2'000) {}
 
@@ -98,7 +98,7 @@ std::string LineStream::body(std::size_t connection) {
     text += "sensor,twin=sensor-" + std::to_string(sensor) + " value=" + (value < 0 ? "-" : "") +
             std::to_string(std::abs(value) / 100) + (rest < 10 ? ".0" : ".") +
             std::to_string(rest) + " " +
-            std::to_string(kBegin + static_cast<std::int64_t>(sent_[connection] / own)) + "\n";
+            std::to_string(begin_ + static_cast<std::int64_t>(sent_[connection] / own)) + "\n";
   }
   return text;
 }

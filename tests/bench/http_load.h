@@ -11,7 +11,8 @@ namespace entente::bench {
 // 1700000000". Each connection carries sensors of its own, second after second.
 class LineStream {
  public:
-  LineStream(std::size_t connections, std::size_t lines_each);
+  // From the second `begin` of UTC on: readings of a time that was sent before are corrections.
+  LineStream(std::size_t connections, std::size_t lines_each, std::int64_t begin);
   // The next so many readings, in bodies, by connection; the stream goes on where it ended.
   std::vector<std::vector<std::string>> next(std::size_t readings);
 
@@ -19,6 +20,7 @@ class LineStream {
   std::string body(std::size_t connection);
 
   const std::size_t connections_, lines_each_;
+  const std::int64_t begin_;
   std::vector<std::size_t> sent_;     // by connection
   std::vector<std::int64_t> values_;  // hundredths, by sensor
   std::uint64_t state_ = 1;
