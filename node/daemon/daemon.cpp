@@ -99,10 +99,10 @@ void warn_of_idle_rules(const Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(core, "entente.db", "ledger",
-                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration()});
+  auto store = open_store(
+      core, "entente.db", "ledger",
+      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -197,6 +197,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
   add_reading_routes(routes, core);
+  add_deletion_routes(routes, core);
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);

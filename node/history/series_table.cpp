@@ -13,11 +13,18 @@ std::optional<std::uint32_t> SeriesTable::Names::find(std::string_view name) con
 }
 
 std::uint32_t SeriesTable::Names::open(std::string_view name) {
-  if (const auto known = find(name)) return *known;
+  if (const auto known = find(name)) return ++uses[*known], *known;
   const auto number = static_cast<std::uint32_t>(list.size());
   list.emplace_back(name);
+  uses.push_back(1);
   numbers.emplace(list.back(), number);
   return number;
+}
+
+void SeriesTable::Names::release(std::uint32_t number) {
+  if (--uses[number] > 0) return;
+  numbers.erase(list[number]);
+  list[number] = {};
 }
 
 Result<SeriesId> SeriesTable::open(std::string_view twin, std::string_view signal) {
@@ -59,7 +66,25 @@ std::optional<SeriesId> SeriesTable::found(std::string_view twin, std::string_vi
 SeriesKey SeriesTable::key_of(SeriesId id) const {
   std::shared_lock guard(mutex_);
   const auto [twin, signal] = by_id_.at(static_cast<std::size_t>(id));
+  if (twin == kNoName) return {};
   return {twins_.list[twin], signals_.list[signal]};
+}
+
+void SeriesTable::forget(SeriesId id) {
+  std::unique_lock guard(mutex_);
+  auto& [twin, signal] = by_id_.at(static_cast<std::size_t>(id));
+  if (twin == kNoName) return;
+  std::erase_if(by_twin_[twin], [&](const OfTwin& each) { return each.id == id; });
+  if (by_twin_[twin].empty()) by_twin_[twin].shrink_to_fit();
+  twins_.release(twin);
+  signals_.release(signal);
+  twin = signal = kNoName;
+}
+
+SeriesId SeriesTable::skip() {
+  std::unique_lock guard(mutex_);
+  by_id_.emplace_back(kNoName, kNoName);
+  return static_cast<SeriesId>(by_id_.size() - 1);
 }
 
 std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {
@@ -77,8 +102,11 @@ std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {
 
 std::vector<SeriesId> SeriesTable::all() const {
   std::shared_lock guard(mutex_);
-  std::vector<SeriesId> ids(by_id_.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<SeriesId>(i);
+  std::vector<SeriesId> ids;
+  ids.reserve(by_id_.size());
+  for (std::size_t i = 0; i < by_id_.size(); ++i) {
+    if (by_id_[i].first != kNoName) ids.push_back(static_cast<SeriesId>(i));
+  }
   const auto key = [&](SeriesId id) {
     const auto [twin, signal] = by_id_[static_cast<std::size_t>(id)];
     return std::pair<std::string_view, std::string_view>(twins_.list[twin], signals_.list[signal]);
