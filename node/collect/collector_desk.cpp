@@ -139,6 +139,12 @@ class Queue : public std::enable_shared_from_this<Queue> {
     auto done = [self = shared_from_this(), slot, missing](Result<AppendReport> written) {
       if (!written) return self->finish(slot, {std::move(written).error(), {}, {}, missing});
       if (self->parts_.kept) self->parts_.kept(self->name_, *written);
+      if (written->forgotten > 0) {
+        auto refusal = make_error(ErrorCode::not_found,
+                                  "a series of this session was deleted; the rest is written",
+                                  "open a new session and name its series again");
+        return self->finish(slot, {std::move(refusal), {}, *written, missing});
+      }
       self->finish(slot, {std::nullopt, {}, *written, missing});
     };
     parts_.history.append(std::move(checked->batch), std::move(done));

@@ -172,6 +172,17 @@ class Reader {
     if (view.cells.empty()) table.fail("units", "must name at least one cell");
   }
 
+  // Nothing where the key is absent, or wrong, which is then said.
+  static std::optional<Range> interval(StrictTable& table, const std::string& key) {
+    const toml::array* pair = table.array(key);
+    if (pair == nullptr) return std::nullopt;
+    const auto lower = pair->size() == 2 ? pair->get(0)->value<double>() : std::nullopt;
+    const auto upper = pair->size() == 2 ? pair->get(1)->value<double>() : std::nullopt;
+    if (lower && upper && *lower < *upper) return Range{*lower, *upper};
+    table.fail(key, "must be [lower, upper] with lower below upper");
+    return std::nullopt;
+  }
+
   void measures(StrictTable& table, ExportView& view) {
     const toml::table* all = table.table("measures");
     if (all == nullptr) return table.fail("measures", "must name at least one signal with bounds");
@@ -187,15 +198,13 @@ class Reader {
            {Reducer::mean, Reducer::delta, Reducer::last, Reducer::min, Reducer::max, Reducer::sum,
             Reducer::median, Reducer::duration}) {
         const std::string word(to_text(reducer));
-        const toml::array* pair = one.array(word);
-        if (pair == nullptr) continue;
-        const auto lower = pair->size() == 2 ? pair->get(0)->value<double>() : std::nullopt;
-        const auto upper = pair->size() == 2 ? pair->get(1)->value<double>() : std::nullopt;
-        if (!lower || !upper || !(*lower < *upper)) {
-          one.fail(word, "must be [lower, upper] with lower below upper");
-          continue;
+        if (const auto pair = interval(one, word)) {
+          measure.bounds.push_back({reducer, pair->minimum, pair->maximum});
         }
-        measure.bounds.push_back({reducer, *lower, *upper});
+      }
+      if (const auto valid = interval(one, "valid")) {
+        auto added = out_.quality.add_valid(view.type, signal, *valid);
+        if (!added) one.fail("valid", added.error().what);
       }
       const std::string word = one.text(
           "default",

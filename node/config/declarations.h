@@ -11,7 +11,11 @@
 //   domain = "air"   type = "dtmi:…;1"   tick = "1h"   lateness = "2h"
 //   keys = { state = ["WA"], county = ["King", "Chelan"] }
 //   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared sizes; key values in the order of
-//   keys measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500] }
+//   keys measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500],
+//                    valid = [0, 1000] }            # optional: readings outside are bad, unless
+//                    the
+//                                                   # type or [quality] gives another range; the
+//                                                   # bounds beside it only clamp what is answered
 //
 //   [system.smoke]
 //   title = "…"      members = ["air@washington", "air@oregon"]      needs = "any"

@@ -11,10 +11,12 @@
 namespace entente::node {
 
 // `core` outlives the table.
-void add_twin_routes(RouteTable& table, Core& core);  // types, twins
-// A twin's readings page by page; deleting twins with all that is kept of them.
-void add_reading_routes(RouteTable& table, Core& core);
-void add_quality_routes(RouteTable& table, Core& core);     // health, quarantine, rules
+void add_twin_routes(RouteTable& table, Core& core);     // types, twins
+void add_reading_routes(RouteTable& table, Core& core);  // a twin's readings page by page
+// Deleting twins with all that is kept of them: readings, summaries, corrections, then the twins,
+// then the names of their series. Recorded in the audit log, twin by twin, before and after.
+void add_deletion_routes(RouteTable& table, Core& core);
+void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, rules
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling

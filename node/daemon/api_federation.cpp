@@ -272,7 +272,7 @@ Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
   // What a partner would refuse to read is refused here, with the field named.
   auto read_back = agreement_from_bytes(canonical_bytes(*terms));
   if (!read_back) return std::move(read_back).error();
-  if (auto kept = federation::check_guarantees(*core.site, terms); !kept) {
+  if (auto kept = federation::check_guarantees(*core.site, *terms); !kept) {
     return std::move(kept).error();
   }
   return terms;

@@ -1,4 +1,4 @@
-// A twin's readings page by page; deleting twins with all that is kept of them.
+// A twin's readings page by page.
 #include <utility>
 
 #include <boost/json.hpp>
@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 
 #include "node/daemon/api.h"
 #include "node/daemon/on_worker.h"
@@ -20,8 +19,6 @@ namespace {
 
 namespace json = boost::json;
 using boost::asio::awaitable;
-
-// --- reading -------------------------------------------------------------------------------------
 
 struct ReadingsQuery {
   std::string twin;
@@ -122,211 +119,6 @@ awaitable<Result<Reply>> twin_readings(Core& core, const Call& call) {
   co_return reply;
 }
 
-// --- deletion ------------------------------------------------------------------------------------
-
-struct DeletionRequest {
-  std::vector<std::string> ids;
-  std::string key, value;  // or the twins with this property
-  bool dry_run = false;
-};
-
-struct Erasure {
-  SeriesKey key;
-  SeriesId series;
-  std::uint64_t readings = 0;
-};
-
-struct Deletion {
-  std::vector<std::string> ids;      // in order
-  std::vector<std::string> present;  // of those, in the registry
-  std::vector<Erasure> erasures;
-};
-
-Result<DeletionRequest> deletion_request(const Call& call) {
-  DeletionRequest request;
-  request.dry_run = call.dry_run;
-  const auto refuse = [] {
-    return make_error(
-        ErrorCode::invalid_argument,
-        R"(name twins as {"ids": [...]} or {"where": {"key": "...", "value": "..."}})");
-  };
-  const auto* body = call.json.if_object();
-  if (body == nullptr) return refuse();
-  for (const auto& member : *body) {
-    if (member.key() == "ids" && member.value().is_array()) {
-      for (const json::value& id : member.value().get_array()) {
-        if (!id.is_string()) return refuse();
-        request.ids.emplace_back(id.get_string());
-      }
-    } else if (member.key() == "where" && member.value().is_object()) {
-      const auto& where = member.value().get_object();
-      const auto* key = where.if_contains("key");
-      const auto* value = where.if_contains("value");
-      if (where.size() != 2 || key == nullptr || value == nullptr) return refuse();
-      if (!key->is_string() || !value->is_string() || key->get_string().empty()) return refuse();
-      request.key = std::string(key->get_string());
-      request.value = std::string(value->get_string());
-    } else {
-      return refuse();
-    }
-  }
-  if (request.ids.empty() == request.key.empty()) return refuse();
-  return request;
-}
-
-std::vector<std::string> selected(const TwinGraph& graph, const DeletionRequest& request) {
-  std::set<std::string> ids(request.ids.begin(), request.ids.end());
-  if (!request.key.empty()) {
-    for (const Twin& twin : graph.twins()) {
-      const auto found = twin.properties.find(request.key);
-      if (found != twin.properties.end() && to_text(found->second) == request.value) {
-        ids.insert(twin.id);
-      }
-    }
-  }
-  return {ids.begin(), ids.end()};
-}
-
-// Every series of the twins that has a reading, of signals that their type no longer has as well.
-void find_erasures(const History& history, Deletion& deletion) {
-  deletion.erasures.clear();
-  for (const std::string& id : deletion.ids) {
-    for (SeriesKey& key : history.series(id)) {
-      const auto series = history.find(key.twin, key.signal);
-      if (!series) continue;
-      Summary summary;
-      history.aggregate({&*series, 1}, kAllTime, Figures::moments, {&summary, 1});
-      deletion.erasures.push_back({std::move(key), *series, summary.partial.readings});
-    }
-  }
-}
-
-// A twin that is no longer in the registry and still has readings is one whose deletion was cut
-// off, and counts. Refuses: not_found; conflict (a twin that stays points at one of them);
-// payload_too_large.
-Result<Deletion> plan_deletion(const Core& core, const DeletionRequest& request) {
-  Deletion deletion;
-  const auto state = core.twins->state();
-  deletion.ids = selected(state->graph, request);
-  if (deletion.ids.empty()) {
-    return make_error(ErrorCode::not_found,
-                      "no twin has " + request.key + " = '" + request.value + "'",
-                      "see 'entente twin show' for the properties of one");
-  }
-  if (deletion.ids.size() > limits::kDeletedTwins) {
-    return make_error(ErrorCode::payload_too_large,
-                      std::to_string(deletion.ids.size()) + " twins are more than the " +
-                          std::to_string(limits::kDeletedTwins) + " of one request",
-                      "delete them in parts");
-  }
-  for (const std::string& id : deletion.ids) {
-    if (state->graph.find(id) != nullptr) {
-      deletion.present.push_back(id);
-    } else if (core.history->series(id).empty()) {
-      return make_error(ErrorCode::not_found, "there is no twin '" + id + "'",
-                        "see 'entente twin list'");
-    }
-  }
-  if (!deletion.present.empty()) {
-    if (auto change = core.twins->plan_removal(deletion.present); !change) {
-      return std::move(change).error();
-    }
-  }
-  find_erasures(*core.history, deletion);
-  return deletion;
-}
-
-// What a deletion has come to.
-struct Deleted {
-  std::vector<Erasure> erased;
-  bool complete = true;
-};
-
-json::value deletion_json(const Deletion& deletion, const Deleted& deleted) {
-  json::array items;
-  std::uint64_t readings = 0;
-  for (const Erasure& one : deleted.erased) {
-    readings += one.readings;
-    items.push_back(
-        {{"twin", one.key.twin}, {"signal", one.key.signal}, {"readings", one.readings}});
-  }
-  return {{"twins", json::value_from(deletion.ids)},
-          {"items", std::move(items)},
-          {"readings", readings},
-          {"complete", deleted.complete},
-          {"remains",
-           {"backups and copies of the data folder that were made before",
-            "releases already made: noisy, signed, kept for audit",
-            "the names of the twins and signals in history.db",
-            "the bytes of freed pages of history.db, until they are written over"}}};
-}
-
-// Adds what it erases to `deleted`; complete is false when the time was over before.
-awaitable<Outcome> erase_all(Core& core, const std::vector<Erasure>& erasures, Duration deadline,
-                             Deleted& deleted) {
-  for (const Erasure& one : erasures) {
-    if (core.clock.steady() > deadline) {
-      deleted.complete = false;
-      break;
-    }
-    auto start = [&core, series = one.series](std::function<void(Result<std::uint64_t>)> done) {
-      core.history->erase(series, kAllTime, std::move(done));
-    };
-    auto erased = co_await await_result<std::uint64_t>(core.loop, std::move(start));
-    if (!erased) co_return std::move(erased).error();
-    if (*erased > 0) deleted.erased.push_back({one.key, one.series, *erased});
-  }
-  co_return Outcome{};
-}
-
-// First the readings, then the twin, then what came in between: a twin goes last, so that the same
-// request finds it again and finishes what was cut off anywhere.
-awaitable<Outcome> carry_out(Core& core, Deletion& deletion, Deleted& deleted) {
-  const Duration deadline = core.clock.steady() + limits::kDeletionTime;
-  auto erased = co_await erase_all(core, deletion.erasures, deadline, deleted);
-  if (!erased || !deleted.complete) co_return erased;
-  if (!deletion.present.empty()) {
-    auto plan = [&core, &deletion] { return core.twins->plan_removal(deletion.present); };
-    auto change = co_await on_worker<TwinChange>(core, std::move(plan));
-    if (!change) co_return std::move(change).error();
-    if (auto done = co_await commit_twins(core, std::move(*change)); !done) co_return done;
-  }
-  auto look = [&core, &deletion]() -> Result<int> {
-    find_erasures(*core.history, deletion);
-    return 0;
-  };
-  if (auto found = co_await on_worker<int>(core, std::move(look)); !found) {
-    co_return std::move(found).error();
-  }
-  co_return co_await erase_all(core, deletion.erasures, deadline, deleted);
-}
-
-awaitable<Result<Reply>> delete_selected(Core& core, DeletionRequest request) {
-  auto job = [&core, request] { return plan_deletion(core, request); };
-  auto deletion = co_await on_worker<Deletion>(core, std::move(job));
-  if (!deletion) co_return std::move(deletion).error();
-  Deleted deleted;
-  if (request.dry_run) {
-    deleted.erased = deletion->erasures;
-  } else if (auto done = co_await carry_out(core, *deletion, deleted); !done) {
-    co_return std::move(done).error();
-  }
-  co_return Reply::json(deletion_json(*deletion, deleted));
-}
-
-awaitable<Result<Reply>> delete_twin(Core& core, const Call& call) {
-  DeletionRequest request;
-  request.ids.push_back(call.path.at("id"));
-  request.dry_run = call.dry_run;
-  co_return co_await delete_selected(core, std::move(request));
-}
-
-awaitable<Result<Reply>> delete_twins(Core& core, const Call& call) {
-  auto request = deletion_request(call);
-  if (!request) co_return std::move(request).error();
-  co_return co_await delete_selected(core, std::move(*request));
-}
-
 }  // namespace
 
 void add_reading_routes(RouteTable& table, Core& core) {
@@ -347,12 +139,6 @@ void add_reading_routes(RouteTable& table, Core& core) {
               {"quality", "good, or all (when not said)"},
               {"limit", "readings a page"},
               {"cursor", "where the last page ended"}}});
-  table.add({Method::delete_, "/api/v1/twins/{id}", Verb::write_twins, "deleteTwin",
-             "Deletes a twin and all readings, summaries and corrections of it", BodyKind::none,
-             with(delete_twin)});
-  table.add({Method::post, "/api/v1/twins/delete", Verb::write_twins, "deleteTwins",
-             "Deletes several twins, by id or by a property; to be repeated until it is complete",
-             BodyKind::json, with(delete_twins)});
 }
 
 }  // namespace entente::node

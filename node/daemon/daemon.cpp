@@ -221,6 +221,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_twin_routes(routes, core);
   add_reading_routes(routes, core);
+  add_deletion_routes(routes, core);
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "node/history/group.h"
 #include "node/history/history.h"
@@ -89,15 +90,18 @@ class HistoryCheck {
       const auto id = rows.integer(0);
       if (id != next) found("name", row_of("series", next), "numbers are not dense");
       next = id;
-      if (rows.text(1).empty() || rows.text(2).empty()) {
+      if (rows.text(1).empty() != rows.text(2).empty()) {
         found("name", row_of("series", id), "has no name");
       }
+      if (rows.text(1).empty()) forgotten_.insert(id);
     }
   }
 
-  bool known(std::size_t group, Place place) const {
-    return group * kGroupSeries + place < report_.series;
+  bool known(std::int64_t series) const {
+    return series >= 0 && static_cast<std::uint64_t>(series) < report_.series &&
+           !forgotten_.contains(series);
   }
+  bool known(std::size_t group, Place place) const { return known(series_of(group, place)); }
 
   void segments() {
     auto rows = database_.prepare(
@@ -203,7 +207,7 @@ class HistoryCheck {
       report_.readings += batch->size();
       const bool unknown =
           std::any_of(batch->series.begin(), batch->series.end(),
-                      [&](SeriesId id) { return static_cast<std::size_t>(id) >= report_.series; });
+                      [&](SeriesId id) { return !known(static_cast<std::int64_t>(id)); });
       if (unknown) found("journal", name, "speaks of a series that has no name");
     }
   }
@@ -324,9 +328,7 @@ class HistoryCheck {
     auto rows = database_.prepare("SELECT rowid, series, quality FROM correction NOT INDEXED");
     while (rows.step()) {
       ++report_.corrections;
-      const auto series = rows.integer(1);
-      if (series < 0 || static_cast<std::uint64_t>(series) >= report_.series ||
-          rows.integer(2) < 0 || rows.integer(2) >= kQualities) {
+      if (!known(rows.integer(1)) || rows.integer(2) < 0 || rows.integer(2) >= kQualities) {
         found("correction", row_of("row", rows.integer(0)),
               "speaks of a series that has no name, or of a quality that is none");
       }
@@ -336,6 +338,7 @@ class HistoryCheck {
   Database& database_;
   const std::string file_;
   CheckReport& report_;
+  std::set<std::int64_t> forgotten_;                           // series: nothing speaks of them
   std::map<std::size_t, std::vector<SegmentPlace>> by_group_;  // ascending in time
   std::map<std::pair<std::size_t, Place>, std::optional<Entry>> last_;
   std::map<std::int64_t, std::optional<ReadSegment>> kept_;

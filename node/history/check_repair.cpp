@@ -43,6 +43,7 @@ class Repair {
     for (const auto id : ids("segment")) segment(id);
     for (const auto id : ids("journal")) batch(id);
     rows("retained", "series_group, readings_from, minutes_from, hours_from", 4);
+    rows("series_horizon", "series, readings_from", 2);
     rolled_up();
     corrections();
     latest();

@@ -84,6 +84,14 @@ bool is_straight(std::span<const std::int64_t> times, std::int64_t period) {
 constexpr std::uint8_t kOneValue = 0, kRuns = 1, kEach = 2;
 constexpr std::size_t kRunBytes = 3;  // about
 
+// How many values a column says that it has.
+Result<std::uint64_t> take_count(ByteView& rest, std::size_t values_max) {
+  std::uint64_t count = 0;
+  if (!take_varint(rest, count)) return cut_short();
+  if (count > values_max) return damaged("too many values");
+  return count;
+}
+
 }  // namespace
 
 void encode_integers(std::span<const std::int64_t> values, Bytes& out) {
@@ -131,9 +139,9 @@ void encode_times(std::span<const std::int64_t> times, Bytes& out) {
 Result<TimeColumn> TimeColumn::take(ByteView& bytes, std::size_t values_max) {
   ByteView rest = bytes;
   TimeColumn column;
-  std::uint64_t count = 0;
-  if (!take_varint(rest, count)) return cut_short();
-  if (count > values_max) return damaged("too many values");
+  auto taken = take_count(rest, values_max);
+  if (!taken) return std::move(taken).error();
+  const auto count = *taken;
   column.size_ = count;
   if (count == 0) {
     bytes = rest;
@@ -242,9 +250,9 @@ void encode_runs(std::span<const std::uint8_t> values, Bytes& out) {
 Result<RunColumn> RunColumn::take(ByteView& bytes, std::size_t values_max) {
   ByteView rest = bytes;
   RunColumn column;
-  std::uint64_t count = 0;
-  if (!take_varint(rest, count)) return cut_short();
-  if (count > values_max) return damaged("too many values");
+  auto taken = take_count(rest, values_max);
+  if (!taken) return std::move(taken).error();
+  const auto count = *taken;
   column.size_ = count;
   if (count == 0) {
     bytes = rest;

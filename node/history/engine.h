@@ -57,14 +57,20 @@ class HistoryEngine {
     AppendReport report;
     std::shared_ptr<const Batch> kept;  // what was not a repetition
     std::int64_t seq = 0;               // of the journal's row; 0 when nothing was kept
+    std::size_t named = 0;              // series that have a row with it
   };
   Result<Written> write(Database& database, const std::shared_ptr<const Batch>& batch);
   // `written` is null when the batch was undone.
   void settled(const Written* written);
 
+  // Those of `series` that nothing refers to; they are unknown from their commit on.
+  Result<std::vector<SeriesId>> forget(Database& database, const std::vector<SeriesId>& series);
+  // `forgotten` is null when it was undone.
+  void forgot(const std::vector<SeriesId>& series, const std::vector<SeriesId>* forgotten);
+
   // --- the sealer's thread ---
   Outcome seal();
-  Result<std::uint64_t> erase(SeriesId series, TimeWindow window);
+  Result<Erased> erase(const Erasure& erasure);
 
   // Group after group, in turns; `done` on the sealer's thread.
   void retain(RetentionOf policy, Instant now, std::function<void(Result<RetentionReport>)> done);
@@ -99,6 +105,12 @@ class HistoryEngine {
 
   // Writing.
   class Building;
+  // By place: readings from before are not taken.
+  using Horizons = std::array<std::int64_t, kGroupSeries>;
+  static constexpr std::int64_t kEveryTime = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::int64_t kForgotten = std::numeric_limits<std::int64_t>::max();
+  std::int64_t taken_from(SeriesId series) const;
+  std::int64_t& taken_from_of(SeriesId series);
   void name_series(Database& database);
   std::optional<Entry> known(SeriesId series, std::int64_t time);
   const Entry* uncommitted(SeriesId series, std::int64_t time);
@@ -120,10 +132,12 @@ class HistoryEngine {
     };
     std::vector<Bucket> buckets;  // to add
     std::optional<RetainedFrom> from;
+    std::vector<std::pair<Place, std::int64_t>> dropped;  // readings from before are rolled up
   };
   static std::uint64_t freeze_group(Group& group);
   Result<std::int64_t> freeze();
   Outcome seal_group(std::size_t group);
+  void renew_rolled_up(const SealedPlaces& sealed, const Frozen& frozen, Publication& publication);
   Outcome publish(Publication publication);
   void published(const Publication& publication, const std::vector<std::int64_t>& segment_ids,
                  const std::vector<std::int64_t>& bucket_ids);
@@ -135,7 +149,17 @@ class HistoryEngine {
   void retain_turn(const std::shared_ptr<RetentionRun>& run, const Error* refused);
   void roll_up(const SealedPlaces& sealed, const RetainedFrom& from, Publication& publication);
   Result<RetentionReport> retain_group(std::size_t group, const RetentionOf& policy, Instant now);
-  Outcome forget_corrections(SeriesId series, TimeWindow window);
+  Result<RetentionReport> roll_up_group(std::size_t group, const Horizons& until,
+                                        RetainedFrom wanted, Horizons& taken);
+  Outcome refuse_late(std::size_t group, const Horizons& until, Horizons& taken);
+  // By place: how many readings of each are gone.
+  Result<std::vector<std::uint64_t>> erase_group(std::size_t group,
+                                                 const std::vector<TimeWindow>& windows);
+  void keep_latest(const SealedPlaces& sealed, Place place, TimeWindow window,
+                   std::optional<Entry>& last);
+  Outcome forget_corrections(std::size_t group, const std::vector<TimeWindow>& windows,
+                             const std::function<void()>& also);
+  void find_latest(std::size_t group, const std::vector<std::uint64_t>& erased);
   Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
   void serve();
 
@@ -149,10 +173,10 @@ class HistoryEngine {
   std::atomic<std::uint64_t> unsealed_{0};
 
   // The store's thread (and the constructor's before it writes).
-  std::vector<std::int64_t> newest_;   // by series: no reading is later, committed or not
-  std::vector<std::int64_t> expired_;  // by group: readings from before are not taken
-  std::size_t named_ = 0;              // series that have a row
-  std::int64_t seq_ = 0;               // of the journal's latest row
+  std::vector<std::int64_t> newest_;  // by series: no reading is later, committed or not
+  std::vector<std::unique_ptr<Horizons>> taken_from_;  // by group; null: every time is taken
+  std::size_t named_ = 0;                              // series that have a row
+  std::int64_t seq_ = 0;                               // of the journal's latest row
   std::int64_t applied_seq_ = 0;
   struct ReadingKey {
     SeriesId series;
@@ -187,7 +211,7 @@ class HistoryEngine {
   };
   std::optional<Later> later_;
   bool stopping_ = false;
-  bool full_ = false;    // enough readings to seal
+  bool full_ = false;  // enough readings to seal
 };
 
 }  // namespace entente::node

@@ -34,6 +34,14 @@ Outcome HistoryEngine::load_series(Database& database) {
   auto& query = database.cached("SELECT id, twin, signal FROM name ORDER BY id");
   std::optional<SeriesTable::Loader> loader(table_);
   while (query.step()) {
+    if (query.text(1).empty()) {
+      const auto id = loader->skip();
+      if (static_cast<std::int64_t>(id) != query.integer(0)) {
+        return damaged("series " + std::to_string(query.integer(0)) + " is out of order");
+      }
+      taken_from_of(id) = kForgotten;
+      continue;
+    }
     const auto opened = loader->open(query.text(1), query.text(2));
     if (!opened || static_cast<std::int64_t>(*opened) != query.integer(0)) {
       return damaged("series " + std::to_string(query.integer(0)) + " is out of order");
@@ -88,11 +96,15 @@ Outcome HistoryEngine::load_places(Database& database) {
     auto* group = of(retained.integer(0));
     if (group == nullptr) return damaged("a horizon of no group");
     group->from = {retained.integer(1), retained.integer(2), retained.integer(3)};
-    const auto number = static_cast<std::size_t>(retained.integer(0));
-    if (expired_.size() <= number) {
-      expired_.resize(number + 1, std::numeric_limits<std::int64_t>::min());
+  }
+  auto& horizons = database.cached("SELECT series, readings_from FROM series_horizon");
+  while (horizons.step()) {
+    const auto id = horizons.integer(0);
+    if (id < 0 || static_cast<std::size_t>(id) >= newest_.size()) {
+      return damaged("a horizon of an unknown series");
     }
-    expired_[number] = group->from.readings;
+    auto& from = taken_from_of(static_cast<SeriesId>(id));
+    from = std::max(from, horizons.integer(1));
   }
   for (std::size_t number = 0; number < places.size(); ++number) {
     groups_.at(number).sealed = std::make_shared<const SealedPlaces>(std::move(places[number]));
@@ -126,10 +138,25 @@ Outcome HistoryEngine::replay(Database& database) {
       return damaged("row " + std::to_string(rows.integer(0)) +
                      " of the journal: " + batch.error().what);
     }
+    const auto late = [&](std::size_t i) { return batch->times[i] < taken_from(batch->series[i]); };
+    bool any_late = false;
     for (std::size_t i = 0; i < batch->size(); ++i) {
       const auto id = static_cast<std::size_t>(batch->series[i]);
       if (id >= newest_.size()) return damaged("a batch of an unknown series");
+      if (late(i)) {
+        any_late = true;
+        continue;
+      }
       newest_[id] = std::max(newest_[id], batch->times[i]);
+    }
+    if (any_late) {
+      // The row outlived its sealing: what was rolled up since is in the summaries.
+      Batch kept;
+      for (std::size_t i = 0; i < batch->size(); ++i) {
+        if (late(i)) continue;
+        kept.add(batch->series[i], {{batch->times[i]}, batch->values[i], batch->qualities[i]});
+      }
+      *batch = std::move(kept);
     }
     put(*batch);
     unsealed_.fetch_add(batch->size());

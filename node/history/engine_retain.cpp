@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
 
+bool any_before(const std::vector<Entry>& entries, std::int64_t time) {
+  return !entries.empty() && entries.front().time < time;
+}
+
 std::int64_t horizon(Instant now, const std::optional<Duration>& length) {
   return length ? bucket_start(Level::day, now.ns - length->ns) : kNever;
 }
@@ -52,53 +56,126 @@ void HistoryEngine::retain_turn(const std::shared_ptr<RetentionRun>& run, const 
                  [this, run](const Error* stopped) { retain_turn(run, stopped); }};
 }
 
+// From now on nothing late comes to what is about to be rolled up, and what came before is sealed.
+// `taken` is what it was until now.
+Outcome HistoryEngine::refuse_late(std::size_t number, const Horizons& until, Horizons& taken) {
+  bool unsealed = false;
+  auto done = store_.run<int>(
+      [&](Database&) -> Result<int> {
+        for (std::size_t place = 0; place < kGroupSeries; ++place) {
+          if (until[place] == kEveryTime) continue;
+          auto& from = taken_from_of(series_at(number, static_cast<Place>(place)));
+          taken[place] = from;
+          from = std::max(from, until[place]);
+        }
+        return 0;
+      },
+      [&](const int*) {
+        const auto& group = groups_.at(number);
+        std::shared_lock guard(group.mutex);
+        for (std::size_t place = 0; place < kGroupSeries; ++place) {
+          if (until[place] == kEveryTime) continue;
+          std::vector<Entry> late;
+          if (!group.tails.empty()) {
+            group.tails[place].copy({{kEveryTime}, {until[place]}}, late);
+          }
+          unsealed |=
+              !late.empty() || (group.frozen && any_before((*group.frozen)[place], until[place]));
+        }
+      });
+  if (!done) return std::move(done).error();
+  return unsealed ? seal() : Outcome();
+}
+
 Result<RetentionReport> HistoryEngine::retain_group(std::size_t number, const RetentionOf& policy,
                                                     Instant now) {
-  std::shared_ptr<const SealedPlaces> sealed;
-  auto publication = begin_publication(number, sealed);
-  RetentionReport report;
-  // By place what goes; of the group, where readings, minutes and hours begin from now on.
-  std::vector<TimeWindow> windows(kGroupSeries);
-  auto from = sealed->from;
+  // By place, where readings are to begin; of the group, where minutes and hours do.
+  Horizons until;
+  until.fill(kNever);
+  auto readings_from = kNever;
   auto minutes_from = std::numeric_limits<std::int64_t>::max(), hours_from = minutes_from;
   const auto size = table_.size();
   for (std::size_t place = 0; place < kGroupSeries; ++place) {
-    const auto id = number * kGroupSeries + place;
-    if (id >= size) break;
-    const auto kept = policy(table_.key_of(static_cast<SeriesId>(id)));
-    const auto readings_from = horizon(now, kept.readings);
-    windows[place] = {kAllTime.from, {readings_from}};
-    from.readings = std::max(from.readings, readings_from);
+    const auto id = series_at(number, static_cast<Place>(place));
+    if (static_cast<std::size_t>(id) >= size) break;
+    const auto key = table_.key_of(id);
+    if (key.twin.empty()) continue;  // forgotten
+    const auto kept = policy(key);
+    until[place] = horizon(now, kept.readings);
+    readings_from = std::max(readings_from, until[place]);
     minutes_from = std::min(minutes_from, horizon(now, kept.minutes));
     hours_from = std::min(hours_from, horizon(now, kept.hours));
   }
-  from.minutes = std::max(from.minutes, std::min(minutes_from, from.readings));
-  from.hours = std::max(from.hours, std::min(hours_from, from.minutes));
-  try {
-    publication.change = erase_from(blobs_, *sealed, windows);
-    report.readings = publication.change.erased;
-    if (report.readings > 0) roll_up(*sealed, from, publication);
-    const auto expire = [&](Level level, std::int64_t before) {
-      const auto index = static_cast<std::size_t>(level);
-      for (const auto& bucket : sealed->buckets[index]) {
-        if (bucket.start >= before) break;
-        report.buckets += publication.stale[index].insert(bucket.start).second;
-      }
-      std::erase_if(publication.buckets, [&](const Publication::Bucket& bucket) {
-        return bucket.level == level && bucket.start < before;
-      });
-    };
-    expire(Level::minute, from.minutes);
-    expire(Level::hour, from.hours);
-    if (report.readings == 0 && report.buckets == 0) return report;
-    publication.from = from;
-    crash_point("history.rolled_up");
-    if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
-    crash_point("history.retained");
-    return report;
-  } catch (const StoreFault& fault) {
-    return fault.error();
+  {
+    std::shared_ptr<const SealedPlaces> sealed;
+    begin_publication(number, sealed);
+    const auto& segments = sealed->segments;
+    if (segments.empty() || segments.front().first_time >= readings_from) until.fill(kNever);
   }
+  Horizons taken;
+  const bool any =
+      std::any_of(until.begin(), until.end(), [](auto time) { return time != kNever; });
+  if (!any) return roll_up_group(number, until, {readings_from, minutes_from, hours_from}, taken);
+  if (auto refused = refuse_late(number, until, taken); !refused) return std::move(refused).error();
+  auto report = roll_up_group(number, until, {readings_from, minutes_from, hours_from}, taken);
+  // Where nothing was rolled up, late readings are as welcome as before.
+  auto restored = store_.run<int>([&](Database&) -> Result<int> {
+    for (std::size_t place = 0; place < kGroupSeries; ++place) {
+      if (until[place] == kNever) continue;
+      auto& from = taken_from_of(series_at(number, static_cast<Place>(place)));
+      if (from != kForgotten) from = taken[place];
+    }
+    return 0;
+  });
+  if (!restored) return std::move(restored).error();
+  return report;
+}
+
+// Changes `taken` where something was rolled up.
+Result<RetentionReport> HistoryEngine::roll_up_group(std::size_t number, const Horizons& until,
+                                                     RetainedFrom wanted, Horizons& taken) try {
+  std::shared_ptr<const SealedPlaces> sealed;
+  auto publication = begin_publication(number, sealed);
+  RetentionReport report;
+  std::vector<TimeWindow> windows(kGroupSeries);
+  for (std::size_t place = 0; place < kGroupSeries; ++place) {
+    windows[place] = {kAllTime.from, {until[place]}};
+  }
+  publication.change = erase_from(blobs_, *sealed, windows);
+  for (std::size_t place = 0; place < kGroupSeries; ++place) {
+    if (publication.change.erased[place] == 0) continue;
+    report.readings += publication.change.erased[place];
+    publication.dropped.emplace_back(static_cast<Place>(place), until[place]);
+  }
+  auto from = sealed->from;
+  if (report.readings > 0) from.readings = std::max(from.readings, wanted.readings);
+  from.minutes = std::max(from.minutes, std::min(wanted.minutes, from.readings));
+  from.hours = std::max(from.hours, std::min(wanted.hours, from.minutes));
+  if (report.readings > 0) roll_up(*sealed, from, publication);
+  const auto expire = [&](Level level, std::int64_t before) {
+    const auto index = static_cast<std::size_t>(level);
+    for (const auto& bucket : sealed->buckets[index]) {
+      if (bucket.start >= before) break;
+      report.buckets += publication.stale[index].insert(bucket.start).second;
+    }
+    std::erase_if(publication.buckets, [&](const Publication::Bucket& bucket) {
+      return bucket.level == level && bucket.start < before;
+    });
+  };
+  expire(Level::minute, from.minutes);
+  expire(Level::hour, from.hours);
+  if (report.readings == 0 && report.buckets == 0) return report;
+  publication.from = from;
+  const auto dropped = publication.dropped;
+  crash_point("history.rolled_up");
+  if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
+  for (const auto& [place, begins] : dropped) {
+    taken[place] = std::max(taken[place], begins);
+  }
+  crash_point("history.retained");
+  return report;
+} catch (const StoreFault& fault) {
+  return fault.error();
 }
 
 // Every minute, hour and day of what goes and has no bucket yet, however sparse.

@@ -1,4 +1,4 @@
-// The sealer's thread: tails into segments, segments into buckets, and what is erased out of both.
+// The sealer's thread: tails into segments, segments into buckets.
 #include "node/history/engine.h"
 #include "node/limits.h"
 #include "schemas/base/crash_point.h"
@@ -35,14 +35,6 @@ Bytes encode_latest(const std::vector<std::optional<Entry>>& latest) {
     described.push_back(std::move(one));
   }
   return encode_directory(described);
-}
-
-void delete_corrections(Database& database, SeriesId series, TimeWindow window) {
-  database.cached("DELETE FROM correction WHERE series = ? AND time >= ? AND time < ?")
-      .bind(1, static_cast<std::int64_t>(series))
-      .bind(2, window.from.ns)
-      .bind(3, window.to.ns)
-      .run();
 }
 
 }  // namespace
@@ -195,7 +187,7 @@ Outcome HistoryEngine::seal_group(std::size_t number) {
     if (entries.empty()) continue;
     auto hour_end = std::numeric_limits<std::int64_t>::min();
     for (const auto& entry : entries) {
-      if (entry.time < hour_end) continue;
+      if (entry.time < hour_end || entry.time < sealed->from.readings) continue;
       touch(publication.stale, entry.time);
       hour_end = bucket_start(Level::hour, entry.time) + length_ns(Level::hour);
     }
@@ -204,10 +196,38 @@ Outcome HistoryEngine::seal_group(std::size_t number) {
   }
   spread(publication.stale);
   const auto stale = publication.stale;
+  renew_rolled_up(*sealed, *frozen, publication);
   publication.change = seal_into(blobs_, *sealed, *frozen);
   crash_point("history.merged");
   if (auto done = publish(std::move(publication)); !done) return done;
   return make_buckets(number, stale);
+}
+
+// Buckets from before the horizon are all that is left of some series: they are not made again but
+// changed, together with the segments, where readings of others come late.
+void HistoryEngine::renew_rolled_up(const SealedPlaces& sealed, const Frozen& frozen,
+                                    Publication& publication) {
+  std::set<std::int64_t> minutes;
+  for (const auto& entries : frozen) {
+    for (const auto& entry : entries) {
+      if (entry.time >= sealed.from.readings) break;
+      minutes.insert(bucket_start(Level::minute, entry.time));
+    }
+  }
+  for (std::size_t index = 0; index < kLevels; ++index) {
+    const auto level = static_cast<Level>(index);
+    const auto& buckets = sealed.buckets[index];
+    for (const auto minute : minutes) {
+      const auto start = bucket_start(level, minute);
+      const auto bucket =
+          std::lower_bound(buckets.begin(), buckets.end(), start,
+                           [](const BucketPlace& b, std::int64_t t) { return b.start < t; });
+      if (bucket == buckets.end() || bucket->start != start) continue;
+      if (!publication.stale[index].insert(start).second) continue;
+      publication.buckets.push_back(
+          {level, start, bucket_with(blobs_, sealed, level, *bucket, frozen)});
+    }
+  }
 }
 
 // One transaction: segments in and out, stale buckets out and new ones in, latest readings; then
@@ -280,6 +300,12 @@ void HistoryEngine::write_publication(Database& database, const Publication& pub
       .bind(2, ByteView(latest))
       .run();
   if (!publication.from) return;
+  for (const auto& [place, from] : publication.dropped) {
+    database.cached("INSERT OR REPLACE INTO series_horizon (series, readings_from) VALUES (?, ?)")
+        .bind(1, static_cast<std::int64_t>(series_at(publication.group, place)))
+        .bind(2, from)
+        .run();
+  }
   database
       .cached(
           "INSERT OR REPLACE INTO retained (series_group, readings_from, minutes_from, "
@@ -324,10 +350,6 @@ void HistoryEngine::published(const Publication& publication,
   }
   if (publication.from) {
     places->from = *publication.from;
-    if (expired_.size() <= publication.group) {
-      expired_.resize(publication.group + 1, std::numeric_limits<std::int64_t>::min());
-    }
-    expired_[publication.group] = places->from.readings;
   }
   std::unique_lock guard(group.mutex);
   group.sealed = std::move(places);
@@ -360,94 +382,6 @@ Outcome HistoryEngine::make_buckets(std::size_t number, const Stale& stale) {
     crash_point("history.bucketed");
   }
   return {};
-}
-
-Outcome HistoryEngine::forget_corrections(SeriesId series, TimeWindow window) {
-  auto done = store_.run<int>([&](Database& database) -> Result<int> {
-    delete_corrections(database, series, window);
-    return 0;
-  });
-  if (!done) return std::move(done).error();
-  return {};
-}
-
-Result<std::uint64_t> HistoryEngine::erase(SeriesId series, TimeWindow window) {
-  if (auto sealed = seal(); !sealed) return std::move(sealed).error();
-  auto* group = groups_.find(group_of(series));
-  if (group == nullptr) return std::uint64_t{0};
-  const auto place = place_of(series);
-  try {
-    std::shared_ptr<const SealedPlaces> sealed;
-    auto publication = begin_publication(group_of(series), sealed);
-    crash_point("history.erasing");
-    std::vector<TimeWindow> windows(kGroupSeries);
-    windows[place] = window;
-    publication.change = erase_from(blobs_, *sealed, windows);
-    // What was rolled up counts by its summaries.
-    auto erased = publication.change.erased;
-    auto stale = publication.stale;
-    for (std::size_t index = 0; index < kLevels; ++index) {
-      const auto level = static_cast<Level>(index);
-      for (const auto& bucket : sealed->buckets[index]) {
-        const auto end = bucket.start + length_ns(level);
-        if (bucket.start >= window.to.ns || end <= window.from.ns) continue;
-        publication.stale[index].insert(bucket.start);
-        if (bucket.start >= sealed->from.readings) {
-          stale[index].insert(bucket.start);
-          continue;
-        }
-        auto left = bucket_without(blobs_, *sealed, level, bucket, place, window);
-        if (!left.empty()) publication.buckets.push_back({level, bucket.start, std::move(left)});
-      }
-    }
-    if (sealed->from.readings > window.from.ns) {
-      Summary rolled_up;
-      Summary* const out[] = {&rolled_up};
-      const Place places[] = {place};
-      SealedReader reader(blobs_, *sealed);
-      if (!reader.aggregate(places, window, Figures::moments, out)) {
-        return make_error(ErrorCode::store_failed, "a segment is listed and not there");
-      }
-      erased = std::max(erased, rolled_up.partial.readings);
-    }
-    if (erased == 0) return erased;
-    // Before the readings go: whoever finds none left has nothing left to finish.
-    if (auto forgotten = forget_corrections(series, window); !forgotten) return forgotten.error();
-    // The latest reading that is left.
-    auto& last = publication.sealed_last[place];
-    last.reset();
-    SealedReader reader(blobs_, *sealed);
-    const auto keep_latest = [&](const Readings& readings) {
-      last = Entry{readings.times.back(), readings.values.back(), readings.qualities.back()};
-    };
-    for (const TimeWindow part :
-         {TimeWindow{kAllTime.from, window.from}, TimeWindow{window.to, kAllTime.to}}) {
-      if (part.from < part.to && !reader.visit(place, part, keep_latest)) {
-        return make_error(ErrorCode::store_failed, "a segment is listed and not there");
-      }
-    }
-    if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
-    crash_point("history.erased");
-    auto forgotten = store_.run<int>(
-        [&](Database& database) -> Result<int> {
-          delete_corrections(database, series, window);  // those that came meanwhile
-          return 0;
-        },
-        [&](const int* committed) {
-          if (committed == nullptr) return;
-          // What came meanwhile is newer than the erasure and stays.
-          std::shared_lock guard(group->mutex);
-          const auto latest = group->latest(place);
-          newest_[static_cast<std::size_t>(series)] =
-              latest ? latest->time : std::numeric_limits<std::int64_t>::min();
-        });
-    crash_point("history.forgotten");
-    if (!forgotten) return std::move(forgotten).error();
-    if (auto made = make_buckets(group_of(series), stale); !made) return std::move(made).error();
-    return erased;
-  } catch (const StoreFault& fault) {
-    return fault.error();
-  }
 }
 
 }  // namespace entente::node

@@ -61,6 +61,7 @@ Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
     newest_.resize(table_.size(), std::numeric_limits<std::int64_t>::min());
   }
   Written written;
+  written.named = newest_.size();
   Building building(*this, batch);
   std::shared_ptr<Batch> kept;  // made at the first repetition; until then the batch itself is kept
   const auto size = batch->size();
@@ -78,9 +79,8 @@ Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
   for (std::size_t i = 0; i < size; ++i) {
     const auto series = batch->series[i];
     const Entry entry{batch->times[i], batch->values[i], batch->qualities[i]};
-    const auto group = group_of(series);
-    if (group < expired_.size() && entry.time < expired_[group]) {
-      ++written.report.expired;
+    if (const auto from = taken_from(series); entry.time < from || from == kForgotten) {
+      ++(from == kForgotten ? written.report.forgotten : written.report.expired);
       keep_those_before(i);
       continue;
     }
@@ -116,6 +116,22 @@ Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
   }
   building.finish();
   return written;
+}
+
+std::int64_t HistoryEngine::taken_from(SeriesId series) const {
+  const auto group = group_of(series);
+  if (group >= taken_from_.size() || taken_from_[group] == nullptr) return kEveryTime;
+  return (*taken_from_[group])[place_of(series)];
+}
+
+std::int64_t& HistoryEngine::taken_from_of(SeriesId series) {
+  const auto group = group_of(series);
+  if (group >= taken_from_.size()) taken_from_.resize(group + 1);
+  if (taken_from_[group] == nullptr) {
+    taken_from_[group] = std::make_unique<Horizons>();
+    taken_from_[group]->fill(kEveryTime);
+  }
+  return (*taken_from_[group])[place_of(series)];
 }
 
 // Every series gets its row with the first batch after its first mention.
@@ -199,7 +215,7 @@ void HistoryEngine::settled(const Written* written) {
   uncommitted_index_.clear();
   indexed_batches_ = indexed_readings_ = 0;
   if (written == nullptr) return;
-  named_ = std::max(named_, newest_.size());
+  named_ = std::max(named_, written->named);
   if (written->kept->size() == 0) return;
   applied_seq_ = written->seq;
   put(*written->kept);

@@ -36,6 +36,9 @@ class SegmentHistory final : public History {
     }
     return all;
   }
+  std::vector<SeriesId> named(std::string_view twin) const override {
+    return engine_->table().of_twin(twin);
+  }
 
   void append(Batch batch, Appended done) override {
     auto ticket = engine_->admit(batch);
@@ -61,12 +64,25 @@ class SegmentHistory final : public History {
     return written->report;
   }
 
-  void erase(SeriesId series, TimeWindow window,
-             std::function<void(Result<std::uint64_t>)> done) override {
-    engine_->on_sealer(
-        [this, engine = engine_, series, window, done = std::move(done)](const Error* refused) {
-          auto erased = refused ? Result<std::uint64_t>(*refused) : engine->erase(series, window);
-          store_.deliver([done, erased = std::move(erased)] { done(erased); });
+  void erase(Erasure erasure, std::function<void(Result<Erased>)> done) override {
+    engine_->on_sealer([this, engine = engine_, erasure = std::move(erasure),
+                        done = std::move(done)](const Error* refused) {
+      auto erased = refused ? Result<Erased>(*refused) : engine->erase(erasure);
+      store_.deliver([done, erased = std::move(erased)] { done(erased); });
+    });
+  }
+
+  void forget(std::vector<SeriesId> series,
+              std::function<void(Result<std::uint64_t>)> done) override {
+    using Forgotten = std::vector<SeriesId>;
+    store_.post<Forgotten>(
+        [engine = engine_, series](Database& database) { return engine->forget(database, series); },
+        [done = std::move(done)](Result<Forgotten> forgotten) {
+          if (!forgotten) return done(std::move(forgotten).error());
+          done(forgotten->size());
+        },
+        [engine = engine_, series](const Forgotten* forgotten) {
+          engine->forgot(series, forgotten);
         });
   }
 
@@ -174,6 +190,7 @@ void AppendReport::operator+=(const AppendReport& other) {
   corrected += other.corrected;
   bad += other.bad;
   expired += other.expired;
+  forgotten += other.forgotten;
 }
 
 void History::fold(std::span<const SeriesId> unit, const Column& column,
@@ -231,7 +248,7 @@ void History::fold_units(std::span<const SeriesId> series, std::span<const std::
 }
 
 const std::vector<const char*>& history_migrations() {
-  static const std::vector<const char*> all = {kFirstTables, kTables};
+  static const std::vector<const char*> all = {kFirstTables, kTables, kSeriesHorizons};
   return all;
 }
 

@@ -28,7 +28,8 @@ struct AppendReport {
   std::uint64_t corrected =
       0;                      // the time was there with another value (Batch::Purpose: or verdict)
   std::uint64_t bad = 0;      // of all of these, those with a verdict other than good
-  std::uint64_t expired = 0;  // from before what retention keeps: not taken
+  std::uint64_t expired = 0;  // from before what retention keeps of their series: not taken
+  std::uint64_t forgotten = 0;  // of series that are forgotten: not taken
   void operator+=(const AppendReport& other);
 };
 
@@ -51,6 +52,17 @@ using RetentionOf = std::function<Retention(const SeriesKey&)>;
 struct RetentionReport {
   std::uint64_t readings = 0;  // rolled up into summaries and removed
   std::uint64_t buckets = 0;   // summaries removed
+};
+
+// Which readings are to go for ever.
+struct Erasure {
+  std::vector<SeriesId> series;
+  TimeWindow window;
+  std::optional<Duration> patience;  // after it no further group of series is begun
+};
+struct Erased {
+  std::vector<std::uint64_t> readings;  // of each series, in the order in which they were named
+  bool complete = true;                 // false: patience was over before
 };
 
 // What there is of a series.
@@ -78,34 +90,45 @@ class History {
  public:
   virtual ~History() = default;
 
-  // The number of a series, given at its first mention; kept in the file with its first reading.
+  // The number of a series, given at its first mention; kept in the file with its first reading,
+  // and never given to another.
   // Refuses: invalid_argument (an empty or overlong name), overloaded (limits::kSeries exist).
   virtual Result<SeriesId> open_series(std::string_view twin, std::string_view signal) = 0;
   virtual std::optional<SeriesId> find(std::string_view twin, std::string_view signal) const = 0;
+  // Empty names: it is forgotten.
   virtual SeriesKey key_of(SeriesId id) const = 0;
   // Series that have a reading, in key order; of one twin when `twin` is not empty.
   virtual std::vector<SeriesKey> series(std::string_view twin) const = 0;
+  // Every series that was opened for a twin and is not forgotten.
+  virtual std::vector<SeriesId> named(std::string_view twin) const = 0;
 
-  // Writes all or nothing. `done` comes through the store's deliver, after the commit: what it
-  // reports survives kill -9 and power loss, and every later scan and fold sees it.
-  // Refuses: payload_too_large (more than limits::kBatchReadings), overloaded (more than
-  // limits::kPendingReadings wait for the disk: come back when an outstanding answer is there),
-  // store_failed, disk_full.
+  // Writes all or nothing, but for readings that are not to be taken (expired, forgotten). `done`
+  // comes through the store's deliver, after the commit: what it reports survives kill -9 and power
+  // loss, and every later scan and fold sees it. Refuses: payload_too_large (more than
+  // limits::kBatchReadings), overloaded (more than limits::kPendingReadings wait for the disk: come
+  // back when an outstanding answer is there), store_failed, disk_full.
   using Appended = std::function<void(Result<AppendReport>)>;
   virtual void append(Batch batch, Appended done) = 0;
   // The same and waits. Never on the loop: for tools and tests.
   virtual Result<AppendReport> append_now(Batch batch) = 0;
 
-  // Removes a series' readings in the window for ever, their summaries and their corrections.
-  // `done` as above, with how many there were.
-  virtual void erase(SeriesId series, TimeWindow window,
-                     std::function<void(Result<std::uint64_t>)> done) = 0;
+  // Removes the readings of each series in the window for ever, their summaries and their
+  // corrections: seals once, then writes each group of series once, so that what a crash leaves
+  // undone is whole groups. `done` as above, with how many there were.
+  virtual void erase(Erasure erasure, std::function<void(Result<Erased>)> done) = 0;
+
+  // Makes the names of those series unknown that nothing refers to: they have no reading, and their
+  // twin is in no registry of the file. Whoever still holds such a number writes nothing with it
+  // (AppendReport::forgotten); the names may come again, with another. `done` as above, with how
+  // many were forgotten.
+  virtual void forget(std::vector<SeriesId> series,
+                      std::function<void(Result<std::uint64_t>)> done) = 0;
 
   // Rolls up and removes what is older than `policy` keeps, a group of series at a time, in at most
   // limits::kRetentionShare of the sealer's time. Horizons are whole days of UTC. Beyond them an
   // aggregate is exact for whole minutes (hours, days) and leaves out the part of one at a window's
-  // edge; scans find nothing; late readings are not taken (AppendReport::expired), for any series
-  // of the group. `done` as above.
+  // edge; scans find nothing; late readings are not taken (AppendReport::expired) for a series from
+  // before the horizon at which something of it was last rolled up. `done` as above.
   virtual void retain(RetentionOf policy, Instant now,
                       std::function<void(Result<RetentionReport>)> done) = 0;
   // Reads directories: for workers.

@@ -64,4 +64,17 @@ inline constexpr const char* kTables = R"sql(
   CREATE INDEX correction_place ON correction (series, time);
 )sql";
 
+// Of series that retention took readings of: none from before are left or taken. Where it was not
+// kept by series, what was rolled up in a group counts for all of it. A series whose names are
+// empty is forgotten: its number is not used again.
+inline constexpr const char* kSeriesHorizons = R"sql(
+  CREATE TABLE series_horizon (
+    series INTEGER PRIMARY KEY,
+    readings_from INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO series_horizon
+    SELECT name.id, retained.readings_from FROM name
+    JOIN retained ON retained.series_group = name.id / 256;
+)sql";
+
 }  // namespace entente::node

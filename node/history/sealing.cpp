@@ -162,6 +162,7 @@ SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
 SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
                       const std::vector<TimeWindow>& windows) {
   SealChange change;
+  change.erased.resize(kGroupSeries);
   for (const auto& segment : sealed.segments) {
     const auto directory = blobs.directory(segment.id);
     if (directory == nullptr) gone();
@@ -182,11 +183,11 @@ SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
           kept.add({of.times[i], of.values[i], of.qualities[i]});
         }
       }
+      change.erased[place] += of.size() - kept.size();
       erased += of.size() - kept.size();
       of = std::move(kept);
     }
     if (erased == 0) continue;
-    change.erased += erased;
     change.removed.push_back(segment.id);
     encode_cut(readings, change.added);
   }
@@ -228,20 +229,21 @@ std::set<std::int64_t> missing_of_days(const SealedPlaces& sealed, Level level) 
 }
 
 Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
-                     const BucketPlace& bucket, Place place, TimeWindow window) {
+                     const BucketPlace& bucket, const std::vector<TimeWindow>& windows) {
   const TimeWindow whole{{bucket.start}, {bucket.start + length_ns(level)}};
   const auto directory = blobs.bucket(bucket.id);
   if (directory == nullptr) gone();
   std::vector<Described> described;
+  SealedReader reader(blobs, sealed);
   for (const auto& series : directory->series()) {
-    if (series.place != place) {
+    const auto& window = windows[series.place];
+    if (window.to <= window.from) {
       described.push_back({series, directory->sketch(series.place)});
       continue;
     }
     Summary left;
     Summary* const out[] = {&left};
-    const Place places[] = {place};
-    SealedReader reader(blobs, sealed);
+    const Place places[] = {series.place};
     for (const TimeWindow part : {TimeWindow{whole.from, std::min(whole.to, window.from)},
                                   TimeWindow{std::max(whole.from, window.to), whole.to}}) {
       if (part.from < part.to &&
@@ -249,9 +251,46 @@ Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
         gone();
       }
     }
-    if (left.partial.readings > 0) described.push_back(described_as(place, whole, left));
+    if (left.partial.readings > 0) described.push_back(described_as(series.place, whole, left));
   }
   return described.empty() ? Bytes() : encode_directory(described);
+}
+
+Bytes bucket_with(Blobs& blobs, const SealedPlaces& sealed, Level level, const BucketPlace& bucket,
+                  const Frozen& fresh) {
+  const TimeWindow whole{{bucket.start}, {bucket.start + length_ns(level)}};
+  const auto directory = blobs.bucket(bucket.id);
+  if (directory == nullptr) gone();
+  const auto earlier = [](const Entry& entry, std::int64_t time) { return entry.time < time; };
+  std::vector<Described> described;
+  SealedReader reader(blobs, sealed);
+  for (std::size_t index = 0; index < kGroupSeries; ++index) {
+    const auto place = static_cast<Place>(index);
+    const auto& entries = fresh[index];
+    const auto from = std::lower_bound(entries.begin(), entries.end(), whole.from.ns, earlier);
+    const auto to = std::lower_bound(from, entries.end(), whole.to.ns, earlier);
+    if (from == to) {
+      if (const auto* series = directory->find(place)) {
+        described.push_back({*series, directory->sketch(place)});
+      }
+      continue;
+    }
+    Readings all;
+    const auto add = [&](const Readings& part) {
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        all.add({part.times[i], part.values[i], part.qualities[i]});
+      }
+    };
+    if (!reader.visit(place, whole, add)) gone();
+    merge_into(all, {from, to});
+    Summary summary;
+    summary.partial.add(all.times, all.values, all.qualities);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all.qualities[i] == Quality::good) summary.sketch.add(all.values[i]);
+    }
+    described.push_back(described_as(place, whole, summary));
+  }
+  return encode_directory(described);
 }
 
 }  // namespace entente::node

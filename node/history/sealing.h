@@ -16,7 +16,7 @@ namespace entente::node {
 struct SealChange {
   std::vector<EncodedSegment> added;
   std::vector<std::int64_t> removed;  // numbers of segments
-  std::uint64_t erased = 0;           // readings taken out
+  std::vector<std::uint64_t> erased;  // readings taken out, by place; empty when none were to be
 };
 
 // `fresh` by place, each ascending in time; of two with one time the fresh one counts.
@@ -32,8 +32,12 @@ Bytes encode_bucket(Blobs& blobs, const SealedPlaces& sealed, Level level, std::
                     std::uint64_t least);
 // Starts of buckets of a level longer than a day that are not there although days of theirs are.
 std::set<std::int64_t> missing_of_days(const SealedPlaces& sealed, Level level);
-// A bucket without one series' readings of the window. Empty when nothing is left.
+// A bucket without the readings of each series' window (by place). Empty when nothing is left.
 Bytes bucket_without(Blobs& blobs, const SealedPlaces& sealed, Level level,
-                     const BucketPlace& bucket, Place place, TimeWindow window);
+                     const BucketPlace& bucket, const std::vector<TimeWindow>& windows);
+// A bucket as it is once `fresh` has joined the sealed readings of the same series, all of which
+// are there in its time; what it says of other series stays.
+Bytes bucket_with(Blobs& blobs, const SealedPlaces& sealed, Level level, const BucketPlace& bucket,
+                  const Frozen& fresh);
 
 }  // namespace entente::node

@@ -31,6 +31,9 @@ constexpr std::size_t group_of(SeriesId id) {
 constexpr Place place_of(SeriesId id) {
   return static_cast<Place>(static_cast<std::size_t>(id) % kGroupSeries);
 }
+constexpr SeriesId series_at(std::size_t group, Place place) {
+  return static_cast<SeriesId>(group * kGroupSeries + place);
+}
 
 struct SegmentSeries {
   Place place = 0;

@@ -15,7 +15,13 @@ std::uint32_t SeriesTable::Names::open(std::string_view name) {
   const auto number = static_cast<std::uint32_t>(list.size());
   list.emplace_back(name);
   numbers.add(list.back(), number);
+  uses.push_back(0);
   return number;
+}
+
+void SeriesTable::Names::release(std::uint32_t number) {
+  // The index keeps the number, which no name finds any more.
+  if (--uses[number] == 0) list[number] = {};
 }
 
 Result<SeriesId> SeriesTable::open(std::string_view twin, std::string_view signal) {
@@ -45,6 +51,8 @@ Result<SeriesId> SeriesTable::open_guarded(std::string_view twin, std::string_vi
   const auto id = static_cast<std::uint32_t>(series_.size());
   series_.push_back({*twin_number, *signal_number, newest_[*twin_number]});
   newest_[*twin_number] = id;
+  ++twins_.uses[*twin_number];
+  ++signals_.uses[*signal_number];
   opened_twin_ = *twin_number;
   return static_cast<SeriesId>(id);
 }
@@ -71,7 +79,21 @@ std::optional<SeriesId> SeriesTable::found(std::uint32_t twin, std::uint32_t sig
 SeriesKey SeriesTable::key_of(SeriesId id) const {
   std::shared_lock guard(mutex_);
   const auto& of = series_.at(static_cast<std::size_t>(id));
+  if (of.twin == kNone) return {};
   return {twins_.list[of.twin], signals_.list[of.signal]};
+}
+
+void SeriesTable::forget(SeriesId id) {
+  std::unique_lock guard(mutex_);
+  const auto number = static_cast<std::uint32_t>(id);
+  auto& of = series_.at(number);
+  if (of.twin == kNone) return;
+  auto* link = &newest_[of.twin];
+  while (*link != number) link = &series_[*link].next;
+  *link = of.next;
+  twins_.release(of.twin);
+  signals_.release(of.signal);
+  of = {};
 }
 
 std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {
@@ -93,8 +115,11 @@ std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {
 
 std::vector<SeriesId> SeriesTable::all() const {
   std::shared_lock guard(mutex_);
-  std::vector<SeriesId> ids(series_.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<SeriesId>(i);
+  std::vector<SeriesId> ids;
+  ids.reserve(series_.size());
+  for (std::size_t i = 0; i < series_.size(); ++i) {
+    if (series_[i].twin != kNone) ids.push_back(static_cast<SeriesId>(i));
+  }
   const auto key = [&](SeriesId id) {
     const auto& of = series_[static_cast<std::size_t>(id)];
     return std::pair<std::string_view, std::string_view>(twins_.list[of.twin],

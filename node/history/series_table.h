@@ -31,17 +31,25 @@ class SeriesTable {
     Result<SeriesId> open(std::string_view twin, std::string_view signal) {
       return table_.open_guarded(twin, signal);
     }
+    // A number that is taken and has no names.
+    SeriesId skip() {
+      table_.series_.emplace_back();
+      return static_cast<SeriesId>(table_.series_.size() - 1);
+    }
 
    private:
     SeriesTable& table_;
     const std::unique_lock<std::shared_mutex> guard_;
   };
-  // `id` is one that open() gave.
+  // `id` is one that open() gave. Empty names: it is forgotten.
   SeriesKey key_of(SeriesId id) const;
+  // Its names are unknown from now on, unless other series have them; its number stays taken.
+  void forget(SeriesId id);
   // In order of signal names.
   std::vector<SeriesId> of_twin(std::string_view twin) const;
   // In key order.
   std::vector<SeriesId> all() const;
+  // Numbers given, to forgotten ones as well.
   std::size_t size() const;
 
  private:
@@ -50,12 +58,14 @@ class SeriesTable {
   struct Names {
     std::deque<std::string> list;
     NameIndex numbers;
+    std::deque<std::uint32_t> uses;  // series that have it; a name without any is emptied
     std::optional<std::uint32_t> find(std::string_view name) const;
     std::uint32_t open(std::string_view name);
+    void release(std::uint32_t number);
   };
   struct Series {
-    std::uint32_t twin = 0;
-    std::uint32_t signal = 0;
+    std::uint32_t twin = kNone;  // kNone: forgotten
+    std::uint32_t signal = kNone;
     std::uint32_t next = kNone;  // the twin's series opened before this one
   };
   Result<SeriesId> open_guarded(std::string_view twin, std::string_view signal);

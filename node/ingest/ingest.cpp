@@ -83,6 +83,7 @@ class Run {
     sender_.finish();
     if (!failure) failure = sender_.failure();
     report_.durable = durable();
+    report_.rejected += report_.durable.forgotten;
     report_.missing = reader_.missing();
     report_.bytes = reader_.bytes();
     if (!failure) {

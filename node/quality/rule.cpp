@@ -1,5 +1,7 @@
 #include "node/quality/rule.h"
 
+#include <algorithm>
+
 namespace entente::node {
 namespace {
 
@@ -47,6 +49,33 @@ Outcome RuleBook::add_for_twin(const std::string& twin, const std::string& signa
   return add(twins_, twin, signal, std::move(keys));
 }
 
+Outcome RuleBook::add_valid(const std::string& type, const std::string& signal, Range valid) {
+  const auto [at, fresh] = valid_.emplace(std::pair(type, signal), valid);
+  if (!fresh && !(at->second == valid)) {
+    return make_error(
+        ErrorCode::conflict,
+        "two exports of '" + type + "' disagree about what is valid for '" + signal + "'",
+        "give both the same, or say range in [quality]");
+  }
+  return {};
+}
+
+// Of ancestors all that say something count: a reading of the type is one of each of them.
+std::optional<Range> RuleBook::valid_for(const ResolvedType& type,
+                                         const std::string& signal) const {
+  if (const auto own = valid_.find({type.id, signal}); own != valid_.end()) return own->second;
+  std::optional<Range> all;
+  for (const std::string& ancestor : type.ancestors) {
+    const auto found = valid_.find({ancestor, signal});
+    if (found == valid_.end()) continue;
+    if (!all) all = found->second;
+    all->minimum = std::max(all->minimum, found->second.minimum);
+    all->maximum = std::min(all->maximum, found->second.maximum);
+  }
+  // Two that share nothing say nothing: no reading is bad for a contradiction.
+  return all && all->minimum < all->maximum ? all : std::nullopt;
+}
+
 const RuleKeys* RuleBook::find(const Keys& keys, std::string_view owner, std::string_view signal) {
   const auto of_owner = keys.find(owner);
   if (of_owner == keys.end()) return nullptr;
@@ -77,6 +106,7 @@ Rule RuleBook::rule_for(const ResolvedType& type, const Signal& signal,
   }
   if (const RuleKeys* keys = find(types_, type.id, signal.name)) keys->apply_to(rule);
   if (const RuleKeys* keys = find(twins_, twin, signal.name)) keys->apply_to(rule);
+  if (!rule.range) rule.range = valid_for(type, signal.name);
   return rule;
 }
 
@@ -85,6 +115,7 @@ std::vector<std::pair<std::string, std::string>> RuleBook::for_types() const {
   for (const auto& [type, signals] : types_) {
     for (const auto& [signal, keys] : signals) all.emplace_back(type, signal);
   }
+  for (const auto& [of, range] : valid_) all.push_back(of);
   return all;
 }
 

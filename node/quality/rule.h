@@ -1,5 +1,8 @@
 // What is asked of the readings of one signal, and where it is said: by the signal's type (Ranged),
 // by rules for types, by rules for single twins, each winning over the one before, key by key.
+// Where none of them gives a range, the `valid` of an export that shows the signal does. An
+// export's bounds never do: they clamp what partners are answered, and a good reading may lie
+// beyond them.
 //
 // Verdicts, in this order; a reading gets the first that applies, and limits belong to the good:
 //   not_finite      NaN or infinite
@@ -101,13 +104,19 @@ class RuleBook {
   // `block` zero is a lifetime and restarts nothing.
   void restart_at_blocks(const std::string& type, const std::string& signal, Duration block,
                          const std::string& zone);
+  // What an export declares to be valid. Refuses: conflict (another export of this type says
+  // otherwise).
+  Outcome add_valid(const std::string& type, const std::string& signal, Range valid);
 
   // The signal's range; then the rules of the type's ancestors in order of their ids, of the type
-  // itself, of the twin.
+  // itself, of the twin; without any range, what exports of the type, or else of its ancestors,
+  // declare valid: the narrowest that all of those leave.
   Rule rule_for(const ResolvedType& type, const Signal& signal, std::string_view twin) const;
-  // Types and signals that have rules, for a check against the types there are.
+  // Types and signals that have rules or what is valid, for a check against the types there are.
   std::vector<std::pair<std::string, std::string>> for_types() const;
-  bool empty() const { return types_.empty() && twins_.empty() && restarts_.empty(); }
+  bool empty() const {
+    return types_.empty() && twins_.empty() && restarts_.empty() && valid_.empty();
+  }
 
  private:
   // By type or twin, then by signal.
@@ -119,9 +128,11 @@ class RuleBook {
     Duration block;
     std::string zone;
   };
+  std::optional<Range> valid_for(const ResolvedType& type, const std::string& signal) const;
   Keys types_;
   Keys twins_;
   std::map<std::pair<std::string, std::string>, Restart> restarts_;  // by type and signal
+  std::map<std::pair<std::string, std::string>, Range> valid_;       // by type and signal
 };
 
 }  // namespace entente::node

@@ -77,7 +77,9 @@ class NoHistory final : public node::History {
     done(report);
   }
   Result<node::AppendReport> append_now(node::Batch) override { return node::AppendReport{}; }
-  void erase(node::SeriesId, TimeWindow, std::function<void(Result<std::uint64_t>)>) override {}
+  void erase(node::Erasure, std::function<void(Result<node::Erased>)>) override {}
+  std::vector<node::SeriesId> named(std::string_view) const override { return {}; }
+  void forget(std::vector<node::SeriesId>, std::function<void(Result<std::uint64_t>)>) override {}
   void scan(node::SeriesId, TimeWindow, const Visit&) const override {}
   void aggregate(std::span<const node::SeriesId>, TimeWindow, node::Figures,
                  std::span<node::Summary>) const override {}

@@ -214,14 +214,8 @@ TEST_SUITE("integration/bad_input") {
   }
 
   TEST_CASE("an agreement that fails its own tests or does not read is never stored") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    TestNode office("office", folder.path());
-    init_provider(works, files);
-    init_office(office);
-    REQUIRE(works.start());
-    REQUIRE(office.start());
+    Strangers both;
+    auto& [folder, files, works, office] = both;
     link_nodes(office, works);
     const std::string good = content_of(files.agreement);
     const auto propose = [&](const std::string& text) {

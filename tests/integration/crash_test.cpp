@@ -104,12 +104,8 @@ TEST_SUITE("integration/crash") {
   }
 
   TEST_CASE("readings that were acknowledged survive kill -9 and the node is back in seconds") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    init_provider(works, files);
-    REQUIRE(works.start());
-    load(works, files);
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
     const std::uint64_t loaded = readings_of(works, "meter-1");
     REQUIRE(loaded == kDays * kReadingsPerDay);
     works.kill();

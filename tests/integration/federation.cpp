@@ -162,7 +162,14 @@ void load(TestNode& node, const MeterFiles& files) {
   REQUIRE(done.at("accepted").to_number<int>() == kMeters * kDays * kReadingsPerDay);
 }
 
-Pair::Pair()
+LoadedWorks::LoadedWorks()
+    : files(write_meter_files(folder.path())), works("works", folder.path()) {
+  init_provider(works, files);
+  REQUIRE(works.start());
+  load(works, files);
+}
+
+Strangers::Strangers()
     : files(write_meter_files(folder.path())),
       works("works", folder.path()),
       office("office", folder.path()) {
@@ -170,6 +177,9 @@ Pair::Pair()
   init_office(office);
   REQUIRE(works.start());
   REQUIRE(office.start());
+}
+
+Pair::Pair() {
   load(works, files);
   link_nodes(office, works);
   agreement = agree(works, office, files.agreement);
@@ -199,12 +209,15 @@ std::uint64_t spent_rho(const TestNode& node, int n) {
 }
 
 std::vector<std::string> stored_releases(const TestNode& node) {
+  return blobs_of(node, "SELECT body FROM releases ORDER BY key");
+}
+
+std::vector<std::string> blobs_of(const TestNode& node, const char* query) {
   sqlite3* database = nullptr;
   const std::string path = (node.home() / "entente.db").string();
   REQUIRE(sqlite3_open_v2(path.c_str(), &database, SQLITE_OPEN_READONLY, nullptr) == SQLITE_OK);
   sqlite3_stmt* rows = nullptr;
-  REQUIRE(sqlite3_prepare_v2(database, "SELECT body FROM releases ORDER BY key", -1, &rows,
-                             nullptr) == SQLITE_OK);
+  REQUIRE(sqlite3_prepare_v2(database, query, -1, &rows, nullptr) == SQLITE_OK);
   std::vector<std::string> bodies;
   while (sqlite3_step(rows) == SQLITE_ROW) {
     bodies.emplace_back(static_cast<const char*>(sqlite3_column_blob(rows, 0)),

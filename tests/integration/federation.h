@@ -42,13 +42,26 @@ void init_office(TestNode& node);
 void apply_twins(TestNode& node, const MeterFiles& files);
 void load(TestNode& node, const MeterFiles& files);
 
-// works and office: running, linked, loaded, agreed. Office made the invitation, works dials.
-struct Pair {
-  Pair();
+// One node: running, loaded.
+struct LoadedWorks {
+  LoadedWorks();
+  TemporaryFolder folder;
+  MeterFiles files;
+  TestNode works;
+};
+
+// works and office: running, strangers, nothing loaded.
+struct Strangers {
+  Strangers();
   TemporaryFolder folder;
   MeterFiles files;
   TestNode works;
   TestNode office;
+};
+
+// The same: linked, loaded, agreed. Office made the invitation, works dials.
+struct Pair : Strangers {
+  Pair();
   std::string agreement;
 };
 
@@ -60,5 +73,7 @@ const boost::json::object& coverage_of(const boost::json::value& answer,
 std::uint64_t spent_rho(const TestNode& node, int n);
 // The bytes of all stored releases, read from the file of a node.
 std::vector<std::string> stored_releases(const TestNode& node);
+// The first column of a query of entente.db.
+std::vector<std::string> blobs_of(const TestNode& node, const char* query);
 
 }  // namespace entente::tests

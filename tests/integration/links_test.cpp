@@ -105,14 +105,8 @@ TEST_SUITE("integration/links") {
 
   TEST_CASE("an impostor at a partner's address and of its name is refused") {
     // Office dials works here, so that it is office who meets the impostor.
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    TestNode office("office", folder.path());
-    init_provider(works, files);
-    init_office(office);
-    REQUIRE(works.start());
-    REQUIRE(office.start());
+    Strangers both;
+    auto& [folder, files, works, office] = both;
     load(works, files);
     link_nodes(works, office);
     agree(works, office, files.agreement);

@@ -75,12 +75,8 @@ TEST_SUITE("integration/quality") {
   }
 
   TEST_CASE("rules learned from a type's readings can be pasted and change the verdicts") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    init_provider(works, files);
-    REQUIRE(works.start());
-    load(works, files);
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
     const json::value learned =
         works.json({"twin", "learn", "--type", "dtmi:org:entente:test:Meter;1"});
     CAPTURE(json::serialize(learned));

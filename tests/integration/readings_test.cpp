@@ -25,6 +25,19 @@ const std::string kLong =
     "layout = \"long\"\nvalue = \"value\"\nsignal_column = \"signal\"\n"
     "[time]\ncolumn = \"time\"\n[twin]\ncolumn = \"twin\"\n";
 
+// Records of the audit log about the deletion of this twin that hold a text: their bytes have texts
+// as they are.
+int audited(const TestNode& node, const std::string& twin, const std::string& text) {
+  int found = 0;
+  for (const std::string& record : blobs_of(node, "SELECT record FROM audit")) {
+    const auto has = [&](const std::string& part) {
+      return record.find(part + std::string(1, 0)) != std::string::npos;
+    };
+    found += has("twin.delete") && has("twin:" + twin) && has("user:admin") && has(text);
+  }
+  return found;
+}
+
 int number_at(const json::value& object, const char* name) {
   return object.at(name).to_number<int>();
 }
@@ -33,12 +46,8 @@ int number_at(const json::value& object, const char* name) {
 
 TEST_SUITE("integration/readings") {
   TEST_CASE("what one node exports in either form another takes back reading for reading") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    init_provider(works, files);
-    REQUIRE(works.start());
-    load(works, files);
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
     write_text(
         folder.path() / "odd.jsonl",
         "{\"twin\":\"meter-1\",\"signal\":\"load\",\"time\":\"2025-04-01T00:00:00.1234567Z\","
@@ -90,12 +99,8 @@ TEST_SUITE("integration/readings") {
   TEST_CASE("a deleted twin is gone with all its readings, and a deletion cut off is finished") {
     for (const char* point : {"", "history.erasing", "history.erased", "history.forgotten"}) {
       CAPTURE(point);
-      TemporaryFolder folder;
-      const MeterFiles files = write_meter_files(folder.path());
-      TestNode works("works", folder.path());
-      init_provider(works, files);
-      REQUIRE(works.start());
-      load(works, files);
+      LoadedWorks site;
+      auto& [folder, files, works] = site;
       CHECK(number_at(works.json({"twin", "delete", "meter-1", "--dry-run"}), "readings") == kEach);
       CHECK(number_at(works.json({"twin", "show", "meter-1"}), "readings") == kEach);
       CHECK(works.run({"twin", "delete", "meter-1"}).exit_code == 2);
@@ -116,6 +121,11 @@ TEST_SUITE("integration/readings") {
       CHECK(done.at("remains").as_array().size() == 4);
       CHECK(works.run({"twin", "show", "meter-1"}).exit_code == 3);
       CHECK(works.run({"twin", "delete", "meter-1", "--yes"}).exit_code == 3);
+      // Once before and once after, once more where it was cut off; of no other twin.
+      CHECK(audited(works, "meter-1", "readings") == (*point != 0 ? 3 : 2));
+      CHECK(audited(works, "meter-1", std::to_string(kEach)) == (before ? 1 : *point ? 3 : 2));
+      CHECK(audited(works, "meter-2", "readings") == 0);
+      CHECK(works.json({"audit", "verify"}).at("ok").as_bool());
       // The name may come again; nothing of the first comes with it.
       apply_twins(works, files);
       CHECK(number_at(works.json({"twin", "show", "meter-1"}), "readings") == 0);
@@ -125,12 +135,8 @@ TEST_SUITE("integration/readings") {
   }
 
   TEST_CASE("a person's unit goes by its property, all of it or none") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    init_provider(works, files);
-    REQUIRE(works.start());
-    load(works, files);
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
     CHECK(works.run({"twin", "delete", "--where", "hall=nowhere", "--yes"}).exit_code == 3);
     CHECK(works.run({"twin", "delete", "--where", "hall", "--yes"}).exit_code == 2);
     const json::value done = works.json({"twin", "delete", "--where", "hall=south", "--yes"});
@@ -141,12 +147,8 @@ TEST_SUITE("integration/readings") {
   }
 
   TEST_CASE("a replayed export gives another node the same readings, or fresh ones") {
-    TemporaryFolder folder;
-    const MeterFiles files = write_meter_files(folder.path());
-    TestNode works("works", folder.path());
-    init_provider(works, files);
-    REQUIRE(works.start());
-    load(works, files);
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
     const auto first = folder.path() / "first.jsonl";
     const auto again = folder.path() / "again.jsonl";
     works.json({"twin", "export", "--out", first.string()});

@@ -77,6 +77,8 @@ TEST_SUITE("node/config/declarations") {
         {"\"WA/King\" = 9", "\"WA/King\" = 0", "WA/King"},
         {"mean = [0, 200]", "mean = [200, 0]", "lower below upper"},
         {"mean = [0, 200]", "mode = [0, 200]", "mode"},
+        {"max = [0, 500]", "valid = [500, 0]", "measures.pm25.valid: must be"},
+        {"max = [0, 500]", "valid = [0]", "measures.pm25.valid"},
         {"unit = \"twin\"", "unit = \"event\"", "domain.air.unit"},
         {"[domain.air]", "[domain.air", "air.toml:2"},
     };

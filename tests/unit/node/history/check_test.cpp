@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <algorithm>
-#include <future>
 #include <random>
 
 #include "node/history/history.h"
 #include "node/store/page_check.h"
 #include "node/twin/twin_registry.h"
 #include "schemas/base/random.h"
+#include "tests/unit/node/history/opened_history.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node {
@@ -59,13 +59,7 @@ void fill(const std::string& path) {
     REQUIRE((*history)->append_now(batch_of(**history, n)).has_value());
     if (n % 13 == 0) REQUIRE((*history)->seal().has_value());
   }
-  std::promise<void> erased;
-  (*history)->erase(*(*history)->find(name_of(2), "x"), {{hours(5).ns}, {hours(6).ns}},
-                    [&](auto done) {
-                      REQUIRE(done.has_value());
-                      erased.set_value();
-                    });
-  erased.get_future().get();
+  test::erase_now(**history, {*(*history)->find(name_of(2), "x")}, {{hours(5).ns}, {hours(6).ns}});
   for (int n = 61; n <= 65; ++n) {
     REQUIRE((*history)->append_now(batch_of(**history, n)).has_value());
   }

@@ -40,36 +40,28 @@ Bytes encoded(const Series& series) {
 
 TEST_SUITE("node/history/chunk") {
   TEST_CASE("readings come back, the whole and from the middle") {
-    for (std::uint32_t seed = 0; seed < 40; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < kDoubleKinds; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          const Series series = sample_series(random, size, kind);
-          const Bytes bytes = encoded(series);
-          ByteView view = bytes;
-          const auto chunk = Chunk::take(view, size);
-          REQUIRE(chunk);
-          REQUIRE(view.empty());
-          REQUIRE(chunk->size() == size);
-          const std::size_t from = size == 0 ? 0 : random() % size;
-          const std::size_t count = size == 0 ? 0 : random() % (size - from + 1);
-          Series back{std::vector<std::int64_t>(count), std::vector<double>(count),
-                      std::vector<Quality>(count)};
-          chunk->read(from, back.times, back.values, back.qualities);
-          for (std::size_t i = 0; i < count; ++i) {
-            REQUIRE(back.times[i] == series.times[from + i]);
-            REQUIRE(std::memcmp(&back.values[i], &series.values[from + i], sizeof(double)) == 0);
-            REQUIRE(back.qualities[i] == series.qualities[from + i]);
-          }
-          REQUIRE(chunk->all_good() == std::all_of(series.qualities.begin(), series.qualities.end(),
-                                                   [](Quality q) { return q == Quality::good; }));
-          if (size != 0) REQUIRE(chunk->lower_bound(series.times[from]) == from);
-        }
+    for_every_sample(40, kDoubleKinds, [](auto& random, std::size_t size, int kind) {
+      const Series series = sample_series(random, size, kind);
+      const Bytes bytes = encoded(series);
+      ByteView view = bytes;
+      const auto chunk = Chunk::take(view, size);
+      REQUIRE(chunk);
+      REQUIRE(view.empty());
+      REQUIRE(chunk->size() == size);
+      const std::size_t from = size == 0 ? 0 : random() % size;
+      const std::size_t count = size == 0 ? 0 : random() % (size - from + 1);
+      Series back{std::vector<std::int64_t>(count), std::vector<double>(count),
+                  std::vector<Quality>(count)};
+      chunk->read(from, back.times, back.values, back.qualities);
+      for (std::size_t i = 0; i < count; ++i) {
+        REQUIRE(back.times[i] == series.times[from + i]);
+        REQUIRE(std::memcmp(&back.values[i], &series.values[from + i], sizeof(double)) == 0);
+        REQUIRE(back.qualities[i] == series.qualities[from + i]);
       }
-    }
+      REQUIRE(chunk->all_good() == std::all_of(series.qualities.begin(), series.qualities.end(),
+                                               [](Quality q) { return q == Quality::good; }));
+      if (size != 0) REQUIRE(chunk->lower_bound(series.times[from]) == from);
+    });
   }
 
   TEST_CASE("a short chunk costs at most 24 bytes beside its packed values") {

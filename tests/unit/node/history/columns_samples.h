@@ -1,6 +1,8 @@
 // Columns of every kind that the history meets, and some that it should never meet, from a seed.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -14,6 +16,22 @@ inline constexpr std::size_t kSampleSizes[] = {0,   1,   2,   3,   7,   8,   60,
                                                127, 128, 129, 255, 256, 257, 1'000};
 inline constexpr int kIntegerKinds = 9;
 inline constexpr int kDoubleKinds = 14;
+
+// Calls `check(random, size, kind)` for columns of every size and kind, from seeds on.
+template <class Check>
+void for_every_sample(std::uint32_t seeds, int kinds, const Check& check) {
+  for (std::uint32_t seed = 0; seed < seeds; ++seed) {
+    CAPTURE(seed);
+    std::mt19937_64 random(seed);
+    for (const std::size_t size : kSampleSizes) {
+      for (int kind = 0; kind < kinds; ++kind) {
+        CAPTURE(size);
+        CAPTURE(kind);
+        check(random, size, kind);
+      }
+    }
+  }
+}
 
 inline std::vector<std::int64_t> sample_integers(std::mt19937_64& random, std::size_t size,
                                                  int kind) {

@@ -98,113 +98,73 @@ std::vector<std::uint8_t> sample_runs(std::mt19937_64& random, std::size_t size,
 
 TEST_SUITE("node/history/columns") {
   TEST_CASE("integers of every kind come back and any piece of them alone") {
-    for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < kIntegerKinds; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          const auto values = sample_integers(random, size, kind);
-          Bytes bytes;
-          encode_integers(values, bytes);
-          REQUIRE(reads_back<IntegerColumn>(values, bytes, random));
-        }
-      }
-    }
+    for_every_sample(kSeeds, kIntegerKinds, [](auto& random, std::size_t size, int kind) {
+      const auto values = sample_integers(random, size, kind);
+      Bytes bytes;
+      encode_integers(values, bytes);
+      REQUIRE(reads_back<IntegerColumn>(values, bytes, random));
+    });
   }
 
   TEST_CASE("times of every kind come back and any piece of them alone") {
-    for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < kIntegerKinds; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          auto times = sample_integers(random, size, kind);
-          if (random() % 2 == 0) std::sort(times.begin(), times.end());
-          Bytes bytes;
-          encode_times(times, bytes);
-          REQUIRE(reads_back<TimeColumn>(times, bytes, random));
-        }
-      }
-    }
+    for_every_sample(kSeeds, kIntegerKinds, [](auto& random, std::size_t size, int kind) {
+      auto times = sample_integers(random, size, kind);
+      if (random() % 2 == 0) std::sort(times.begin(), times.end());
+      Bytes bytes;
+      encode_times(times, bytes);
+      REQUIRE(reads_back<TimeColumn>(times, bytes, random));
+    });
   }
 
   TEST_CASE("doubles of every kind come back with every bit and any piece of them alone") {
-    for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < kDoubleKinds; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          const auto values = sample_doubles(random, size, kind);
-          Bytes bytes;
-          encode_doubles(values, bytes);
-          REQUIRE(reads_back<DoubleColumn>(values, bytes, random));
-        }
-      }
-    }
+    for_every_sample(kSeeds, kDoubleKinds, [](auto& random, std::size_t size, int kind) {
+      const auto values = sample_doubles(random, size, kind);
+      Bytes bytes;
+      encode_doubles(values, bytes);
+      REQUIRE(reads_back<DoubleColumn>(values, bytes, random));
+    });
   }
 
   TEST_CASE("codes come back whether they come in runs or not") {
-    for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < 3; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          const auto values = sample_runs(random, size, kind);
-          Bytes bytes;
-          encode_runs(values, bytes);
-          REQUIRE(reads_back<RunColumn>(values, bytes, random));
-          ByteView view = bytes;
-          const auto column = RunColumn::take(view, size);
-          REQUIRE(column);
-          for (std::uint8_t code = 0; code < 11; ++code) {
-            const bool all = std::all_of(values.begin(), values.end(),
-                                         [&](std::uint8_t each) { return each == code; });
-            REQUIRE(column->all(code) == all);
-          }
-          REQUIRE(column->largest() ==
-                  (values.empty() ? 0 : *std::max_element(values.begin(), values.end())));
-        }
+    for_every_sample(kSeeds, 3, [](auto& random, std::size_t size, int kind) {
+      const auto values = sample_runs(random, size, kind);
+      Bytes bytes;
+      encode_runs(values, bytes);
+      REQUIRE(reads_back<RunColumn>(values, bytes, random));
+      ByteView view = bytes;
+      const auto column = RunColumn::take(view, size);
+      REQUIRE(column);
+      for (std::uint8_t code = 0; code < 11; ++code) {
+        const bool all = std::all_of(values.begin(), values.end(),
+                                     [&](std::uint8_t each) { return each == code; });
+        REQUIRE(column->all(code) == all);
       }
-    }
+      REQUIRE(column->largest() ==
+              (values.empty() ? 0 : *std::max_element(values.begin(), values.end())));
+    });
   }
 
   TEST_CASE("the lower bound of a time is that of the standard library") {
-    for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-      CAPTURE(seed);
-      std::mt19937_64 random(seed);
-      for (const std::size_t size : kSampleSizes) {
-        for (int kind = 0; kind < kIntegerKinds; ++kind) {
-          CAPTURE(size);
-          CAPTURE(kind);
-          auto times = sample_integers(random, size, kind);
-          std::sort(times.begin(), times.end());
-          Bytes bytes;
-          encode_times(times, bytes);
-          ByteView view = bytes;
-          const auto column = TimeColumn::take(view, size);
-          REQUIRE(column);
-          const auto check = [&](std::int64_t time) {
-            const auto at = std::lower_bound(times.begin(), times.end(), time) - times.begin();
-            REQUIRE(column->lower_bound(time) == static_cast<std::size_t>(at));
-          };
-          check(INT64_MIN), check(INT64_MAX), check(0);
-          for (int i = 0; i < 30 && size > 0; ++i) {
-            const std::int64_t time = times[random() % size];
-            check(time);
-            if (time != INT64_MIN) check(time - 1);
-            if (time != INT64_MAX) check(time + 1);
-          }
-        }
+    for_every_sample(kSeeds, kIntegerKinds, [](auto& random, std::size_t size, int kind) {
+      auto times = sample_integers(random, size, kind);
+      std::sort(times.begin(), times.end());
+      Bytes bytes;
+      encode_times(times, bytes);
+      ByteView view = bytes;
+      const auto column = TimeColumn::take(view, size);
+      REQUIRE(column);
+      const auto check = [&](std::int64_t time) {
+        const auto at = std::lower_bound(times.begin(), times.end(), time) - times.begin();
+        REQUIRE(column->lower_bound(time) == static_cast<std::size_t>(at));
+      };
+      check(INT64_MIN), check(INT64_MAX), check(0);
+      for (int i = 0; i < 30 && size > 0; ++i) {
+        const std::int64_t time = times[random() % size];
+        check(time);
+        if (time != INT64_MIN) check(time - 1);
+        if (time != INT64_MAX) check(time + 1);
       }
-    }
+    });
   }
 
   TEST_CASE("columns stand behind each other and each takes its own bytes") {

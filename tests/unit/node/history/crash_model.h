@@ -6,12 +6,11 @@
 
 #include <cmath>
 #include <functional>
-#include <future>
 #include <map>
 
-#include "node/history/history.h"
 #include "node/history/tail.h"
 #include "schemas/base/random.h"
+#include "tests/unit/node/history/opened_history.h"
 
 namespace entente::node::test {
 
@@ -19,23 +18,8 @@ inline constexpr int kSeries = 6;
 inline constexpr int kBatchReadings = 60;
 inline constexpr int kBatches = 400;
 
-struct Opened {
-  std::unique_ptr<Store> store;
-  std::unique_ptr<History> history;
-};
-
-inline Opened opened(const std::string& path) {
-  static const SystemClock clock;
-  Store::Options options;
-  options.path = path;
-  options.migrations = history_migrations();
-  options.crash_prefix = "history";
-  auto store = Store::open(std::move(options));
-  REQUIRE(store.has_value());
-  auto history = open_history(**store, clock);
-  INFO((history ? std::string() : history.error().what));
-  REQUIRE(history.has_value());
-  return {std::move(*store), std::move(*history)};
+inline OpenedHistory opened(const std::string& path) {
+  return opened_history(path, "history");
 }
 
 inline SeriesId series(History& history, int n) {
@@ -72,12 +56,7 @@ inline void live(const std::string& path, int batches, const std::function<void(
     say(n);
     if (n % 3 == 0) REQUIRE(here.history->seal().has_value());
     if (n % 7 == 0) {
-      std::promise<void> done;
-      here.history->erase(series(*here.history, n % kSeries), erased_by(n), [&](auto erased) {
-        REQUIRE(erased.has_value());
-        done.set_value();
-      });
-      done.get_future().get();
+      erase_now(*here.history, {series(*here.history, n % kSeries)}, erased_by(n));
       say(-n);
     }
   }

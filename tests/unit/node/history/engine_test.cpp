@@ -7,38 +7,23 @@
 #include <map>
 #include <thread>
 
+#include "node/history/check.h"
 #include "node/history/engine.h"
 #include "node/history/group.h"
 #include "node/history/history.h"
 #include "node/limits.h"
 #include "schemas/base/random.h"
-#include "tests/unit/node/child_process.h"
+#include "tests/unit/node/history/opened_history.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node {
 namespace {
 
+using test::erase_now;
+using test::forget_now;
+using test::opened_history;
 using test::TemporaryFolder;
-
-struct Opened {
-  std::unique_ptr<Store> store;
-  std::unique_ptr<History> history;
-  void close() { history.reset(), store.reset(); }
-};
-
-Opened opened(const std::string& path, const std::string& crash = {}) {
-  static const SystemClock clock;
-  Store::Options options;
-  options.path = path;
-  options.migrations = history_migrations();
-  options.crash_prefix = crash;
-  auto store = Store::open(std::move(options));
-  REQUIRE(store.has_value());
-  auto history = open_history(**store, clock);
-  INFO((history ? std::string() : history.error().what));
-  REQUIRE(history.has_value());
-  return {std::move(*store), std::move(*history)};
-}
+using Opened = test::OpenedHistory;
 
 using Series = std::map<std::int64_t, Entry>;
 using Model = std::map<SeriesId, Series>;
@@ -157,12 +142,8 @@ void check_all(const History& history, const std::vector<SeriesId>& ids, Model& 
 }
 
 std::uint64_t erase(Opened& here, SeriesId id, TimeWindow window) {
-  std::promise<std::uint64_t> erased;
-  here.history->erase(id, window, [&](auto done) {
-    CHECK(done.has_value());
-    erased.set_value(done ? *done : 0);
-  });
-  return erased.get_future().get();
+  const auto gone = erase_now(*here.history, {id}, window);
+  return gone.empty() ? 0 : gone.front();
 }
 
 std::uint64_t erase(Series& series, TimeWindow window) {
@@ -188,7 +169,7 @@ void run_against_model(std::uint32_t seed, const Shape& shape, int steps) {
   CAPTURE(seed);
   SeededRandom random(seed);
   TemporaryFolder folder;
-  auto here = opened(folder / "h.db");
+  auto here = opened_history(folder / "h.db");
   std::vector<SeriesId> ids;
   const auto open_ids = [&] {
     ids.clear();
@@ -214,7 +195,7 @@ void run_against_model(std::uint32_t seed, const Shape& shape, int steps) {
     if (random.below(4) == 0) REQUIRE(here.history->seal().has_value());
     if (random.below(8) == 0) {
       here.close();
-      here = opened(folder / "h.db");
+      here = opened_history(folder / "h.db");
       open_ids();
     }
     if (random.below(10) == 0) {
@@ -285,7 +266,7 @@ TEST_SUITE("node/history engine") {
 
   TEST_CASE("large groups are cut into segments and stay whole") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const std::vector<SeriesId> ids = {*here.history->open_series("a", "x"),
                                        *here.history->open_series("b", "x")};
     Model model;
@@ -312,13 +293,14 @@ TEST_SUITE("node/history engine") {
       check_all(*here.history, ids, model, window);
     }
     here.close();
-    here = opened(folder / "h.db");
+    here = opened_history(folder / "h.db");
     check_all(*here.history, ids, model, {{hours(3).ns + 5}, {hours(90).ns}});
   }
 
-  TEST_CASE("what retention rolls up answers whole minutes as before and takes nothing late") {
+  TEST_CASE(
+      "what retention rolls up answers whole minutes as before and takes nothing late for it") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     // "short" keeps two days one by one, "long" everything.
     const auto brief = *here.history->open_series("a", "short");
     const auto lasting = *here.history->open_series("a", "long");
@@ -379,19 +361,41 @@ TEST_SUITE("node/history engine") {
     CHECK(kept.summarised == model[brief].size());
     CHECK(kept.readings == model[brief].size() - gone);
     CHECK(kept.minutes_from.has_value());
-    // Late for either of them, and at the horizon.
-    Batch late;
-    late.add(brief, {{horizon - 1}, 1, Quality::good});
-    late.add(lasting, {{5}, 1, Quality::good});
-    late.add(lasting, {{horizon + 7}, 1, Quality::good});
-    const auto report = here.history->append_now(std::move(late));
-    REQUIRE(report.has_value());
-    CHECK(report->expired == 2);
-    CHECK(report->added == 1);
-    model[lasting][horizon + 7] = {horizon + 7, 1, Quality::good};
-    REQUIRE(here.history->seal().has_value());
+    // Late for either of them, before the horizon and at it: only what was rolled up refuses.
+    for (int round = 0; round < 2; ++round) {
+      Batch late;
+      late.add(brief, {{horizon - 1}, 1, Quality::good});
+      late.add(brief, {{0}, 1, Quality::good});
+      Batch taken;
+      for (int i = 0; i < 40; ++i) {
+        const auto time = static_cast<std::int64_t>(
+            random.below(static_cast<std::uint64_t>(round == 0 ? horizon : days(2).ns)));
+        taken.add(lasting, {{time}, static_cast<double>(i), Quality::good});
+      }
+      taken.add(lasting, {{model[lasting].begin()->first}, -7.5, Quality::good});  // a correction
+      taken.add(lasting, {{horizon + 7 + round}, 1, Quality::good});
+      taken.add(brief, {{horizon + round}, 1, Quality::good});
+      const auto expected = record(model, taken);
+      for (std::size_t i = 0; i < taken.size(); ++i) {
+        late.add(taken.series[i], {{taken.times[i]}, taken.values[i], taken.qualities[i]});
+      }
+      const auto report = here.history->append_now(std::move(late));
+      REQUIRE(report.has_value());
+      CHECK(report->expired == 2);
+      CHECK(report->added == expected.added);
+      CHECK(report->corrected == expected.corrected);
+      check_whole(minutes(1).ns);
+      if (round == 0) {
+        here.close();
+        here = opened_history(folder / "h.db");
+        check_whole(minutes(1).ns);
+      }
+      REQUIRE(here.history->seal().has_value());
+      check_whole(minutes(1).ns);
+      check_scan(*here.history, lasting, model[lasting], kAllTime);
+    }
     here.close();
-    here = opened(folder / "h.db");
+    here = opened_history(folder / "h.db");
     check_whole(minutes(1).ns);
     CHECK(retain(days(3)).buckets > 0);
     check_whole(hours(1).ns);
@@ -402,9 +406,162 @@ TEST_SUITE("node/history engine") {
     CHECK_FALSE(here.history->latest(brief).has_value());
   }
 
+  TEST_CASE("retention refuses late readings of no series and no time that it took nothing from") {
+    TemporaryFolder folder;
+    auto here = opened_history(folder / "h.db");
+    const auto busy = *here.history->open_series("a", "busy");
+    const auto silent = *here.history->open_series("a", "silent");  // begins after the horizon
+    const auto append = [&](SeriesId id, std::int64_t time) {
+      Batch batch;
+      batch.add(id, {{time}, 1, Quality::good});
+      const auto report = here.history->append_now(std::move(batch));
+      REQUIRE(report.has_value());
+      return *report;
+    };
+    const auto retain = [&](Instant now) {
+      std::promise<RetentionReport> told;
+      const auto policy = [](const SeriesKey&) { return Retention{days(2), {}, {}}; };
+      here.history->retain(policy, now, [&](Result<RetentionReport> done) {
+        CHECK(done.has_value());
+        told.set_value(done ? *done : RetentionReport{});
+      });
+      return told.get_future().get();
+    };
+    append(busy, days(1).ns);
+    append(busy, days(9).ns);
+    append(silent, days(9).ns);
+    REQUIRE(here.history->seal().has_value());
+    CHECK(retain({days(10).ns}).readings == 1);
+    CHECK(append(busy, days(8).ns - 1).expired == 1);
+    CHECK(append(busy, days(8).ns).added == 1);
+    CHECK(append(silent, days(3).ns).added == 1);
+    // It was taken, and goes with the next run into summaries, together with what comes so late
+    // that it is not sealed by then.
+    REQUIRE(here.history->seal().has_value());
+    CHECK(append(silent, days(3).ns + 5).added == 1);
+    CHECK(retain({days(10).ns}).readings == 2);
+    CHECK(append(silent, days(3).ns + 1).expired == 1);
+    here.close();
+    here = opened_history(folder / "h.db");
+    CHECK(append(silent, days(3).ns + 1).expired == 1);
+    CHECK(append(busy, days(8).ns + 1).added == 1);
+    const std::vector<SeriesId> ids = {busy, silent};
+    std::vector<Summary> got(2);
+    here.history->aggregate(ids, kAllTime, Figures::moments, got);
+    CHECK(got[0].partial.readings == 4);
+    CHECK(got[1].partial.readings == 3);
+    // A run that finds nothing refuses nothing new.
+    CHECK(retain({days(10).ns}).readings == 0);
+    const auto other = *here.history->open_series("b", "x");
+    CHECK(append(other, 1).added == 1);
+  }
+
+  TEST_CASE("series of several groups are erased together with one seal and a change per group") {
+    TemporaryFolder folder;
+    auto here = opened_history(folder / "h.db");
+    std::vector<SeriesId> ids;
+    Model model;
+    Batch batch;
+    for (int i = 0; i < 600; ++i) {
+      ids.push_back(*here.history->open_series("t" + std::to_string(i / 10), std::to_string(i)));
+      for (int r = 0; r < 20; ++r) {
+        batch.add(ids.back(), {{minutes(7).ns * r + i}, i + r / 10.0, Quality::good});
+      }
+    }
+    record(model, batch);
+    REQUIRE(here.history->append_now(std::move(batch)).has_value());
+    const auto number = [&](const char* query) {
+      const auto found = here.store->run<std::int64_t>([&](Database& database) {
+        auto& rows = database.cached(query);
+        rows.step();
+        return Result<std::int64_t>(rows.integer(0));
+      });
+      return *found;
+    };
+    REQUIRE(here.history->seal().has_value());
+    const auto before = number("SELECT max(id) FROM segment");
+    std::vector<SeriesId> gone;
+    for (std::size_t i = 0; i < ids.size(); i += 2) gone.push_back(ids[i]);
+    const TimeWindow window{{minutes(10).ns}, {minutes(90).ns}};
+    const auto erased = erase_now(*here.history, gone, window);
+    REQUIRE(erased.size() == gone.size());
+    for (std::size_t i = 0; i < gone.size(); ++i) {
+      CHECK(erased[i] == erase(model[gone[i]], window));
+    }
+    CHECK(number("SELECT count(*) FROM segment") == 3);
+    CHECK(number("SELECT min(id) FROM segment") > before);
+    // One segment a group and its buckets of two hours: nothing was written twice.
+    CHECK(number("SELECT max(id) FROM bucket") - before <= std::int64_t{3} * 3 + 3 * 2);
+    check_all(*here.history, ids, model, kAllTime);
+    check_all(*here.history, ids, model, {{minutes(60).ns}, {hours(9).ns}});
+    here.close();
+    here = opened_history(folder / "h.db");
+    check_all(*here.history, ids, model, {{minutes(60).ns}, {hours(2).ns}});
+  }
+
+  TEST_CASE("a forgotten series leaves no name and its number is never used again") {
+    TemporaryFolder folder;
+    auto here = opened_history(folder / "h.db");
+    const auto append = [&](SeriesId id, double value) {
+      Batch batch;
+      batch.add(id, {{5}, value, Quality::good});
+      const auto report = here.history->append_now(std::move(batch));
+      REQUIRE(report.has_value());
+      return *report;
+    };
+    const auto first = *here.history->open_series("person-7", "heart");
+    const auto stays = *here.history->open_series("person-8", "heart");
+    const auto never = *here.history->open_series("person-7", "pulse");  // never had a reading
+    append(first, 1);
+    append(stays, 2);
+    CHECK(forget_now(*here.history, {first}) == 0);  // it has a reading
+    REQUIRE(erase_now(*here.history, {first}, kAllTime).front() == 1);
+    const auto declare = [&](const char* sql) {
+      const auto done = here.store->run<int>([&](Database& database) -> Result<int> {
+        database.exec(sql);
+        return 0;
+      });
+      REQUIRE(done.has_value());
+    };
+    declare("INSERT INTO twin VALUES ('person-7', '{}')");
+    CHECK(forget_now(*here.history, {first, never}) == 0);  // its twin is there
+    declare("DELETE FROM twin");
+    CHECK(forget_now(*here.history, {first, never, first}) == 2);
+    CHECK_FALSE(here.history->find("person-7", "heart").has_value());
+    CHECK(here.history->key_of(first) == SeriesKey{});
+    CHECK(here.history->find("person-8", "heart") == stays);
+    // Whoever still has the number writes nothing, and hears of it.
+    const auto late = append(first, 3);
+    CHECK(late.forgotten == 1);
+    CHECK(late.added == 0);
+    auto again = *here.history->open_series("person-7", "heart");
+    CHECK(again != first);
+    CHECK(append(again, 4).added == 1);
+    for (int pass = 0; pass < 2; ++pass) {
+      here.close();
+      here = opened_history(folder / "h.db");
+      CHECK(*here.history->open_series("person-7", "heart") == again);
+      CHECK(append(first, 3).forgotten == 1);
+      CHECK(here.history->latest(again)->value == 4);
+      CHECK_FALSE(here.history->latest(first).has_value());
+      CHECK(here.history->series("person-7").size() == 1);
+      REQUIRE(here.history->seal().has_value());
+    }
+    const auto found = here.store->run<std::int64_t>([](Database& database) {
+      auto& rows = database.cached("SELECT count(*) FROM name WHERE signal = 'pulse'");
+      rows.step();
+      return Result<std::int64_t>(rows.integer(0));
+    });
+    CHECK(*found == 0);
+    here.close();
+    CheckReport report;
+    check_history(folder / "h.db", report);
+    CHECK(report.findings.empty());
+  }
+
   TEST_CASE("corrections keep what they replaced") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const auto id = *here.history->open_series("a", "x");
     for (const double value : {1.0, 2.0, 2.0, 3.0}) {
       Batch batch;
@@ -448,7 +605,7 @@ TEST_SUITE("node/history engine") {
 
   TEST_CASE("readers and a sealer at once see every reading that was acknowledged before") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const auto id = *here.history->open_series("a", "x");
     constexpr int kBatches = 60;
     std::atomic<int> acknowledged{0};
@@ -494,7 +651,7 @@ TEST_SUITE("node/history engine") {
       REQUIRE(filled.has_value());
     }
     for (int pass = 0; pass < 2; ++pass) {
-      auto here = opened(folder / "h.db");
+      auto here = opened_history(folder / "h.db");
       const auto a = here.history->find("a", "x");
       REQUIRE(a.has_value());
       std::vector<Summary> got(1);

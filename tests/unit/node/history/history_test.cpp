@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <future>
 #include <limits>
 #include <map>
 
@@ -11,31 +10,14 @@
 #include "node/limits.h"
 #include "schemas/base/random.h"
 #include "tests/unit/node/child_process.h"
+#include "tests/unit/node/history/opened_history.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node {
 namespace {
 
+using test::opened_history;
 using test::TemporaryFolder;
-
-struct Opened {
-  std::unique_ptr<Store> store;
-  std::unique_ptr<History> history;
-  void close() { history.reset(), store.reset(); }
-};
-
-Opened opened(const std::string& path, std::string crash = {}) {
-  static const SystemClock clock;
-  Store::Options options;
-  options.path = path;
-  options.migrations = history_migrations();
-  options.crash_prefix = std::move(crash);
-  auto store = Store::open(std::move(options));
-  REQUIRE(store.has_value());
-  auto history = open_history(**store, clock);
-  REQUIRE(history.has_value());
-  return {std::move(*store), std::move(*history)};
-}
 
 // Readings as a test writes them.
 using Written = std::vector<std::pair<SeriesKey, Reading>>;
@@ -128,7 +110,7 @@ TEST_SUITE("node/history") {
       CAPTURE(seed);
       SeededRandom random(seed);
       TemporaryFolder folder;
-      auto here = opened(folder / "h.db");
+      auto here = opened_history(folder / "h.db");
       Model model;
       for (int step = 0; step < 25; ++step) {
         auto batch = random_batch(random, keys);
@@ -142,15 +124,14 @@ TEST_SUITE("node/history") {
         CHECK(report->bad == expected.bad);
         if (random.below(8) == 0) {
           here.close();
-          here = opened(folder / "h.db");
+          here = opened_history(folder / "h.db");
         }
         if (random.below(6) == 0) {
           const auto& key = keys[random.below(keys.size())];
           const TimeWindow window{{static_cast<std::int64_t>(random.below(30)) - 20},
                                   {static_cast<std::int64_t>(random.below(40))}};
-          std::promise<std::uint64_t> erased;
-          here.history->erase(*here.history->open_series(key.twin, key.signal), window,
-                              [&](auto done) { erased.set_value(*done); });
+          const auto erased = test::erase_now(
+              *here.history, {*here.history->open_series(key.twin, key.signal)}, window);
           std::uint64_t gone = 0;
           auto& series = model[key];
           for (auto each = series.begin(); each != series.end();) {
@@ -158,7 +139,7 @@ TEST_SUITE("node/history") {
             gone += inside;
             each = inside ? series.erase(each) : std::next(each);
           }
-          CHECK(erased.get_future().get() == gone);
+          CHECK(erased.front() == gone);
         }
         for (const auto& key : keys) {
           const TimeWindow window{{static_cast<std::int64_t>(random.below(60)) - 25},
@@ -175,7 +156,7 @@ TEST_SUITE("node/history") {
       CAPTURE(seed);
       SeededRandom random(seed);
       TemporaryFolder folder;
-      auto here = opened(folder / "h.db");
+      auto here = opened_history(folder / "h.db");
       const std::vector<SeriesKey> keys = {{"a", "x"}, {"b", "x"}};
       Model model;
       for (int step = 0; step < 10; ++step) {
@@ -214,7 +195,7 @@ TEST_SUITE("node/history") {
 
   TEST_CASE("the latest reading and the list of series follow what was written") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const auto unwritten = *here.history->open_series("a", "x");
     CHECK_FALSE(here.history->latest(unwritten).has_value());
     REQUIRE(here.history
@@ -233,7 +214,7 @@ TEST_SUITE("node/history") {
 
   TEST_CASE("a batch that is too large or names nothing is refused whole") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const auto series = *here.history->open_series("a", "x");
     Batch large;
     for (std::size_t i = 0; i <= limits::kBatchReadings; ++i) large.add(series, {});
@@ -264,7 +245,7 @@ TEST_SUITE("node/history") {
       return made;
     };
     if (const auto folder = test::child_folder()) {
-      auto here = opened(*folder, "history");
+      auto here = opened_history(*folder, "history");
       for (int n = 1; n < 1'000; ++n) {
         REQUIRE(here.history->append_now(batch_of(*here.history, batch(n))).has_value());
         test::say(n);
@@ -279,7 +260,7 @@ TEST_SUITE("node/history") {
         const auto path = folder / "h.db";
         const auto end = test::run_child(path, point + std::to_string(pass));
         REQUIRE(end.killed);
-        auto here = opened(path);
+        auto here = opened_history(path);
         std::map<int, int> seen;  // batch -> readings
         for (int s = 0; s < 4; ++s) {
           for (const auto& each :

@@ -1,7 +1,6 @@
 // Power cuts at every write, sync and truncation of 500 operations of the history, with unsynced
 // writes lost, torn and reordered. ENTENTE_CUTS=all cuts everywhere; the test command at a share.
 #include <doctest/doctest.h>
-#include <sqlite3.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 
 #include "tests/unit/node/history/crash_model.h"
 #include "tests/unit/node/history/recording_vfs.h"
+#include "tests/unit/node/store/vfs_shim.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node::test {
@@ -22,29 +22,16 @@ namespace {
 using Kind = DiskEvent::Kind;
 
 RecordingVfs* active = nullptr;
-sqlite3_vfs* original = nullptr;
-sqlite3_vfs shim;
-struct Patched {
-  sqlite3_io_methods methods;
-  const sqlite3_io_methods* original;
-};
-struct Known {
-  std::unordered_map<const sqlite3_io_methods*, Patched> tables;
-  std::unordered_map<sqlite3_file*, std::string> names;
-};
-Guarded<Known> known;
-
-const sqlite3_io_methods& methods_of(sqlite3_file* file) {
-  return *reinterpret_cast<const Patched*>(file->pMethods)->original;
-}
+VfsShim shim;
+Guarded<std::unordered_map<sqlite3_file*, std::string>> names;
 
 void note(sqlite3_file* file, Kind kind, std::int64_t at, ByteView data) {
-  const auto name = known.with([&](auto& all) { return all.names[file]; });
+  const auto name = names.with([&](auto& all) { return all[file]; });
   if (active != nullptr && !name.empty()) active->note({kind, name, at, to_bytes(data)});
 }
 
 int write_noted(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
-  const int code = methods_of(file).xWrite(file, data, size, at);
+  const int code = VfsShim::methods_of(file).xWrite(file, data, size, at);
   note(file, Kind::write, at, {static_cast<const std::uint8_t*>(data), std::size_t(size)});
   return code;
 }
@@ -56,29 +43,24 @@ int sync_noted(sqlite3_file* file, int) {
 
 int truncate_noted(sqlite3_file* file, sqlite3_int64 size) {
   note(file, Kind::truncate, size, {});
-  return methods_of(file).xTruncate(file, size);
+  return VfsShim::methods_of(file).xTruncate(file, size);
 }
 
 int close_noted(sqlite3_file* file) {
-  known.with([&](auto& all) { all.names.erase(file); });
-  return methods_of(file).xClose(file);
+  names.with([&](auto& all) { all.erase(file); });
+  return VfsShim::methods_of(file).xClose(file);
 }
 
 int open_noted(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
-  const int code = original->xOpen(original, name, file, flags, out);
-  if (code != SQLITE_OK || file->pMethods == nullptr) return code;
-  known.with([&](auto& all) {
-    if (name != nullptr) all.names[file] = std::filesystem::path(name).filename().string();
-    auto [entry, fresh] = all.tables.try_emplace(file->pMethods);
-    if (fresh) {
-      entry->second = {*file->pMethods, file->pMethods};
-      entry->second.methods.xWrite = write_noted;
-      entry->second.methods.xSync = sync_noted;
-      entry->second.methods.xTruncate = truncate_noted;
-      entry->second.methods.xClose = close_noted;
-    }
-    file->pMethods = &entry->second.methods;
+  const int code = shim.open(name, file, flags, out, [](sqlite3_io_methods& methods) {
+    methods.xWrite = write_noted;
+    methods.xSync = sync_noted;
+    methods.xTruncate = truncate_noted;
+    methods.xClose = close_noted;
   });
+  if (code == SQLITE_OK && name != nullptr) {
+    names.with([&](auto& all) { all[file] = std::filesystem::path(name).filename().string(); });
+  }
   return code;
 }
 
@@ -86,25 +68,18 @@ int delete_noted(sqlite3_vfs*, const char* name, int sync) {
   if (active != nullptr) {
     active->note({Kind::remove, std::filesystem::path(name).filename().string(), sync, {}});
   }
-  return original->xDelete(original, name, 0);
+  return shim.original().xDelete(&shim.original(), name, 0);
 }
 
 }  // namespace
 
 RecordingVfs::RecordingVfs() {
-  original = sqlite3_vfs_find("unix");
-  shim = *original;
-  shim.zName = "recording";
-  shim.pNext = nullptr;
-  shim.xOpen = open_noted;
-  shim.xDelete = delete_noted;
   active = this;
-  sqlite3_vfs_register(&shim, 1);
+  shim.install("recording", open_noted, delete_noted);
 }
 
 RecordingVfs::~RecordingVfs() {
-  sqlite3_vfs_unregister(&shim);
-  sqlite3_vfs_register(original, 1);
+  shim.remove();
   active = nullptr;
 }
 

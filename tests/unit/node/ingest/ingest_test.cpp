@@ -64,7 +64,9 @@ class BusyHistory final : public History {
     answers_.push_back(std::async(std::launch::async, [done, report] { done(report); }));
   }
   Result<AppendReport> append_now(Batch) override { return AppendReport{}; }
-  void erase(SeriesId, TimeWindow, std::function<void(Result<std::uint64_t>)>) override {}
+  void erase(Erasure, std::function<void(Result<Erased>)>) override {}
+  std::vector<SeriesId> named(std::string_view) const override { return {}; }
+  void forget(std::vector<SeriesId>, std::function<void(Result<std::uint64_t>)>) override {}
   void scan(SeriesId, TimeWindow, const Visit&) const override {}
   void aggregate(std::span<const SeriesId>, TimeWindow, Figures,
                  std::span<Summary>) const override {}

@@ -99,6 +99,42 @@ TEST_SUITE("node/quality_rule") {
     CHECK(book.for_types().size() == 2);
   }
 
+  TEST_CASE("an export's valid range counts where neither type nor rules give one") {
+    const auto declared = [](const std::string& type, const std::string& valid) {
+      return "[domain.air]\nunit = \"twin\"\nblock = \"1d\"\nzone = \"UTC\"\nepsilon = 8\n"
+             "delta = 1e-6\n[export.x" +
+             std::to_string(std::hash<std::string>()(type + valid)) +
+             "]\ndomain = \"air\"\ntype = \"" + type + "\"\nunits = 5\n" +
+             "measures.pm25 = { mean = [0, 200]" + valid + " }\n";
+    };
+    auto type = monitor();
+    type.signals[0].range.reset();
+    const auto range_of = [&](const Declarations& all) {
+      return all.quality.rule_for(type, type.signals[0], "a").range;
+    };
+    const std::string own = "dtmi:t:Monitor;1", ancestor = "dtmi:t:Device;1";
+    Declarations all;
+    // The bounds clamp what partners are answered and judge no reading.
+    REQUIRE(read_declarations(declared(own, ""), "a.toml", "main", all));
+    CHECK_FALSE(range_of(all).has_value());
+    REQUIRE(read_declarations(declared(ancestor, ", valid = [-5, 900]"), "b.toml", "main", all));
+    CHECK(range_of(all) == Range{-5, 900});
+    REQUIRE(read_declarations(declared(own, ", valid = [0, 1000]"), "c.toml", "main", all));
+    CHECK(range_of(all) == Range{0, 1000});
+    const auto other = read_declarations(declared(own, ", valid = [0, 9]"), "d.toml", "main", all);
+    REQUIRE_FALSE(other.has_value());
+    CHECK(has(other.error().what, "disagree about what is valid for 'pm25'"));
+    CHECK(range_of(all) == Range{0, 1000});
+    const std::string rule = "[quality.\"dtmi:t:Device;1\".pm25]\nrange = [1, 2]\n";
+    REQUIRE(read_declarations(rule, "e.toml", "main", all));
+    CHECK(range_of(all) == Range{1, 2});
+    // The type's own range wins over an export's.
+    Declarations alone;
+    REQUIRE(read_declarations(declared(own, ", valid = [0, 9]"), "a.toml", "main", alone));
+    CHECK(rule_of(alone.quality, "a").range == Range{0, 500});
+    CHECK(range_of(alone) == Range{0, 9});
+  }
+
   TEST_CASE("whatever is not understood is refused with file line and word") {
     const std::string type = "[quality.\"dtmi:t:Monitor;1\".pm25]\n";
     const auto bad = [&](const std::string& line, std::string_view word) {

@@ -2,63 +2,36 @@
 #include "tests/unit/node/store/counting_vfs.h"
 
 #include <doctest/doctest.h>
-#include <sqlite3.h>
-
-#include <cstring>
-#include <unordered_map>
 
 #include "node/store/sqlite.h"
-#include "schemas/base/guarded.h"
+#include "tests/unit/node/store/vfs_shim.h"
 #include "tests/unit/node/temporary_folder.h"
 
 namespace entente::node::test {
 namespace {
 
 CountingVfs* active = nullptr;
-sqlite3_vfs* original = nullptr;
-sqlite3_vfs shim;
-// One patched method table per table of the original; the file's own sync stays reachable by it.
-struct Patched {
-  sqlite3_io_methods methods;
-  const sqlite3_io_methods* original;
-};
-Guarded<std::unordered_map<const sqlite3_io_methods*, Patched>> tables;
+VfsShim shim;
 
 int sync_counted(sqlite3_file* file, int flags) {
-  const auto* patched = reinterpret_cast<const Patched*>(file->pMethods);
   if (active != nullptr && active->note_sync()) return SQLITE_IOERR_FSYNC;
-  return patched->original->xSync(file, flags);
+  return VfsShim::methods_of(file).xSync(file, flags);
 }
 
 int open_counted(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
-  const int code = original->xOpen(original, name, file, flags, out);
-  if (code != SQLITE_OK || file->pMethods == nullptr) return code;
-  tables.with([&](auto& map) {
-    auto [entry, fresh] = map.try_emplace(file->pMethods);
-    if (fresh) {
-      entry->second = {*file->pMethods, file->pMethods};
-      entry->second.methods.xSync = sync_counted;
-    }
-    file->pMethods = &entry->second.methods;
-  });
-  return code;
+  return shim.open(name, file, flags, out,
+                   [](sqlite3_io_methods& methods) { methods.xSync = sync_counted; });
 }
 
 }  // namespace
 
 CountingVfs::CountingVfs() {
-  original = sqlite3_vfs_find("unix");
-  shim = *original;
-  shim.zName = "counting";
-  shim.pNext = nullptr;
-  shim.xOpen = open_counted;
   active = this;
-  sqlite3_vfs_register(&shim, 1);
+  shim.install("counting", open_counted);
 }
 
 CountingVfs::~CountingVfs() {
-  sqlite3_vfs_unregister(&shim);
-  sqlite3_vfs_register(original, 1);
+  shim.remove();
   active = nullptr;
 }
 
