@@ -11,6 +11,7 @@
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/daemon/budget_report.h"
+#include "node/daemon/domain_register.h"
 #include "node/daemon/on_worker.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
@@ -209,11 +210,9 @@ awaitable<Result<Prepared>> prepare(Core& core) {
     const auto link = core.links->entries().find(agreement.value.consumer);
     if (link != core.links->entries().end()) partners[link->second.name] = link->first;
   }
-  std::vector<std::string> domains;
-  for (const auto& [name, view] : domains_of(core)) domains.push_back(name);
-  auto job = [&core, partners, domains]() -> Result<Prepared> {
+  auto job = [&core, partners]() -> Result<Prepared> {
     Prepared prepared;
-    prepared.plan = core.ledger->plan(domains);
+    prepared.plan = core.ledger->plan(known_domains(*core.store));
     for (const auto& [name, org] : partners) {
       (core.ledger->compared(org) ? prepared.compared : prepared.missing).emplace(name, org);
     }

@@ -81,6 +81,15 @@ const char* domain_migration() {
          "  domain TEXT NOT NULL, PRIMARY KEY (type, signal)) STRICT, WITHOUT ROWID;";
 }
 
+std::vector<std::string> known_domains(const Store& store) {
+  auto reader = store.reader();
+  if (!reader) throw StoreFault(reader.error().what, 0);
+  std::vector<std::string> names;
+  Statement rows = reader->prepare("SELECT name FROM domains ORDER BY name");
+  while (rows.step()) names.push_back(rows.text(0));
+  return names;
+}
+
 Outcome bind_domains(Store& store, const Declarations& declarations, const TypeRegistry& types) {
   for (auto a = declarations.exports.begin(); a != declarations.exports.end(); ++a) {
     for (auto b = std::next(a); b != declarations.exports.end(); ++b) {

@@ -20,4 +20,7 @@ const char* domain_migration();
 [[nodiscard]] Outcome bind_domains(Store& store, const Declarations& declarations,
                                    const TypeRegistry& types);
 
+// Any thread but the loop's: every domain that was ever declared here.
+std::vector<std::string> known_domains(const Store& store);
+
 }  // namespace entente::node

@@ -169,9 +169,14 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
 
 void keep_head(Core& core) {
   if (core.ledger->restored()) return;
-  auto written = core.head_file->write(core.ledger->head(), core.clock.now());
-  if (!written) {
-    log::warn("ledger", "the audit log's head was not kept", {{"reason", written.error().what}});
+  const bool told = core.head_file->failing();
+  try {
+    auto written = core.head_file->write(core.ledger->head(), core.clock.now());
+    if (!written && !told) {
+      log::warn("ledger", "the audit log's head was not kept", {{"reason", written.error().what}});
+    }
+  } catch (const StoreFault& fault) {
+    log::warn("ledger", "the audit log's head was not read", {{"reason", fault.what()}});
   }
 }
 

@@ -13,6 +13,12 @@ constexpr std::size_t kFileBytes = 256;
 }  // namespace
 
 Result<std::optional<ShownHead>> HeadFile::read() const {
+  const auto folder = std::filesystem::path(path_).parent_path();
+  if (!std::filesystem::is_directory(folder)) {
+    return make_error(ErrorCode::config_invalid,
+                      "[ledger] head_file: there is no folder " + folder.string(),
+                      "mount its disk, or name another place in entente.toml");
+  }
   if (!std::filesystem::exists(path_)) return std::optional<ShownHead>();
   auto bytes = read_file(path_, kFileBytes);
   if (!bytes) return std::move(bytes).error();
@@ -35,7 +41,9 @@ Outcome HeadFile::write(const AuditHead& head, Instant now) {
   if (head == written_) return {};
   const std::string line =
       std::to_string(head.count) + " " + head.link.hex() + " " + std::to_string(now.ns) + "\n";
-  if (auto done = write_private(path_, bytes_of(line)); !done) return done;
+  auto done = write_private(path_, bytes_of(line));
+  failing_ = !done;
+  if (!done) return done;
   written_ = head;
   return {};
 }

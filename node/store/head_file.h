@@ -20,14 +20,18 @@ class HeadFile {
   explicit HeadFile(std::string path) : path_(std::move(path)) {}
   const std::string& path() const { return path_; }
 
-  // None when there is no file. Refuses: verification_failed (it does not read).
+  // None when there is no file. Refuses: config_invalid (nor its folder: a disk that is not there
+  // tells nothing), verification_failed (it does not read).
   [[nodiscard]] Result<std::optional<ShownHead>> read() const;
   // Without effect while the head is the one written last. Refuses: store_failed.
   [[nodiscard]] Outcome write(const AuditHead& head, Instant now);
+  // Whether the latest write was refused.
+  bool failing() const { return failing_; }
 
  private:
   const std::string path_;
   AuditHead written_;
+  bool failing_ = false;
 };
 
 }  // namespace entente::node

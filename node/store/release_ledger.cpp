@@ -207,13 +207,15 @@ void ReleaseLedger::keep_closed(const ReleaseInquiry& inquiry, const Error& refu
   if (!first) return;
   log::error("ledger", "this ledger was restored from a backup: no partner is answered",
              {{"evidence", refusal.what}});
-  store_.post<int>(
-      [shown = shown_by(inquiry), now](Database& database) -> Result<int> {
+  store_.post<std::optional<Restored>>(
+      [shown = shown_by(inquiry), now](Database& database) -> Result<std::optional<Restored>> {
         close_ledger(database, shown, now);
-        return 0;
+        return restored_of(database);
       },
-      [](Result<int> closed) {
-        if (!closed) log::error("ledger", "not kept", {{"reason", closed.error().what}});
+      [this](Result<std::optional<Restored>> closed) {
+        // Open again if a reconciliation came in between; closed if nothing could be written.
+        if (closed) return state_.with([&](State& state) { state.restored = *closed; });
+        log::error("ledger", "that it is closed was not kept", {{"reason", closed.error().what}});
       });
 }
 
@@ -274,8 +276,8 @@ std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) cons
 void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                            std::function<void(Result<CommittedRelease>)> done) {
   store_.post<CommittedRelease>(
-      [inquiry = std::move(inquiry), draw = std::move(draw), this](
-          Database& database) -> Result<CommittedRelease> {
+      [inquiry = std::move(inquiry), draw = std::move(draw),
+       this](Database& database) -> Result<CommittedRelease> {
         if (const auto closed = restored()) {
           return make_error(ErrorCode::reconcile_needed, closed->evidence);
         }

@@ -12,8 +12,9 @@ namespace entente::node::test {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "entente-test-XXXXXX").string();
+  explicit TemporaryFolder(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "entente-test-XXXXXX").string();
     ENTENTE_CHECK(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }

@@ -189,9 +189,17 @@ struct Played {
   std::vector<std::string> broken;
 };
 
+// In memory where there is such a place: these are thousands of commits, and what a file holds when
+// a process dies does not depend on the disk.
+std::filesystem::path place() {
+  const char* const memory = "/dev/shm";
+  return std::filesystem::is_directory(memory) ? std::filesystem::path(memory)
+                                               : std::filesystem::temp_directory_path();
+}
+
 template <class Schedule>
 Played play(Schedule&& schedule, Fault fault, std::string_view name, std::set<std::string>* known) {
-  test::TemporaryFolder folder;
+  test::TemporaryFolder folder(place());
   Recorder record;
   record.live = folder / "live";
   record.copies = folder / "copies";

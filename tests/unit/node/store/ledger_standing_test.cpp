@@ -186,6 +186,9 @@ TEST_SUITE("node/ledger_standing") {
 
   TEST_CASE("a head file that does not read is refused with what to do") {
     test::TemporaryFolder folder;
+    // A disk that is not there is no missing file.
+    CHECK(HeadFile(folder / "disk/head").read().error().code == ErrorCode::config_invalid);
+    CHECK(HeadFile(folder / "head").read());
     for (const char* text : {"", "x", "5 abc 7\n", "5\n"}) {
       CAPTURE(text);
       std::FILE* out = std::fopen((folder / "head").c_str(), "wb");
