@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "security/privacy/accounting.h"
 #include "security/privacy/rho.h"
 
 namespace entente::federation {
@@ -21,19 +22,9 @@ std::string figure(double value) {
   return text;
 }
 
-// How many blocks lie in a span; a lifetime block is one whatever the span.
-std::uint64_t blocks_in(Duration span, Duration block) {
-  if (block.ns <= 0) return 1;
-  return static_cast<std::uint64_t>((span.ns + block.ns - 1) / block.ns);
-}
-
 Meaning meaning_of(RhoUnits rho, const ExportView& view) {
-  const auto over = [&](Duration span) {
-    const auto sum = static_cast<unsigned __int128>(rho.units) * blocks_in(span, view.block);
-    const auto most = static_cast<unsigned __int128>(UINT64_MAX);
-    return security::epsilon_of({static_cast<std::uint64_t>(std::min(sum, most))}, view.delta);
-  };
-  return {security::epsilon_of(rho, view.delta), over(days(7)), over(days(365))};
+  const auto kept_up = security::kept_up_epsilon(rho, view.delta, view.block);
+  return {kept_up.block, kept_up.week, kept_up.year};
 }
 
 // The smallest cell that may be asked about alone; 0 when none is large enough.

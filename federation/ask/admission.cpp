@@ -204,8 +204,10 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.envelope_hash = envelope_hash(outer->body);
   inquiry.deadline = admitted.envelope.deadline;
   inquiry.question_hash = question_hash(admitted.envelope.question);
+  // The version is that of the mechanism: v2 draws on the grid of variances, so that what v1 stated
+  // for the same question is another release.
   inquiry.release_key =
-      hash_parts("entente release key v1", {inquiry.question_hash.view(), bytes_of(view->domain)});
+      hash_parts("entente release key v2", {inquiry.question_hash.view(), bytes_of(view->domain)});
   inquiry.domain = view->domain;
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;

@@ -81,6 +81,13 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   }
   if (parts_.grid.ns > 0) {
     pending->slot = answer_slot(pending->admitted.question, *pending->admitted.view, parts_.grid);
+    if (parts_.clock.now() + pending->slot >= pending->admitted.envelope.deadline) {
+      const Error late = make_error(ErrorCode::deadline_exceeded,
+                                    "by the declared sizes the answer takes " +
+                                        to_text(pending->slot) + ", longer than it is waited for",
+                                    "ask with a longer timeout, or for a shorter window");
+      return leave(refuse(late, pending.get()), parts_.grid, started);
+    }
   }
   return aggregate_and_commit(pending)
       .catch_([this, pending](kj::Exception&& fault) -> Outcome {

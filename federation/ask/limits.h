@@ -9,8 +9,10 @@ namespace entente::federation::limits {
 
 inline constexpr Duration kClockSkew = seconds(30);     // how far two nodes' clocks may differ
 inline constexpr Duration kDeadlineMax = seconds(120);  // of an envelope, after its issue
-inline constexpr Duration kFoldTime =
-    microseconds(4);                          // a unit's column in a tick, at most as a rule
+// What an answer's slot allows for: a unit's column in a tick; and, where the reducer looks at
+// every reading, a reading a second of the window.
+inline constexpr Duration kFoldTime = microseconds(4);
+inline constexpr Duration kScanTime = nanoseconds(25);
 inline constexpr std::size_t kMembers = 256;  // of one system twin
 
 }  // namespace entente::federation::limits

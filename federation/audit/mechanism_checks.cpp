@@ -26,20 +26,20 @@ MechanismCheck check_law(const Law& law, std::size_t draws, double risk) {
     return static_cast<double>(law.weight(x) / total * static_cast<long double>(draws));
   };
   std::int64_t reach = 0;
-  while (expected(reach + 1) >= kExpectedLeast) ++reach;
+  double beyond = static_cast<double>(draws) - expected(0);
+  while (beyond - 2 * expected(reach + 1) >= kExpectedLeast) beyond -= 2 * expected(++reach);
   std::vector<double> seen(static_cast<std::size_t>(2 * reach + 2), 0);
   for (std::size_t i = 0; i < draws; ++i) {
     const std::int64_t x = law.draw();
     const bool within = -reach <= x && x <= reach;
     seen[within ? static_cast<std::size_t>(x + reach) : seen.size() - 1] += 1;
   }
-  double beyond = static_cast<double>(draws), statistic = 0;
+  double statistic = 0;
   const auto add = [&](double found, double hoped) {
     statistic += (found - hoped) * (found - hoped) / hoped;
   };
   for (std::int64_t x = -reach; x <= reach; ++x) {
     add(seen[static_cast<std::size_t>(x + reach)], expected(x));
-    beyond -= expected(x);
   }
   add(seen.back(), beyond);
   const boost::math::chi_squared distribution(static_cast<double>(seen.size() - 1));

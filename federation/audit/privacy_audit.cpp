@@ -17,7 +17,7 @@ using Asked = SyntheticSite::Asked;
 using Draw = std::function<std::vector<ReleasedCell>(const Asked&, const ExactVectors&)>;
 
 constexpr double kDeltas[] = {1e-6, 1e-4, 1e-3, 1e-2, 5e-2};
-constexpr std::size_t kRunsLeast = 1'000, kDrawsLeast = 10'000;
+constexpr std::size_t kRunsLeast = 10'000, kDrawsLeast = kRunsLeast;
 // A release of more integers is asked for less often: so many draws in all.
 constexpr std::size_t kDrawsEach = 8;
 
@@ -201,15 +201,16 @@ std::vector<Result<Experiment>> Auditor::experiments() const {
                                ask("sum(load)", "district = 'north'", day, outlier, without)});
   add("a window moved by a tick",
       {ask("mean(load)", "", day, all, silent), ask("mean(load)", "", later, all, silent)});
-  add("a day in hours", {ask("mean(load)", "", {day.from, day.from + hours(1)}, all, without),
-                         ask("mean(load)", "", day, all, without)});
+  add("an hour and its day", {ask("mean(load)", "", {day.from, day.from + hours(1)}, all, without),
+                              ask("mean(load)", "", day, all, without)});
   list.push_back(many_askers());
   return list;
 }
 
 AuditFinding Auditor::observe(const Experiment& experiment, const Draw& draw) const {
   const std::size_t draws = options_.runs * kDrawsEach;
-  const std::size_t runs = std::clamp(draws / integers_of(experiment), kRunsLeast, options_.runs);
+  const std::size_t runs =
+      std::clamp(draws / integers_of(experiment), std::size_t{1'000}, options_.runs);
   std::vector<double> with(runs, 0), without(runs, 0);
   std::string questions;
   for (const Seen& seen : experiment.seen) {
@@ -371,11 +372,9 @@ Result<PrivacyAudit> Auditor::run() {
   const auto counted = [this](std::int64_t units) -> Draw {
     return [this, units](const Asked& asked, const ExactVectors&) {
       const StatisticLayout& layout = asked.price.layout.front();
-      return std::vector<ReleasedCell>{
-          {0,
-           0,
-           {units * layout.lattice.bound() + noise_.gaussian(layout.variance),
-            layout.lattice.exponent()}}};
+      auto cells = add_noise(asked.question, asked.price, {{{units * layout.bound()}}}, noise_);
+      cells.front().mantissas.push_back(layout.exponent());
+      return cells;
     };
   };
   audit.findings.push_back(observe_fraction("low bits of an answer", counted(0), counted(1)));

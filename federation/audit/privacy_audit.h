@@ -42,7 +42,7 @@ struct PrivacyAudit {
 };
 
 struct AuditOptions {
-  std::size_t runs = 100'000;  // of each experiment in each world, 1,000 at least
+  std::size_t runs = 100'000;  // of each experiment in each world, 10,000 at least
   double risk = 1e-6;          // that a sound node is refuted by chance, over the whole audit
   // After each experiment: done, of all.
   std::function<void(std::size_t, std::size_t)> progress;

@@ -39,7 +39,25 @@ double variance_of(const StatisticLayout& layout) {
   return std::ldexp(static_cast<double>(layout.variance), 2 * layout.exponent());
 }
 
-Row row_of(const Price& price, const ReleasedCell& cell) {
+// A unit adds q^2 - floor(W^2 / 2) steps, W being half the width of the bounds rounded up to whole
+// steps; from here on as if it had been half of the square of that width itself.
+void even_squares(const Question& question, const Price& price, Row& row) {
+  for (std::size_t s = 0; s < price.layout.size(); ++s) {
+    const StatisticLayout& squares = price.layout[s];
+    if (squares.kind != StatisticKind::squares) continue;
+    const Column& column = question.columns[squares.column];
+    const double half = (column.upper - column.lower) / 2;
+    const std::int64_t most = squares.lattice.bound();
+    const double taken = std::ldexp(static_cast<double>(most * most / 2), squares.exponent());
+    for (std::size_t p = 0; p < price.layout.size(); ++p) {
+      const StatisticLayout& present = price.layout[p];
+      if (present.kind != StatisticKind::present || present.column != squares.column) continue;
+      row[s].values.front() += row[p].values.front() * (taken - half * half / 2);
+    }
+  }
+}
+
+Row row_of(const Question& question, const Price& price, const ReleasedCell& cell) {
   Row row;
   std::size_t next = 0;
   for (const StatisticLayout& layout : price.layout) {
@@ -51,6 +69,7 @@ Row row_of(const Price& price, const ReleasedCell& cell) {
     }
     row.push_back(std::move(sum));
   }
+  even_squares(question, price, row);
   return row;
 }
 
@@ -246,7 +265,7 @@ std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRele
   for (const MemberRelease& member : releases) {
     for (const ReleasedCell& cell : member.release->cells) {
       add(table.at(member.plan->groups.at(cell.group) * ticks + cell.tick),
-          row_of(*member.price, cell));
+          row_of(*member.plan->question, *member.price, cell));
     }
   }
   std::vector<AnswerRow> rows;

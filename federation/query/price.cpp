@@ -22,7 +22,8 @@ Outcome check_size(const Question& question, const std::vector<StatisticLayout>&
                         std::to_string(question.tick_count()) + " cells in time of " +
                         std::to_string(integers) + " numbers each",
                     "ask with fewer groups, cells in time, items or bins; each signal's median, "
-                    "quantile, min and max need 272 numbers together");
+                    "quantile, min and max need 272 numbers together, 4,368 where 1,000 units or "
+                    "more are declared");
 }
 
 bool counts_members(const std::vector<StatisticLayout>& layout) {

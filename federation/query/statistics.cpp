@@ -103,7 +103,7 @@ Outcome check_shape(const StatisticShape& shape, const Question& question) {
   return security::check_rank_tree({question.tree_height}, column.lower, column.upper);
 }
 
-// ceil(bound^2 k M 2^40 / (2 rho)): 2^100 at most, since bound <= 2^25 or so by choice of exponent.
+// ceil(bound^2 k M 2^40 / (2 rho)): what does not fit 128 bits is refused.
 Result<std::uint64_t> variance_of(std::int64_t bound, std::uint64_t parts, std::uint64_t weight,
                                   std::uint64_t rho) {
   using Wide = unsigned __int128;

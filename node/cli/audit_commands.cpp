@@ -12,7 +12,7 @@ namespace {
 namespace json = boost::json;
 using Form = OptionSpec::Form;
 
-constexpr std::uint64_t kRunsMost = 100'000'000;
+constexpr std::uint64_t kRunsMost = 10'000'000;
 
 Result<int> verify_audit(Session& session) {
   auto got = session.get("/api/v1/audit/verify");

@@ -12,12 +12,10 @@
 // of what a unit contributes in a tick, and let it contribute in at most k contiguous ticks.
 //  1. Neighbours x, x' (a unit there or not) differ by d with |d_s| <= D on ticks a … a + k - 1 and
 //     by 0 elsewhere, so the released means differ by C d.
-//  2. All c_i are >= 0, so |(C d)_t| <= (C |d|)_t <= D (C 1_[a, a+k))_t for each t: the worst d is
-//  D
-//     throughout, whatever the signs.
-//  3. C is lower triangular and Toeplitz: (C 1_[a, a+k))_t is (C 1_[0, k))_(t-a), so beginning
-//  later
-//     only cuts terms off at the horizon. The worst a is the first tick.
+//  2. All c_i are >= 0, so |(C d)_t| <= (C |d|)_t <= D (C 1_[a, a+k))_t for each t: the worst d
+//     is D throughout, whatever the signs.
+//  3. C is lower triangular and Toeplitz: (C 1_[a, a+k))_t is (C 1_[0, k))_(t-a), so
+//     beginning later only cuts terms off at the horizon. The worst a is the first tick.
 //  4. Each y_t is integer plus discrete Gaussian noise, so given any y_1 … y_(t-1) it is
 //     (C d)_t^2 / (2 variance)-zCDP, even if x_t was chosen after they were seen: the neighbours'
 //     difference at t is bounded by 2 and 3 before anything is chosen. Adaptive composition adds:

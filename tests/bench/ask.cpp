@@ -94,6 +94,21 @@ struct Series {
   double sites_cpu() const { return sites_cpu_us / static_cast<double>(us.size()); }
 };
 
+// Kept in memory: a node writes them in its own time, and answers do not wait for it.
+class KeptReceipts final : public ReceiptBook {
+ public:
+  Bytes newest(const OrgId& organisation, const std::string&) const override {
+    const auto found = newest_.find(organisation);
+    return found == newest_.end() ? Bytes{} : found->second;
+  }
+  void keep(const LedgerReceipt& receipt, Bytes signed_bytes) override {
+    newest_[receipt.organisation] = std::move(signed_bytes);
+  }
+
+ private:
+  std::map<OrgId, Bytes> newest_;
+};
+
 // The process that asks, as a node asks.
 class AskingNode {
  public:
@@ -104,7 +119,7 @@ class AskingNode {
         links_(loop_, clock_, random_, credentials_, pinned(federation), hooks(),
                generous_limits()),
         asker_({loop_, clock_, random_, federation.envelope_key, [this] { return snapshot_; },
-                send_over(links_)}) {
+                send_over(links_), receipts_}) {
     for (const auto& site : federation.sites) {
       Partner partner;
       partner.organisation = site->authority.organisation();
@@ -192,6 +207,7 @@ class AskingNode {
   test::SwappableCredentials credentials_;
   test::PinnedVerifier verifier_;
   LinkManager links_;
+  KeptReceipts receipts_;
   Asker asker_;
   std::vector<wire::Session::Client> sessions_;
 };

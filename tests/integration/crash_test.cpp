@@ -24,16 +24,6 @@ constexpr Point kPoints[] = {{"release.aggregated", false},   {"release.debited"
                              {"ledger.before_commit", false}, {"ledger.after_commit", true},
                              {"release.signed", true},        {"release.sent", true}};
 
-// Starts a provider that dies at `point`, asks, and sees it die. Nobody has an answer then.
-void ask_and_die(Pair& pair, const Point& point, const std::string& text) {
-  REQUIRE(pair.works.start({{{"ENTENTE_CRASH_AT", point.name}}, {}}));
-  until_connected(pair.works, pair.office);
-  const Finished asked = pair.office.run({"ask", text});
-  INFO(asked.words, asked.out);
-  CHECK(asked.exit_code == 6);
-  CHECK(pair.works.wait() == kKilled);
-}
-
 // Starts a node that dies at the next pass of `point` after it serves. A starting node passes it a
 // few times itself: it is killed there too, and has to start all the same.
 void start_to_die_at(TestNode& node, const std::string& point) {
@@ -44,6 +34,16 @@ void start_to_die_at(TestNode& node, const std::string& point) {
     REQUIRE(node.ended() == kKilled);
   }
   FAIL("the node never came to serve");
+}
+
+// Starts a provider that dies at `point`, asks, and sees it die. Nobody has an answer then.
+void ask_and_die(Pair& pair, const Point& point, const std::string& text) {
+  start_to_die_at(pair.works, point.name);
+  until_connected(pair.works, pair.office);
+  const Finished asked = pair.office.run({"ask", text});
+  INFO(asked.words, asked.out);
+  CHECK(asked.exit_code == 6);
+  CHECK(pair.works.wait() == kKilled);
 }
 
 std::uint64_t charge_of(const json::value& answer) {

@@ -13,7 +13,7 @@ constexpr Duration kGrid = milliseconds(50);
 struct Asked {
   explicit Asked(std::uint32_t units) {
     view.keys = {"state"};
-    view.cells = {{{"WA"}, units}, {{"OR"}, 1'000'000}};
+    view.cells = {{{"WA"}, units}, {{"OR"}, 0}};
     question.columns.resize(1);
     question.groups = {{{"WA"}, {0}}};
     question.window = {Instant{0}, Instant{0} + hours(24)};
@@ -31,7 +31,7 @@ TEST_SUITE("federation/ask/answer_slot") {
     CHECK(Asked(54).slot() == kGrid);
   }
 
-  TEST_CASE("declared sizes alone decide: units and ticks and columns of the groups asked about") {
+  TEST_CASE("declared sizes alone decide: all units of the export and ticks and columns") {
     Asked asked(100'000);
     const Duration once = asked.slot();
     CHECK(once.ns % kGrid.ns == 0);
@@ -41,9 +41,17 @@ TEST_SUITE("federation/ask/answer_slot") {
     asked.question.every.reset();
     asked.question.columns.resize(3);
     CHECK(asked.slot() > Duration{2 * once.ns});
-    // The other cell has ten times the units, and is not asked about.
-    asked.question.groups[0].cells = {0, 1};
+    // Another cell's units are folded as well, asked about or not.
+    asked.view.cells[1].units = 1'000'000;
     CHECK(asked.slot() > Duration{20 * once.ns});
+  }
+
+  TEST_CASE("a reducer that looks at every reading is given time for the whole window") {
+    Asked asked(1'000);
+    asked.question.window.to = asked.question.window.from + days(30);
+    const Duration summed = asked.slot();
+    asked.question.columns[0].reducer = Reducer::duration;
+    CHECK(asked.slot() > Duration{100 * summed.ns});
   }
 
   TEST_CASE("no declared size makes a slot beyond what a deadline allows") {

@@ -81,7 +81,7 @@ TEST_SUITE("federation/audit/privacy_audit") {
   TEST_CASE("too few runs are refused") {
     SeededRandom random(3);
     AuditOptions options;
-    options.runs = 999;
+    options.runs = 9'999;
     CHECK(audit_privacy(random, options).error().code == ErrorCode::invalid_argument);
   }
 }

@@ -314,6 +314,36 @@ TEST_SUITE("query/estimate") {
     }
   }
 
+  TEST_CASE("a variance is right where the bounds are no whole number of steps") {
+    ExportView view;
+    view.name = "air", view.site = "main", view.domain = "air", view.type = "dtmi:test:Monitor;1";
+    view.cells = {{{}, 2'000}};
+    view.measures = {{"pm25", "ug/m3", Reducer::mean, {{Reducer::mean, 0, 0.3}}}};
+    view.rho_cap = {std::uint64_t{1} << 44};
+    view.delta = {std::uint64_t{1} << 40};
+    const auto sentence = parse_question(
+        "SELECT variance(pm25) FROM air OVER '2015-08-23' .. '2015-08-24' WITH (epsilon = 8)");
+    const MemberView member{&view, "main"};
+    PlanOptions options;
+    options.now = *parse_instant("2015-09-23");
+    const auto planned = plan(*sentence, {&member, 1}, options);
+    REQUIRE(planned);
+    const Question& question = *planned->members[0].question;
+    const auto price = price_of(question, view);
+    REQUIRE(price);
+    FoldedTable folded{1, 1, {}};
+    for (int i = 0; i < 2'000; ++i) folded.units.push_back({0, {0.3 * (i % 100) / 99}});
+    NoNoise none;
+    Release release;
+    release.cells = add_noise(question, *price, *aggregate(question, view, *price, folded), none);
+    const auto rows = merge_rows(*planned, {{&planned->members[0], &*price, &release}});
+    const double truth = 0.09 / 12 * 101 / 99;  // of 100 even steps from 0 to 0.3
+    // What is added for the noise that is stated, and not drawn here, is known.
+    const double sum_steps = std::sqrt(static_cast<double>(price->layout[0].variance));
+    const double added = std::pow(std::ldexp(sum_steps, price->layout[0].exponent()) / 2'000, 2);
+    CHECK(rows[0].values[0]->value == doctest::Approx(truth + added).epsilon(2e-5));
+  }
+
   TEST_CASE("two members' answers are one member's that has all units when there is no noise") {
     const Two two(over_counties(kAllTogether, "900"));
     NoNoise none;

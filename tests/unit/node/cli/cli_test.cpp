@@ -22,6 +22,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"init", {"--org", "washington"}},
       {"agreement check", {"FILE"}},
       {"explain", {"ENT-5001"}},
+      {"budget reconcile", {"--yes"}},
       {"system show", {"smoke"}},
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},

@@ -225,7 +225,7 @@ TEST_SUITE("node/history engine") {
 
   TEST_CASE("a year of readings is answered by few buckets and a late one by few less") {
     TemporaryFolder folder;
-    auto here = opened(folder / "h.db");
+    auto here = opened_history(folder / "h.db");
     const std::vector<SeriesId> ids = {*here.history->open_series("a", "x")};
     Model model;
     Batch batch;
