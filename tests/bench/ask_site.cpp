@@ -14,6 +14,7 @@
 #include "federation/link/workers.h"
 #include "node/history/fold_source.h"
 #include "node/store/audit_log.h"
+#include "node/store/ledger_standing.h"
 #include "node/store/release_ledger.h"
 #include "tests/bench/ask_federation.h"
 
@@ -56,7 +57,8 @@ struct Site {
   Site(const Federation& federation, const SiteSpec& spec, const std::string& folder)
       : snapshot(federation.snapshot_of(spec)),
         store(open_store(loop, folder + "/entente.db",
-                         {node::audit_migration(), node::ReleaseLedger::migration()})),
+                         {node::audit_migration(), node::ReleaseLedger::migration(),
+                          node::ledger_standing_migration()})),
         history_store(open_store(loop, folder + "/history.db", node::history_migrations())),
         twins(must(node::TwinRegistry::load(*history_store))),
         history(must(node::open_history(*history_store, clock))),
