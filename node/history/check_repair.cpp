@@ -345,7 +345,29 @@ class Repair {
     }
   }
 
+  // Of a series that is rolled up to the last reading, the damaged file alone knows the latest.
+  void rolled_up_latest() {
+    for (const auto group : ids("latest")) {
+      row("SELECT directory FROM latest WHERE series_group = ?", group,
+          [&](Statement& statement, bool) {
+            const auto decoded = Directory::decode(statement.blob(0));
+            if (!decoded) return;
+            auto& horizon = to_.cached("SELECT readings_from FROM retained WHERE series_group = ?");
+            const auto rolled_up_to = horizon.bind(1, group).step()
+                                          ? horizon.integer(0)
+                                          : std::numeric_limits<std::int64_t>::min();
+            horizon.reset();
+            for (const auto& series : decoded->series()) {
+              if (series.last.time >= rolled_up_to) continue;
+              auto& latest = latest_[group][series.place];
+              if (!latest) latest = series.last;
+            }
+          });
+    }
+  }
+
   void latest() {
+    rolled_up_latest();
     for (const auto& [group, by_place] : latest_) {
       std::vector<Described> described;
       for (const auto& [place, entry] : by_place) {
@@ -391,6 +413,14 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
       const auto group = groups.find(horizons.integer(0));
       if (group != groups.end()) group->second.from.readings = horizons.integer(1);
     }
+    auto& copied =
+        database.cached("SELECT series_group, level, start, id FROM bucket ORDER BY start");
+    while (copied.step()) {
+      const auto group = groups.find(copied.integer(0));
+      const auto level = static_cast<std::size_t>(copied.integer(1));
+      if (group == groups.end() || level >= kLevels) continue;
+      group->second.buckets[level].push_back({copied.integer(2), copied.integer(3)});
+    }
     auto& kept = database.cached("SELECT max(id) FROM bucket");
     if (kept.step() && !kept.is_null(0)) id = kept.integer(0) + 1;
     return 0;
@@ -417,6 +447,8 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
           }
         }
       }
+      auto& there = places.buckets[static_cast<std::size_t>(level)];
+      for (const auto& bucket : there) starts.erase(bucket.start);
       std::vector<BucketPlace> made;
       for (const auto start : starts) {
         const auto least = of_days ? 0 : limits::kBucketReadings;
@@ -438,7 +470,9 @@ Outcome make_all_buckets(Store& store, CheckReport& report) {
         if (!put) return std::move(put).error();
         made.push_back({start, id++});
       }
-      places.buckets[static_cast<std::size_t>(level)] = std::move(made);
+      there.insert(there.end(), made.begin(), made.end());
+      std::sort(there.begin(), there.end(),
+                [](const BucketPlace& a, const BucketPlace& b) { return a.start < b.start; });
     }
   }
   report.repairs.push_back(std::to_string(id - first_made) +

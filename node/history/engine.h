@@ -18,6 +18,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <map>
 #include <set>
 #include <thread>
 #include <unordered_map>
@@ -175,6 +176,7 @@ class HistoryEngine {
   // The store's thread (and the constructor's before it writes).
   std::vector<std::int64_t> newest_;  // by series: no reading is later, committed or not
   std::vector<std::unique_ptr<Horizons>> taken_from_;  // by group; null: every time is taken
+  std::map<SeriesId, std::int64_t> forgetting_;        // what taken_from was, until the commit
   std::size_t named_ = 0;                              // series that have a row
   std::int64_t seq_ = 0;                               // of the journal's latest row
   std::int64_t applied_seq_ = 0;

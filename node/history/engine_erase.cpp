@@ -120,6 +120,7 @@ Result<std::vector<std::uint64_t>> HistoryEngine::erase_group(
 // The latest sealed reading outside of the window.
 void HistoryEngine::keep_latest(const SealedPlaces& sealed, Place place, TimeWindow window,
                                 std::optional<Entry>& last) {
+  if (last && !window.contains({last->time})) return;
   last.reset();
   SealedReader reader(blobs_, sealed);
   const auto keep = [&](const Readings& readings) {
@@ -130,6 +131,21 @@ void HistoryEngine::keep_latest(const SealedPlaces& sealed, Place place, TimeWin
     if (part.from < part.to && !reader.visit(place, part, keep)) {
       throw StoreFault("history.db: a segment is listed and not there", 0);
     }
+  }
+  if (last || sealed.from.readings == kEveryTime) return;
+  // All that is left of it is rolled up.
+  Summary rolled_up;
+  Summary* const out[] = {&rolled_up};
+  const Place places[] = {place};
+  for (const TimeWindow part :
+       {TimeWindow{kAllTime.from, window.from}, TimeWindow{window.to, kAllTime.to}}) {
+    if (!(part.from < part.to)) continue;
+    rolled_up = {};
+    if (!reader.aggregate(places, part, Figures::moments, out)) {
+      throw StoreFault("history.db: a segment is listed and not there", 0);
+    }
+    const Partial& left = rolled_up.partial;
+    if (left.count > 0) last = Entry{left.last_time, left.last, Quality::good};
   }
 }
 
@@ -191,6 +207,7 @@ Result<std::vector<SeriesId>> HistoryEngine::forget(Database& database,
     const auto number = static_cast<std::int64_t>(id);
     database.cached("UPDATE name SET twin = '', signal = '' WHERE id = ?").bind(1, number).run();
     database.cached("DELETE FROM series_horizon WHERE series = ?").bind(1, number).run();
+    forgetting_[id] = taken_from(id);
     taken_from_of(id) = kForgotten;
     forgotten.push_back(id);
   }
@@ -201,14 +218,15 @@ void HistoryEngine::forgot(const std::vector<SeriesId>& series,
                            const std::vector<SeriesId>* forgotten) {
   if (forgotten == nullptr) {
     for (const auto id : series) {
-      // It has no reading, so that whatever comes is taken again.
-      if (taken_from(id) == kForgotten && !table_.key_of(id).twin.empty()) {
-        taken_from_of(id) = kEveryTime;
-      }
+      const auto before = forgetting_.extract(id);
+      if (!before.empty()) taken_from_of(id) = before.mapped();
     }
     return;
   }
-  for (const auto id : *forgotten) table_.forget(id);
+  for (const auto id : *forgotten) {
+    forgetting_.erase(id);
+    table_.forget(id);
+  }
 }
 
 }  // namespace entente::node

@@ -113,15 +113,18 @@ Result<RetentionReport> HistoryEngine::retain_group(std::size_t number, const Re
     if (segments.empty() || segments.front().first_time >= readings_from) until.fill(kNever);
   }
   Horizons taken;
+  taken.fill(kForgotten);  // not asked yet
   const bool any =
       std::any_of(until.begin(), until.end(), [](auto time) { return time != kNever; });
   if (!any) return roll_up_group(number, until, {readings_from, minutes_from, hours_from}, taken);
-  if (auto refused = refuse_late(number, until, taken); !refused) return std::move(refused).error();
-  auto report = roll_up_group(number, until, {readings_from, minutes_from, hours_from}, taken);
+  auto refused = refuse_late(number, until, taken);
+  auto report = refused
+                    ? roll_up_group(number, until, {readings_from, minutes_from, hours_from}, taken)
+                    : Result<RetentionReport>(std::move(refused).error());
   // Where nothing was rolled up, late readings are as welcome as before.
   auto restored = store_.run<int>([&](Database&) -> Result<int> {
     for (std::size_t place = 0; place < kGroupSeries; ++place) {
-      if (until[place] == kNever) continue;
+      if (until[place] == kNever || taken[place] == kForgotten) continue;
       auto& from = taken_from_of(series_at(number, static_cast<Place>(place)));
       if (from != kForgotten) from = taken[place];
     }
@@ -164,6 +167,7 @@ Result<RetentionReport> HistoryEngine::roll_up_group(std::size_t number, const H
   };
   expire(Level::minute, from.minutes);
   expire(Level::hour, from.hours);
+  expire(Level::quarter_day, from.hours);
   if (report.readings == 0 && report.buckets == 0) return report;
   publication.from = from;
   const auto dropped = publication.dropped;

@@ -224,6 +224,8 @@ void HistoryEngine::renew_rolled_up(const SealedPlaces& sealed, const Frozen& fr
                            [](const BucketPlace& b, std::int64_t t) { return b.start < t; });
       if (bucket == buckets.end() || bucket->start != start) continue;
       if (!publication.stale[index].insert(start).second) continue;
+      // A longer one is made again of its days, where it may hold more than is sealed of a series.
+      if (length_ns(level) > length_ns(Level::day)) continue;
       publication.buckets.push_back(
           {level, start, bucket_with(blobs_, sealed, level, *bucket, frozen)});
     }
