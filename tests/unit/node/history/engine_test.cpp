@@ -456,6 +456,47 @@ TEST_SUITE("node/history engine") {
     CHECK(append(other, 1).added == 1);
   }
 
+  TEST_CASE("a late reading between two horizons of a group takes nothing from what is rolled up") {
+    TemporaryFolder folder;
+    auto here = opened_history(folder / "h.db");
+    const std::vector<SeriesId> ids = {*here.history->open_series("a", "short"),
+                                       *here.history->open_series("a", "long")};
+    constexpr int kDays = 200;
+    Batch batch;
+    for (int hour = 0; hour < kDays * 24; ++hour) {
+      for (const auto id : ids) batch.add(id, {{hours(hour).ns}, 1.0 * hour, Quality::good});
+    }
+    REQUIRE(here.history->append_now(std::move(batch)).has_value());
+    REQUIRE(here.history->seal().has_value());
+    std::promise<void> told;
+    const auto policy = [](const SeriesKey& key) {
+      return Retention{days(key.signal == "short" ? 10 : 30), {}, {}};
+    };
+    here.history->retain(policy, {days(kDays).ns}, [&](Result<RetentionReport> done) {
+      CHECK(done.has_value());
+      told.set_value();
+    });
+    told.get_future().get();
+    const auto counted = [&](TimeWindow window) {
+      std::vector<Summary> got(2);
+      here.history->aggregate(ids, window, Figures::moments, got);
+      return std::pair(got[0].partial.readings, got[1].partial.readings);
+    };
+    const TimeWindow rolled_up{{0}, {days(170).ns}};
+    const std::pair<std::uint64_t, std::uint64_t> all(kDays * 24, kDays * 24);
+    REQUIRE(counted(kAllTime) == all);
+    const auto before = counted(rolled_up);
+    Batch late;
+    late.add(ids[1], {{days(180).ns + 1}, 7, Quality::good});
+    REQUIRE(here.history->append_now(std::move(late))->added == 1);
+    REQUIRE(here.history->seal().has_value());
+    CHECK(counted(rolled_up) == before);
+    CHECK(counted(kAllTime) == std::pair(all.first, all.second + 1));
+    here.close();
+    here = opened_history(folder / "h.db");
+    CHECK(counted(kAllTime) == std::pair(all.first, all.second + 1));
+  }
+
   TEST_CASE("series of several groups are erased together with one seal and a change per group") {
     TemporaryFolder folder;
     auto here = opened_history(folder / "h.db");
