@@ -5,8 +5,21 @@
 #include "node/limits.h"
 
 namespace entente::node {
+namespace {
+constexpr std::string_view kMark = "\xEF\xBB\xBF";  // the byte order mark of UTF-8
+}  // namespace
 
 bool LineBuffer::more() {
+  const bool any = read();
+  if (begun_) return any;
+  // The mark stands at the very beginning or nowhere: looked for before anything is consumed.
+  for (bool last = any; last && buffer_.size() < kMark.size();) last = read();
+  begun_ = true;
+  if (buffer_.starts_with(kMark)) begin_ = kMark.size();
+  return any;
+}
+
+bool LineBuffer::read() {
   buffer_.erase(0, begin_);
   begin_ = 0;
   chunk_.resize(limits::kReadBytes);
@@ -16,10 +29,6 @@ bool LineBuffer::more() {
   }
   buffer_.append(chunk_, 0, got);
   counted_ += got;
-  if (!begun_ && (buffer_.size() >= 3 || got == 0)) {
-    begun_ = true;
-    if (buffer_.starts_with("\xEF\xBB\xBF")) begin_ = 3;
-  }
   return got > 0;
 }
 

@@ -26,6 +26,8 @@ class LineBuffer {
   bool more();
 
  private:
+  bool read();
+
   ByteSource source_;
   std::uint64_t& counted_;
   std::string chunk_;  // where the source writes; kept, because clearing it for each read is dear

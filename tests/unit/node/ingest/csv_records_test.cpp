@@ -87,6 +87,18 @@ TEST_SUITE("node/csv_records") {
     }
   }
 
+  TEST_CASE("a byte order mark counts at the beginning only however the bytes come") {
+    const std::string mark = "\xEF\xBB\xBF";
+    for (std::size_t piece = 1; piece < 9; ++piece) {
+      CAPTURE(piece);
+      CHECK(read_all(mark + "a\n", piece).records == std::vector<std::vector<std::string>>{{"a"}});
+      for (const std::string before : {"\n", "\r\n", "x\n"}) {
+        CHECK(read_all(before + mark + "a\n", piece).records.back().front() == mark + "a");
+      }
+      CHECK(read_all(mark.substr(0, 2), piece).records.back().front() == mark.substr(0, 2));
+    }
+  }
+
   TEST_CASE("lines count line ends inside quotes, and empty lines") {
     const auto got = read_all("a,b\n\"x\ny\",2\n\n\r\nc,d\n");
     REQUIRE(got.records.size() == 3);
