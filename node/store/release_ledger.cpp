@@ -220,6 +220,9 @@ void ReleaseLedger::keep_closed(const ReleaseInquiry& inquiry, const Error& refu
 }
 
 Outcome ReleaseLedger::compare(const ShownHead& shown) {
+  // As a rule the log holds it, and nothing is written.
+  auto held = reader_->with([&](Database& database) { return check_shown(database, shown); });
+  if (held) return {};
   auto compared = store_.run<std::optional<Restored>>(
       [&shown, this](Database& database) -> Result<std::optional<Restored>> {
         close_ledger(database, shown, clock_.now());
