@@ -126,9 +126,15 @@ Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
                            AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration(), ledger_standing_migration()});
+                           CollectorRegister::migration(), ledger_standing_migration(),
+                           audit_tree_migration(), checkpoint_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
+  auto complete = core.store->run<int>([](Database& database) -> Result<int> {
+    complete_audit_tree(database);
+    return 0;
+  });
+  if (!complete) return std::move(complete).error();
   auto history_store = open_store(core, "history.db", "history", history_migrations());
   if (!history_store) return std::move(history_store).error();
   core.history_store = std::move(*history_store);
@@ -181,6 +187,7 @@ void open_asking(Core& core) {
       core.noise, site, core.metrics, core.settings.grid});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
+  core.audit = std::make_unique<AuditKeeper>(core);
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
       core.loop, core.clock, core.random, core.invitations,
       [&core] { return core.enrolment_self(); },
@@ -227,6 +234,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_audit_routes(routes, core);
   add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -234,7 +242,8 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!token) return std::move(token).error();
   std::string text(text_of(*token));
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}});
+  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}},
+                                          [&core] { return core.audit->fault(); });
   HttpMetrics http_metrics(core.metrics.registry());
 
   auto federation_port =
