@@ -62,8 +62,8 @@ Contribution of_value(const StatisticLayout& layout, const Question& question,
     }
     case StatisticKind::tree_level: {
       const security::RankTreeShape tree{question.tree_height};
-      const std::size_t leaf = tree.leaf(values[layout.column], column.lower, column.upper);
-      return {one, leaf / (tree.leaves() / tree.level_size(layout.level))};
+      const auto path = tree.path(values[layout.column], column.lower, column.upper);
+      return {one, path.at[layout.level - std::size_t{1}] - tree.level_begin(layout.level)};
     }
     default:
       return {one};
