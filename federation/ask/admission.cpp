@@ -71,7 +71,14 @@ const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
 
 std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt) {
   const auto outer = signed_from_bytes(signed_receipt);
-  if (!outer || !security::verify(site.answer_key, security::contexts::kReceipt, *outer)) return {};
+  if (!outer) return {};
+  const auto signed_by = [&](const PublicKey& key) {
+    return security::verify(key, security::contexts::kReceipt, *outer);
+  };
+  const auto& earlier = site.earlier_answer_keys;
+  if (!signed_by(site.answer_key) && std::none_of(earlier.begin(), earlier.end(), signed_by)) {
+    return {};
+  }
   const auto receipt = ledger_receipt_from_bytes(outer->body);
   if (!receipt || receipt->organisation != site.self || receipt->site != site.site) return {};
   return *receipt;

@@ -61,6 +61,9 @@ class PinnedOrganisation {
   bool in_force(Instant now) const { return now < current_.expires; }
   bool has_key(KeyPurpose purpose, const PublicKey& key) const;
   bool has_revoked(const PublicKey& key) const;
+  // The keys for a purpose in all charters of the chain, each once, latest charter first; without
+  // those that are revoked now. For what was signed once and is shown again.
+  std::vector<PublicKey> keys_ever(KeyPurpose purpose) const;
 
   // Takes the next charter. Refuses, unchanged:
   //   conflict         properly signed, but another charter with that number is pinned: the
