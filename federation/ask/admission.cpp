@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
 #include "federation/query/plan.h"
 #include "schemas/base/hash.h"
@@ -58,6 +59,17 @@ Result<const ActiveAgreement*> find_agreement(const SiteSnapshot& site, const En
     return make_error(ErrorCode::agreement_missing, "the agreement has expired");
   }
   return &found->second;
+}
+
+// The version is that of the mechanism: v2 draws on the grid of variances, so that what v1 stated
+// for the same question is another release. The first release of a window has the key it had before
+// there were revisions.
+Hash256 release_key_of(const Hash256& question, const std::string& domain, std::uint32_t revision) {
+  if (revision == 0) {
+    return hash_parts("entente release key v2", {question.view(), bytes_of(domain)});
+  }
+  return hash_parts("entente release key v2",
+                    {question.view(), bytes_of(domain), bytes_of(std::to_string(revision))});
 }
 
 }  // namespace
@@ -149,8 +161,9 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
     }
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
-    return make_error(ErrorCode::epsilon_refused,
-                      "one question asks for more than the agreement allows for a whole block");
+    return make_error(
+        ErrorCode::epsilon_refused,
+        "one question asks for more epsilon than the agreement allows for a whole block");
   }
   return {};
 }
@@ -204,17 +217,20 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   auto price = price_of(*question, *view);
   if (!price) return std::move(price).error();
 
-  Admitted admitted{std::move(*envelope), std::move(*question), view, std::move(*price), {}};
+  const std::uint32_t revision = view->revision_at(now, question->window.to);
+  Admitted admitted{
+      std::move(*envelope), std::move(*question), view, std::move(*price), revision, {}};
   ReleaseInquiry& inquiry = admitted.inquiry;
   inquiry.partner = peer.organisation;
   inquiry.query_id = admitted.envelope.query_id;
   inquiry.envelope_hash = envelope_hash(outer->body);
   inquiry.deadline = admitted.envelope.deadline;
   inquiry.question_hash = question_hash(admitted.envelope.question);
-  // The version is that of the mechanism: v2 draws on the grid of variances, so that what v1 stated
-  // for the same question is another release.
-  inquiry.release_key =
-      hash_parts("entente release key v2", {inquiry.question_hash.view(), bytes_of(view->domain)});
+  inquiry.release_key = release_key_of(inquiry.question_hash, view->domain, revision);
+  if (is_additive(admitted.question) && inquiry.delta.units == 0) {
+    inquiry.cells = AdditiveCells{cells_key(admitted.question, revision), admitted.question.window,
+                                  admitted.question.every, admitted.envelope.fresh};
+  }
   inquiry.domain = view->domain;
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;

@@ -21,6 +21,7 @@ struct Admitted {
   Question question;
   std::shared_ptr<const ExportView> view;
   Price price;
+  std::uint32_t revision = 0;  // that is answered now (ExportView::revision_at)
   ReleaseInquiry inquiry;
 };
 

@@ -60,6 +60,8 @@ struct MemberCoverage {
   std::vector<BlockAmount> caps;
   DeltaUnits delta;
   Duration age;  // answer time minus the window's end
+  std::uint32_t revision = 0;
+  std::vector<ComposedOf> composed_of;  // when cells of earlier releases were added up
 };
 
 struct FederatedAnswer {

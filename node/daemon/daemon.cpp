@@ -126,7 +126,8 @@ Outcome open_data(Core& core) {
   auto store = open_store(core, "entente.db", "ledger",
                           {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
                            AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration(), ledger_standing_migration()});
+                           CollectorRegister::migration(), ledger_standing_migration(),
+                           ReleaseLedger::cells_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());

@@ -39,6 +39,7 @@ struct ExportView {
   deltaUnits @12 :UInt64;           # delta of the domain, 2^-60
   unit @13 :Text;                   # what one unit is: "twin" or the name of a property
   thresholdDelta @14 :UInt64;       # what thresholding may spend of a block, 2^-60, beside deltaUnits
+  revisionsNs @15 :List(Int64);     # ascending: how long after a window closed it is looked at again; empty = never
 }
 
 struct AgreementTest {
