@@ -244,6 +244,11 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   member.coverage.age = answer->issued - question.window.to;
   member.coverage.revision = release->revision;
   member.coverage.composed_of = release->composed_of;
+  if (parts_.answers != nullptr) {
+    parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
+                          member.target.view->domain, question, release->revision,
+                          !release->composed_of.empty(), member.coverage.left, answer->issued});
+  }
   member.release = std::move(*release);
 }
 

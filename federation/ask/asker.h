@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "federation/ask/answer_book.h"
 #include "federation/ask/receipt_book.h"
 #include "federation/ask/site.h"
 #include "federation/query/estimate.h"
@@ -89,6 +90,7 @@ class Asker {
     SnapshotSource site;
     SendQuestion send;
     ReceiptBook& receipts;
+    AnswerBook* answers = nullptr;  // told of every answer, if any
   };
   explicit Asker(Parts parts) : parts_(std::move(parts)) {}
 

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
-#include "federation/query/price.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
@@ -16,33 +14,12 @@ namespace {
 namespace json = boost::json;
 using namespace federation;
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
 json::value number_or_null(double value) {
   return std::isfinite(value) ? json::value(value) : json::value(nullptr);
 }
 
 std::string block_text(Instant start) {
   return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
-}
-
-json::object head(const std::string& question, const Plan& plan) {
-  json::object out;
-  out["question"] = question;
-  json::object window{{"from", to_text(plan.window.from)}, {"to", to_text(plan.window.to)}};
-  if (plan.ticks.size() > 1) window["every"] = to_text(plan.ticks.front().length());
-  out["window"] = std::move(window);
-  json::array items;
-  for (const PlannedItem& item : plan.items) {
-    items.push_back({{"label", item.label}, {"unit", item.unit}});
-  }
-  out["items"] = std::move(items);
-  out["group_keys"] = json::value_from(plan.group_keys);
-  return out;
 }
 
 json::object row_head(const Plan& plan, const std::vector<std::string>& group, bool total,
@@ -104,7 +81,16 @@ json::object coverage_json(const MemberCoverage& member) {
   out["reused"] = member.reused;
   out["charged"] = charged_json(member);
   out["left"] = left_json(member);
-  if (member.state == MemberState::answered) out["age_s"] = member.age.seconds();
+  if (member.state != MemberState::answered) return out;
+  out["age_s"] = member.age.seconds();
+  out["revision"] = member.revision;
+  json::array parts;
+  for (const ComposedOf& part : member.composed_of) {
+    parts.push_back({{"release", part.release.hex()},
+                     {"from", to_text(part.window.from)},
+                     {"to", to_text(part.window.to)}});
+  }
+  out["composed_of"] = std::move(parts);
   return out;
 }
 
@@ -132,6 +118,21 @@ Estimate exactly(double value) {
 
 }  // namespace
 
+json::object question_head(const std::string& question, const Plan& plan) {
+  json::object out;
+  out["question"] = question;
+  json::object window{{"from", to_text(plan.window.from)}, {"to", to_text(plan.window.to)}};
+  if (plan.ticks.size() > 1) window["every"] = to_text(plan.ticks.front().length());
+  out["window"] = std::move(window);
+  json::array items;
+  for (const PlannedItem& item : plan.items) {
+    items.push_back({{"label", item.label}, {"unit", item.unit}});
+  }
+  out["items"] = std::move(items);
+  out["group_keys"] = json::value_from(plan.group_keys);
+  return out;
+}
+
 double shown_epsilon(RhoUnits rho, DeltaUnits delta) {
   return std::round(security::epsilon_of(rho, delta) * 1e6) / 1e6;
 }
@@ -141,7 +142,7 @@ std::string shown_time(Instant instant) {
 }
 
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
-  json::object out = head(question, answer.plan);
+  json::object out = question_head(question, answer.plan);
   out["query_id"] = answer.query_id.hex();
   out["exact"] = false;
   out["partial"] = answer.partial();
@@ -173,7 +174,7 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
 
 json::value exact_json(const std::string& question, const Plan& plan,
                        const std::vector<ExactRow>& rows) {
-  json::object out = head(question, plan);
+  json::object out = question_head(question, plan);
   out["exact"] = true;
   out["partial"] = false;
   json::array all;
@@ -203,70 +204,6 @@ json::value exact_json(const std::string& question, const Plan& plan,
       "exact: own twins, asked by a local user; values are limited to the bounds that an "
       "export declares, as in what partners are told";
   return out;
-}
-
-json::value exact_preview_json(const Plan& plan) {
-  json::object out = head("", plan);
-  out["charge"] = json::array{};
-  out["expected"] = json::array{};
-  out["protects"] = "";
-  out["notes"] = {"own twins are answered exactly and cost nothing"};
-  return out;
-}
-
-Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>& targets) {
-  std::vector<Price> prices(targets.size());
-  std::vector<PreviewMember> members;
-  json::array charge, notes;
-  double most = 0;
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const MemberPlan& part = plan.members[i];
-    const AskTarget& target = targets[i];
-    if (!part.question) {
-      notes.push_back(json::value(target.partner.name +
-                                  " is not asked: none of its public cells is in "
-                                  "the question"));
-      continue;
-    }
-    auto price = price_of(*part.question, *target.view);
-    if (!price) return std::move(price).error();
-    prices[i] = std::move(*price);
-    members.push_back({&part, &prices[i], target.view});
-    json::array blocks;
-    double epsilon = 0;
-    for (const BlockAmount& block : prices[i].charges) {
-      const double one = shown_epsilon(block.rho, target.view->delta);
-      blocks.push_back({{"start", block_text(block.start)}, {"epsilon", one}});
-      epsilon = std::max(epsilon, one);
-    }
-    most = std::max(most, epsilon);
-    charge.push_back(
-        {{"organisation", target.partner.name},
-         {"epsilon", epsilon},
-         {"quota_epsilon", shown_epsilon(target.agreement->rho_per_block, target.view->delta)},
-         {"guaranteed_epsilon",
-          shown_epsilon(target.agreement->rho_guaranteed, target.view->delta)},
-         {"blocks", std::move(blocks)}});
-  }
-  json::array expected;
-  for (const ExpectedError& row : expected_errors(plan, members)) {
-    for (std::size_t i = 0; i < plan.items.size(); ++i) {
-      const bool bins = plan.items[i].aggregate == Aggregate::histogram;
-      expected.push_back({{"label", plan.items[i].label + (bins ? ", each bin" : "")},
-                          {"group", json::value_from(row.group)},
-                          {"total", row.total},
-                          {"error95", number_or_null(row.half_width[i])}});
-    }
-  }
-  json::object out = head("", plan);
-  out["charge"] = std::move(charge);
-  out["expected"] = std::move(expected);
-  out["protects"] =
-      "one twin's readings of one block: the odds about any one of them move by at most x" +
-      fixed(std::exp(most), most < 3 ? 2 : 0);
-  notes.push_back("a question that was answered before is free and gives the same figures");
-  out["notes"] = std::move(notes);
-  return json::value(std::move(out));
 }
 
 }  // namespace entente::node

@@ -1,9 +1,10 @@
-// Answers and previews as the JSON of POST /api/v1/ask.
+// Answers as the JSON of POST /api/v1/ask; what it previews is in preview.h.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include "federation/ask/asker.h"
@@ -16,13 +17,12 @@ double shown_epsilon(RhoUnits rho, DeltaUnits delta);
 // A moment of the node's own life, to the second.
 std::string shown_time(Instant instant);
 
+// What was asked: the question, its window, items and keys.
+boost::json::object question_head(const std::string& question, const federation::Plan& plan);
+
 boost::json::value answer_json(const std::string& question,
                                const federation::FederatedAnswer& answer);
 boost::json::value exact_json(const std::string& question, const federation::Plan& plan,
                               const std::vector<federation::ExactRow>& rows);
-// Refuses what price_of refuses.
-[[nodiscard]] Result<boost::json::value> preview_json(
-    const federation::Plan& plan, const std::vector<federation::AskTarget>& targets);
-boost::json::value exact_preview_json(const federation::Plan& plan);
 
 }  // namespace entente::node
