@@ -214,6 +214,7 @@ CommandTable all_commands() {
   add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
+  add_audit_log_commands(table);
   add_audit_commands(table);
   return table;
 }

@@ -20,8 +20,8 @@ void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, 
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
-void add_question_routes(RouteTable& table,
-                         Core& core);  // ask, systems, exports, audit, status
+void add_question_routes(RouteTable& table, Core& core);  // ask, systems, exports, status
+void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
 
 // What the routes that write readings need of a node. All of it outlives the table.
 struct WriteParts {

@@ -20,6 +20,7 @@
 #include "node/config/settings.h"
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
+#include "node/daemon/audit_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
@@ -87,6 +88,7 @@ struct Core {
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
   std::unique_ptr<Collectors> collectors;
+  std::unique_ptr<AuditKeeper> audit;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;

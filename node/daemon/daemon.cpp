@@ -124,13 +124,19 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(
-      core, "entente.db", "ledger",
-      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
-       ledger_standing_migration(), ReleaseLedger::cells_migration(), AnswerShelf::migration()});
+  auto store = open_store(core, "entente.db", "ledger",
+                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+                           AgreementRegister::migration(), domain_migration(),
+                           CollectorRegister::migration(), ledger_standing_migration(),
+                           audit_tree_migration(), checkpoint_migration(),
+                           ReleaseLedger::cells_migration(), AnswerShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
+  auto complete = core.store->run<int>([](Database& database) -> Result<int> {
+    complete_audit_tree(database);
+    return 0;
+  });
+  if (!complete) return std::move(complete).error();
   auto history_store = open_store(core, "history.db", "history", history_migrations());
   if (!history_store) return std::move(history_store).error();
   core.history_store = std::move(*history_store);
@@ -183,6 +189,7 @@ void open_asking(Core& core) {
       core.noise, site, core.metrics, core.settings.grid});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
+  core.audit = std::make_unique<AuditKeeper>(core);
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
       core.loop, core.clock, core.random, core.invitations,
       [&core] { return core.enrolment_self(); },
@@ -229,6 +236,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_audit_routes(routes, core);
   add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -236,7 +244,8 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!token) return std::move(token).error();
   std::string text(text_of(*token));
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}});
+  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}},
+                                          [&core] { return core.audit->fault(); });
   HttpMetrics http_metrics(core.metrics.registry());
 
   auto federation_port =

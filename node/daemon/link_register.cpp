@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/store/audit_log.h"
+#include "node/store/checkpoint_shelf.h"
 
 namespace entente::node {
 namespace {
@@ -152,14 +153,13 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
         write_row(database, entry);
         security::AuditRecord record;
         record.time = now;
-        // An enrolment at the inviting side is the partner's act; all else an administrator's.
-        const bool theirs = action == "link.enrol" && !entry.dials;
-        record.actor = theirs ? "organisation:" + entry.organisation.hex() : "user:admin";
+        record.actor = actor_of(entry, action);
         record.action = action;
         record.object = "link:" + entry.organisation.hex();
         record.outcome = security::AuditOutcome::done;
         record.detail = {{"name", entry.name}, {"state", std::string(to_text(entry.state))}};
         append_audit(database, std::move(record));
+        if (action == "link.resume") forget_seen(database, entry.organisation);
         return entry;
       },
       [this, organisation, reply = std::move(reply)](Result<LinkEntry> saved) {
@@ -170,6 +170,26 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
         }
         reply(std::move(saved));
       });
+}
+
+// An enrolment at the inviting side is the partner's act, a freeze the node's, all else an
+// administrator's.
+std::string LinkRegister::actor_of(const LinkEntry& entry, const std::string& action) {
+  if (action == "link.enrol" && !entry.dials) return "organisation:" + entry.organisation.hex();
+  return action == "link.freeze" ? "node" : "user:admin";
+}
+
+void LinkRegister::freeze(const OrgId& organisation, const std::string& why, Reply reply) {
+  const auto found = entries_.find(organisation);
+  if (found == entries_.end() || found->second.state != LinkState::active) {
+    return reply(make_error(ErrorCode::conflict, "the link is not active"));
+  }
+  LinkEntry next = found->second;
+  next.state = LinkState::suspended;
+  next.our_turn = true;
+  next.since = parts_.clock.now();
+  next.last_error = why;
+  save(std::move(next), "link.freeze", std::move(reply));
 }
 
 void LinkRegister::add(LinkEntry entry, Reply reply) {

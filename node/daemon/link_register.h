@@ -58,6 +58,9 @@ class LinkRegister {
   void suspend(const std::string& name, Reply reply);
   void resume(const std::string& name, Reply reply);
   void revoke(const std::string& name, Reply reply);
+  // The node itself suspends a link, because of what the partner did; `why` is its last error.
+  // Resuming begins anew with what was witnessed of the partner's log.
+  void freeze(const OrgId& organisation, const std::string& why, Reply reply);
 
   const std::map<OrgId, LinkEntry>& entries() const { return entries_; }
   const LinkEntry* named(std::string_view name) const;
@@ -67,6 +70,7 @@ class LinkRegister {
 
  private:
   void save(LinkEntry entry, std::string action, Reply reply);
+  static std::string actor_of(const LinkEntry& entry, const std::string& action);
   void move(const std::string& name, const std::string& action, std::set<LinkState> from,
             LinkState to, Reply reply);
 

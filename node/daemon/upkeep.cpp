@@ -8,6 +8,7 @@
 #include "federation/ask/questions_desk.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/link_register.h"
+#include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 #include "security/identity/words.h"
@@ -158,6 +159,9 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     tend(core);
     keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
+    if (ticks % std::max<std::int64_t>(core.settings.audit_checkpoint.ns / kTick.ns, 1) == 0) {
+      core.audit->turn();
+    }
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
@@ -237,6 +241,8 @@ federation::LinkHooks link_hooks(Core& core) {
   // A question's own decision, with agreement and export, is the gate's.
   hooks.decide = [&core, allowed](const federation::Caller& caller,
                                   const federation::MethodRow& row) -> Outcome {
+    // The partner learns no more than that this site's store failed.
+    if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
     const bool agreements = row.verb.starts_with("agreement.");
     return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
@@ -253,6 +259,9 @@ federation::LinkHooks link_hooks(Core& core) {
   };
   hooks.agreements = [&core](const federation::Caller& caller) {
     return federation::make_agreements_desk(caller, *core.agreements);
+  };
+  hooks.witness = [&core](const federation::Caller& caller, security::WitnessOffer offer) {
+    return witness_partner(core, caller, std::move(offer));
   };
   hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
   return hooks;
@@ -363,9 +372,20 @@ std::vector<HealthCheck> Core::checks() const {
     return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
             ""};
   };
-  return {{"certificate", certificate},    {"charter", charter},
-          {"federation port", listening},  {"links", link_state},
-          {"agreements", agreement_state}, {"ledger", budget}};
+  return {{"certificate", certificate},
+          {"charter", charter},
+          {"federation port", listening},
+          {"links", link_state},
+          {"agreements", agreement_state},
+          {"ledger", budget},
+          {"audit log", [this] { return audit->check(); }}};
+}
+
+// With an audit log that cannot be trusted: health, unlinking and status.
+static bool stays_open(Verb verb) {
+  using enum Verb;
+  return verb == read_status || verb == read_links || verb == manage_links || verb == read_audit ||
+         verb == read_policy || verb == read_agreements || verb == read_budgets;
 }
 
 std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
@@ -381,8 +401,11 @@ std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token)
 Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
   const auto decision =
       security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
-  if (decision.allowed) return {};
-  return make_error(decision.code, decision.reason);
+  if (!decision.allowed) return make_error(decision.code, decision.reason);
+  if (const auto why = distrusted_(); why && !stays_open(verb)) {
+    return make_error(ErrorCode::store_failed, why->what, why->remedy);
+  }
+  return {};
 }
 
 }  // namespace entente::node

@@ -31,8 +31,11 @@ class PolicyAuthenticator final : public Authenticator {
     Hash256 hash;
     std::string user;
   };
-  PolicyAuthenticator(const security::Policy& policy, std::vector<Entry> entries)
-      : policy_(policy), entries_(std::move(entries)) {}
+  // `distrusted` says why the audit log cannot be trusted, when it cannot: then only what reads the
+  // node's own state and what cuts links is allowed.
+  PolicyAuthenticator(const security::Policy& policy, std::vector<Entry> entries,
+                      std::function<std::optional<Error>()> distrusted)
+      : policy_(policy), entries_(std::move(entries)), distrusted_(std::move(distrusted)) {}
   std::optional<Subject> authenticate(std::string_view token) const override;
   [[nodiscard]] Outcome authorise(const Subject& subject, Verb verb,
                                   const Parameters& path) const override;
@@ -40,6 +43,7 @@ class PolicyAuthenticator final : public Authenticator {
  private:
   const security::Policy& policy_;
   std::vector<Entry> entries_;
+  std::function<std::optional<Error>()> distrusted_;
 };
 
 }  // namespace entente::node

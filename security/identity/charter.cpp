@@ -60,8 +60,8 @@ Outcome check_step(const SignedCharter& received, const Charter& charter, const 
     return check_signatures(received, charter, nullptr);
   }
   if (charter.version != before->version + 1) {
-    return invalid(charter.version,
-                   "it does not follow version " + std::to_string(before->version));
+    return invalid(charter.version, "it does not follow version " +
+                                        std::to_string(before->version));
   }
   if (charter.previous != charter_hash(before_bytes)) {
     return invalid(charter.version, "it names another charter as the one before");
@@ -149,22 +149,22 @@ bool PinnedOrganisation::has_key(KeyPurpose purpose, const PublicKey& key) const
   return std::find(current_.keys.begin(), current_.keys.end(), wanted) != current_.keys.end();
 }
 
-bool PinnedOrganisation::has_revoked(const PublicKey& key) const {
-  const auto& revoked = current_.revoked_keys;
-  return std::find(revoked.begin(), revoked.end(), hash_public_key(key)) != revoked.end();
-}
-
 std::vector<PublicKey> PinnedOrganisation::keys_ever(KeyPurpose purpose) const {
   std::vector<PublicKey> keys;
-  for (auto link = chain_.rbegin(); link != chain_.rend(); ++link) {
-    const auto charter = charter_from_bytes(link->charter);
-    ENTENTE_CHECK(charter.has_value());  // append() has read it
-    for (const PurposeKey& one : charter->keys) {
-      const bool known = std::find(keys.begin(), keys.end(), one.key) != keys.end();
-      if (one.purpose == purpose && !known && !has_revoked(one.key)) keys.push_back(one.key);
+  for (auto signed_charter = chain_.rbegin(); signed_charter != chain_.rend(); ++signed_charter) {
+    const auto charter = charter_from_bytes(signed_charter->charter);
+    ENTENTE_CHECK(charter.has_value());  // it was read when it was pinned
+    for (const PurposeKey& named : charter->keys) {
+      const bool known = std::find(keys.begin(), keys.end(), named.key) != keys.end();
+      if (named.purpose == purpose && !known && !has_revoked(named.key)) keys.push_back(named.key);
     }
   }
   return keys;
+}
+
+bool PinnedOrganisation::has_revoked(const PublicKey& key) const {
+  const auto& revoked = current_.revoked_keys;
+  return std::find(revoked.begin(), revoked.end(), hash_public_key(key)) != revoked.end();
 }
 
 Result<Advance> PinnedOrganisation::advance(const SignedCharter& next) {
@@ -192,9 +192,9 @@ Result<Advance> PinnedOrganisation::advance(const SignedCharter& next) {
   if (auto done = check_step(next, *charter, &*before, before_bytes.charter); !done) {
     return std::move(done).error();
   }
-  return make_error(ErrorCode::conflict,
-                    "two different charters carry version " + std::to_string(version) +
-                        "; the organisation's root keys are misused",
+  return make_error(ErrorCode::conflict, "two different charters carry version " +
+                                             std::to_string(version) +
+                                             "; the organisation's root keys are misused",
                     "freeze the link and ask the partner's administrator by another channel");
 }
 

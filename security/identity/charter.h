@@ -60,10 +60,10 @@ class PinnedOrganisation {
   // False from `expires` on: no session, question or answer of this organisation counts.
   bool in_force(Instant now) const { return now < current_.expires; }
   bool has_key(KeyPurpose purpose, const PublicKey& key) const;
-  bool has_revoked(const PublicKey& key) const;
-  // The keys for a purpose in all charters of the chain, each once, latest charter first; without
-  // those that are revoked now. For what was signed once and is shown again.
+  // The key of this purpose of every charter, newest first and each once, without those that the
+  // current one revokes: what was signed before a rotation still verifies.
   std::vector<PublicKey> keys_ever(KeyPurpose purpose) const;
+  bool has_revoked(const PublicKey& key) const;
 
   // Takes the next charter. Refuses, unchanged:
   //   conflict         properly signed, but another charter with that number is pinned: the

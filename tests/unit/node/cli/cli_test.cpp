@@ -34,6 +34,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"twin apply", {"FILE"}},
       {"twin history", {"monitor-53"}},
       {"twin export", {"monitor-53", "--out", node.folder.path + "/export.csv"}},
+      {"audit export", {node.folder.path + "/log.audit"}},
       {"twin delete", {"monitor-53", "--yes"}},
       {"twin health", {"monitor-53"}},
       {"twin quarantine", {"monitor-53"}},

@@ -204,6 +204,16 @@ void FakeNode::fill(RouteTable& table) {
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
+  get("/api/v1/audit/records", Verb::read_audit,
+      R"j({"items":[{"sequence":1,"time":"2026-01-01T00:00:00Z","actor":"node",)j"
+      R"j("action":"release","object":"export:air","outcome":"done","detail":{}}],"next":""})j");
+  get("/api/v1/audit/checkpoint", Verb::read_audit,
+      R"j({"organisation":"9c1f","site":"main","size":1,"time":"2026-01-01T00:00:00Z",)j"
+      R"j("checkpoint":"entente/9c1f/main\n1\n","charters":[],"witnesses":[]})j");
+  get("/api/v1/audit/witnesses", Verb::read_audit,
+      R"j({"items":[{"partner":"oregon","state":"active","cosigned":1,)j"
+      R"j("cosigned_at":"2026-01-01T00:00:00Z","seen":null,"seen_at":null,"warning":""}],)j"
+      R"j("conflicts":[]})j");
 }
 
 FakeNode::FakeNode() {

@@ -76,7 +76,8 @@ class GatedSite {
     Store::Options options;
     options.path = folder / "entente.db";
     options.migrations = {audit_migration(), ReleaseLedger::migration(),
-                          ledger_standing_migration(), ReleaseLedger::cells_migration()};
+                          ledger_standing_migration(), audit_tree_migration(),
+                          ReleaseLedger::cells_migration()};
     options.deliver = [this](std::function<void()> work) { loop.post(std::move(work)); };
     auto opened = Store::open(std::move(options));
     REQUIRE(opened);
