@@ -4,7 +4,7 @@
 // cells and sizes, measures with bounds, blocks, ticks, caps. Conversions are total and refuse
 // (agreement_invalid) with the field that is wrong: names that are no names, lower >= upper,
 // non-finite bounds, cells with the wrong number of values, duplicate cells, ticks that neither
-// divide the block nor are multiples of it.
+// divide the block nor are multiples of it, revisions that do not ascend.
 #pragma once
 
 #include <optional>
@@ -62,6 +62,8 @@ struct PublicCell {
   bool operator==(const PublicCell&) const = default;
 };
 
+inline constexpr std::size_t kRevisions = 16;  // of one export
+
 struct ExportView {
   std::string name;
   std::string site;
@@ -86,6 +88,12 @@ struct ExportView {
   std::vector<std::string> private_keys = {};
   DeltaUnits private_delta = {};
   std::uint32_t private_min_units = 0;  // 0 = no private keys
+  // How long after a window has closed (its end and the lateness) late data and corrections of it
+  // are taken in, ascending; whether there were any or not.
+  std::vector<Duration> revisions = {};
+  // How many of these had passed at `now`, for a window that ends at `to`: the number of the
+  // revision that is answered then. 0 before the first.
+  std::uint32_t revision_at(Instant now, Instant to) const;
   const Measure* measure(std::string_view signal) const;
   std::uint32_t declared_units() const;
   // How many units lie in these cells, at least: where units may lie in several cells, those of the

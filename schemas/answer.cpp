@@ -2,6 +2,7 @@
 
 #include <tuple>
 
+#include "schemas/base/hash.h"
 #include "schemas/canonical.h"
 #include "schemas/receipt.h"
 #include "schemas/rules.h"
@@ -91,6 +92,25 @@ Outcome read_cells(wire::Release::Reader in, Release& out) {
   return {};
 }
 
+Outcome read_composed(wire::Release::Reader in, Release& out) {
+  const auto parts = in.getComposedOf();
+  if (parts.size() > limits::kCells) return kRefuseRelease("composedOf", "holds more than 4096");
+  for (const auto item : parts) {
+    auto release = Hash256::from_bytes(view_of(item.getRelease()));
+    if (!release) return kRefuseRelease("composedOf", "must name releases by 32 bytes");
+    const TimeWindow window{{item.getFromNs()}, {item.getToNs()}};
+    const bool follows = out.composed_of.empty() || out.composed_of.back().window.to == window.from;
+    if (!follows || window.to <= window.from) {
+      return kRefuseRelease("composedOf", "must follow one another in time without gaps");
+    }
+    out.composed_of.push_back({*release, window});
+  }
+  if (!out.composed_of.empty() && !out.charges.empty()) {
+    return kRefuseRelease("charges", "must be empty where earlier releases were added up");
+  }
+  return {};
+}
+
 Result<Release> read_release(wire::Release::Reader in) {
   Release out;
   auto organisation = OrgId::from_bytes(view_of(in.getOrganisation()));
@@ -111,6 +131,7 @@ Result<Release> read_release(wire::Release::Reader in) {
   }
   if (auto done = read_statistics(in, out); !done) return std::move(done).error();
   if (auto done = read_cells(in, out); !done) return std::move(done).error();
+  if (auto done = read_composed(in, out); !done) return std::move(done).error();
   out.released = {in.getReleasedNs()};
   return out;
 }
@@ -179,6 +200,14 @@ Bytes canonical_bytes(const Release& release) {
     for (unsigned j = 0; j < values.size(); ++j) values.set(j, cell.values[j]);
   }
   out.setReleasedNs(release.released.ns);
+  if (!release.composed_of.empty()) {
+    auto parts = out.initComposedOf(static_cast<unsigned>(release.composed_of.size()));
+    for (unsigned i = 0; i < parts.size(); ++i) {
+      parts[i].setRelease(data_of(release.composed_of[i].release.view()));
+      parts[i].setFromNs(release.composed_of[i].window.from.ns);
+      parts[i].setToNs(release.composed_of[i].window.to.ns);
+    }
+  }
   return canonicalize(out.asReader());
 }
 
@@ -188,6 +217,10 @@ Result<Release> release_from_bytes(ByteView canonical) {
       with_canonical<wire::Release>(canonical, ErrorCode::invalid_argument, "release",
                                     [](auto in) -> Result<Release> { return read_release(in); }),
       canonical, kRefuseRelease, [](const Release& value) { return canonical_bytes(value); });
+}
+
+Hash256 release_hash(ByteView canonical) {
+  return hash("entente release v1", canonical);
 }
 
 Bytes canonical_bytes(const Answer& answer) {

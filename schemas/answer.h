@@ -35,6 +35,13 @@ struct ReleasedCell {
   bool operator==(const ReleasedCell&) const = default;
 };
 
+// Cells of an earlier release that a composed one adds up.
+struct ComposedOf {
+  Hash256 release;  // release_hash of it
+  TimeWindow window;
+  bool operator==(const ComposedOf&) const = default;
+};
+
 struct Release {
   OrgId organisation;
   std::string site;
@@ -46,6 +53,10 @@ struct Release {
   std::vector<Statistic> statistics;
   std::vector<ReleasedCell> cells;
   Instant released;
+  // Where the cells are sums of cells of earlier releases: of which, one after the other in time
+  // without gaps. Then it has no noise and no charges of its own, and each statistic's variance is
+  // the sum of theirs. Empty in a release with noise of its own.
+  std::vector<ComposedOf> composed_of = {};
   bool operator==(const Release&) const = default;
 };
 
@@ -76,6 +87,8 @@ struct Refusal {
 
 Bytes canonical_bytes(const Release& release);
 [[nodiscard]] Result<Release> release_from_bytes(ByteView canonical);
+// By which a composed release names those it is made of.
+Hash256 release_hash(ByteView canonical);
 Bytes canonical_bytes(const Answer& answer);
 [[nodiscard]] Result<Answer> answer_from_bytes(ByteView canonical);
 

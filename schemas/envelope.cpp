@@ -50,6 +50,7 @@ Result<Envelope> read(wire::Envelope::Reader in) {
   if (out.question.empty()) return kRefuse("question", "is empty");
   out.receipt = bytes_from(in.getReceipt());
   if (out.receipt.size() > kReceiptBytes) return kRefuse("receipt", "is over 1 KiB");
+  out.fresh = in.getFresh();
   return out;
 }
 
@@ -69,6 +70,7 @@ Bytes canonical_bytes(const Envelope& envelope) {
   out.setSealKey(data_of(envelope.seal_key.view()));
   out.setQuestion(data_of(envelope.question));
   if (!envelope.receipt.empty()) out.setReceipt(data_of(envelope.receipt));
+  out.setFresh(envelope.fresh);
   return canonicalize(out.asReader());
 }
 

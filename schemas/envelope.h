@@ -18,8 +18,9 @@ struct Envelope {
   AgreementId agreement;
   std::string purpose;
   SealKey seal_key;
-  Bytes question;  // canonical
-  Bytes receipt;   // the newest Signed LedgerReceipt of the audience; empty = none
+  Bytes question;      // canonical
+  Bytes receipt;       // the newest Signed LedgerReceipt of the audience; empty = none
+  bool fresh = false;  // the asker wants noise of the question's own, and pays for it
   bool operator==(const Envelope&) const = default;
 };
 

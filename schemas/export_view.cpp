@@ -133,6 +133,14 @@ Outcome read_times(wire::ExportView::Reader in, ExportView& out) {
   const bool fits =
       out.block.ns == 0 || out.block.ns % out.tick.ns == 0 || out.tick.ns % out.block.ns == 0;
   if (!fits) return kRefuse("tick", "must divide the block or be a multiple of it");
+  const auto revisions = in.getRevisionsNs();
+  if (revisions.size() > kRevisions) return kRefuse("revisions", "holds more than 16");
+  for (const std::int64_t after : revisions) {
+    if (after <= (out.revisions.empty() ? 0 : out.revisions.back().ns)) {
+      return kRefuse("revisions", "must be above 0 and ascend");
+    }
+    out.revisions.push_back({after});
+  }
   return {};
 }
 
@@ -214,6 +222,9 @@ void write_export(const ExportView& view, wire::ExportView::Builder out) {
   }
   out.setPrivateDelta(view.private_delta.units);
   out.setPrivateMinUnits(view.private_min_units);
+  if (view.revisions.empty()) return;
+  auto revisions = out.initRevisionsNs(static_cast<unsigned>(view.revisions.size()));
+  for (unsigned i = 0; i < revisions.size(); ++i) revisions.set(i, view.revisions[i].ns);
 }
 
 Bytes canonical_bytes(const ExportView& view) {
@@ -267,6 +278,19 @@ std::uint64_t ExportView::units_within(const std::vector<std::uint32_t>& within)
     most = std::max(most, one);
   }
   return unit == "twin" ? sum : most;
+}
+
+std::uint32_t ExportView::revision_at(Instant now, Instant to) const {
+  std::uint32_t passed = 0;
+  for (const Duration after : revisions) {
+    // What lies beyond the end of time never comes.
+    std::int64_t at = 0;
+    const bool beyond = __builtin_add_overflow(to.ns, lateness.ns, &at) ||
+                        __builtin_add_overflow(at, after.ns, &at);
+    if (beyond || now.ns < at) break;
+    ++passed;
+  }
+  return passed;
 }
 
 std::uint32_t ExportView::declared_units() const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
 #include "federation/query/plan.h"
 #include "schemas/base/hash.h"
@@ -60,6 +61,17 @@ Result<const ActiveAgreement*> find_agreement(const SiteSnapshot& site, const En
   return &found->second;
 }
 
+// The version is that of the mechanism: v2 draws on the grid of variances, so that what v1 stated
+// for the same question is another release. The first release of a window has the key it had before
+// there were revisions.
+Hash256 release_key_of(const Hash256& question, const std::string& domain, std::uint32_t revision) {
+  if (revision == 0) {
+    return hash_parts("entente release key v2", {question.view(), bytes_of(domain)});
+  }
+  return hash_parts("entente release key v2",
+                    {question.view(), bytes_of(domain), bytes_of(std::to_string(revision))});
+}
+
 }  // namespace
 
 const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
@@ -71,7 +83,14 @@ const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
 
 std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt) {
   const auto outer = signed_from_bytes(signed_receipt);
-  if (!outer || !security::verify(site.answer_key, security::contexts::kReceipt, *outer)) return {};
+  if (!outer) return {};
+  const auto signed_by = [&](const PublicKey& key) {
+    return security::verify(key, security::contexts::kReceipt, *outer);
+  };
+  const auto& earlier = site.earlier_answer_keys;
+  if (!signed_by(site.answer_key) && std::none_of(earlier.begin(), earlier.end(), signed_by)) {
+    return {};
+  }
   const auto receipt = ledger_receipt_from_bytes(outer->body);
   if (!receipt || receipt->organisation != site.self || receipt->site != site.site) return {};
   return *receipt;
@@ -149,8 +168,9 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
                       "declare the export with a larger private_min_units");
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
-    return make_error(ErrorCode::epsilon_refused,
-                      "one question asks for more than the agreement allows for a whole block");
+    return make_error(
+        ErrorCode::epsilon_refused,
+        "one question asks for more epsilon than the agreement allows for a whole block");
   }
   return {};
 }
@@ -204,17 +224,20 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   auto price = price_of(*question, *view);
   if (!price) return std::move(price).error();
 
-  Admitted admitted{std::move(*envelope), std::move(*question), view, std::move(*price), {}};
+  const std::uint32_t revision = view->revision_at(now, question->window.to);
+  Admitted admitted{
+      std::move(*envelope), std::move(*question), view, std::move(*price), revision, {}};
   ReleaseInquiry& inquiry = admitted.inquiry;
   inquiry.partner = peer.organisation;
   inquiry.query_id = admitted.envelope.query_id;
   inquiry.envelope_hash = envelope_hash(outer->body);
   inquiry.deadline = admitted.envelope.deadline;
   inquiry.question_hash = question_hash(admitted.envelope.question);
-  // The version is that of the mechanism: v2 draws on the grid of variances, so that what v1 stated
-  // for the same question is another release.
-  inquiry.release_key =
-      hash_parts("entente release key v2", {inquiry.question_hash.view(), bytes_of(view->domain)});
+  inquiry.release_key = release_key_of(inquiry.question_hash, view->domain, revision);
+  if (is_additive(admitted.question) && inquiry.delta.units == 0) {
+    inquiry.cells = AdditiveCells{cells_key(admitted.question, revision), admitted.question.window,
+                                  admitted.question.every, admitted.envelope.fresh};
+  }
   inquiry.domain = view->domain;
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;

@@ -21,6 +21,7 @@ struct Admitted {
   Question question;
   std::shared_ptr<const ExportView> view;
   Price price;
+  std::uint32_t revision = 0;  // that is answered now (ExportView::revision_at)
   ReleaseInquiry inquiry;
 };
 
@@ -32,8 +33,9 @@ struct Admitted {
 [[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, Instant now);
 
-// The receipt that an envelope shows, if this site has signed it: nobody else can say how far its
-// log had come, so what does not verify counts as not shown.
+// The receipt that an envelope shows, if this site has signed it, with its answer key or one of
+// earlier charters: nobody else can say how far its log had come, so what does not verify counts as
+// not shown.
 std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt);
 
 // What the active agreements guarantee in a domain to others than `partner`: the most that any one

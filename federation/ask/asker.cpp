@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
 #include "federation/link/loop.h"
 #include "federation/query/suggest.h"
@@ -93,6 +94,19 @@ Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const As
   return std::optional(*receipt);
 }
 
+// Whether a release states the statistics that were asked for. Cells of earlier releases that were
+// added up have noise of other variances and cover the window exactly.
+bool states(const Release& release, const Question& question, const Price& price) {
+  if (release.composed_of.empty()) return release.statistics == price.statistics;
+  const bool covers = release.composed_of.front().window.from == question.window.from &&
+                      release.composed_of.back().window.to == question.window.to;
+  return is_additive(question) && covers &&
+         std::equal(release.statistics.begin(), release.statistics.end(), price.statistics.begin(),
+                    price.statistics.end(), [](const Statistic& stated, const Statistic& asked) {
+                      return stated.width == asked.width && stated.variance > 0;
+                    });
+}
+
 Result<Release> open_release(const Answer& answer, const AskTarget& target,
                              const Question& question, const Bytes& question_bytes,
                              const Price& price) {
@@ -101,7 +115,7 @@ Result<Release> open_release(const Answer& answer, const AskTarget& target,
   const bool fits =
       release->organisation == target.partner.organisation && release->site == target.view->site &&
       release->question_hash == question_hash(question_bytes) &&
-      release->statistics == price.statistics &&
+      states(*release, question, price) &&
       (price.naming || release->cells.size() == question.groups.size() * question.tick_count());
   if (!fits) {
     return make_error(ErrorCode::verification_failed, "the release does not fit the question");
@@ -231,6 +245,13 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   member.coverage.caps = std::move(answer->caps);
   member.coverage.delta_charged = answer->delta_charged;
   member.coverage.age = answer->issued - question.window.to;
+  member.coverage.revision = release->revision;
+  member.coverage.composed_of = release->composed_of;
+  if (parts_.answers != nullptr) {
+    parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
+                          member.target.view->domain, question, release->revision,
+                          !release->composed_of.empty(), member.coverage.left, answer->issued});
+  }
   member.release = std::move(*release);
 }
 
@@ -265,6 +286,7 @@ std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan
   envelope.purpose = plan.purpose;
   envelope.seal_key = member->seal->public_key();
   envelope.question = member->question;
+  envelope.fresh = plan.fresh;
   envelope.receipt = parts_.receipts.newest(envelope.audience, envelope.audience_site);
   const Signed body = security::sign_body(parts_.envelope_key, security::contexts::kEnvelope,
                                           canonical_bytes(envelope));

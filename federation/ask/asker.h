@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "federation/ask/answer_book.h"
 #include "federation/ask/receipt_book.h"
 #include "federation/ask/site.h"
 #include "federation/query/estimate.h"
@@ -62,6 +63,8 @@ struct MemberCoverage {
   DeltaUnits delta_charged = {};  // to each block of `charged`, for naming groups of private keys
   std::string unit = "twin";      // what the site protects
   Duration age;                   // answer time minus the window's end
+  std::uint32_t revision = 0;
+  std::vector<ComposedOf> composed_of;  // when cells of earlier releases were added up
 };
 
 struct FederatedAnswer {
@@ -89,6 +92,7 @@ class Asker {
     SnapshotSource site;
     SendQuestion send;
     ReceiptBook& receipts;
+    AnswerBook* answers = nullptr;  // told of every answer, if any
   };
   explicit Asker(Parts parts) : parts_(std::move(parts)) {}
 

@@ -1,6 +1,7 @@
 #include "federation/ask/disclosure_gate.h"
 
 #include "federation/ask/answer_slot.h"
+#include "federation/ask/composition.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
 #include "federation/query/contribution.h"
@@ -16,8 +17,9 @@ struct DisclosureGate::Pending {
   std::shared_ptr<const SiteSnapshot> site;
   Admitted admitted;
   ReleaseStanding standing;
-  ExactVectors exact;  // private until noise is added; never leaves this object
-  Duration slot;       // after the question came, at which the answer leaves
+  ExactVectors exact;                   // private until noise is added; never leaves this object
+  std::optional<Composition> composed;  // of what has left before; then there is nothing exact
+  Duration slot;                        // after the question came, at which the answer leaves
 };
 
 namespace {
@@ -26,6 +28,7 @@ namespace {
 struct WorkerResult {
   ReleaseStanding standing;
   ExactVectors exact;
+  std::optional<Composition> composed;
   std::optional<Error> refusal;
   std::vector<BlockAmount> left;
 };
@@ -35,6 +38,14 @@ WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore&
                                    const TwinSource& twins, const security::ChoiceKey& choice) {
   WorkerResult result;
   auto standing = releases.inquire(admitted.inquiry);
+  const bool is_new =
+      standing ? !standing->release : standing.error().code == ErrorCode::budget_exhausted;
+  // What was paid for is free also when nothing is left.
+  if (is_new && admitted.inquiry.cells && !admitted.inquiry.cells->fresh) {
+    result.composed = compose(admitted.question, *admitted.view, admitted.price,
+                              releases.cells(admitted.inquiry));
+    if (result.composed) return result;
+  }
   if (!standing) {
     result.refusal = std::move(standing).error();
     if (result.refusal->code == ErrorCode::budget_exhausted) {
@@ -119,8 +130,10 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
         }
         pending->standing = std::move(result.standing);
         pending->exact = std::move(result.exact);
-        // That a release is sent again is said in the answer; it need not wait for a scan.
-        if (pending->standing.release) pending->slot = parts_.grid;
+        pending->composed = std::move(result.composed);
+        // That a release is sent again, or made of such, is said in the answer; it need not wait
+        // for a scan.
+        if (pending->standing.release || pending->composed) pending->slot = parts_.grid;
         if (pending->standing.release && pending->standing.paid) {
           CommittedRelease again;
           again.release = *pending->standing.release;
@@ -158,13 +171,22 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
     release.question_hash = admitted.inquiry.question_hash;
     release.domain = admitted.view->domain;
     release.unit = admitted.view->unit;
+    release.revision = admitted.revision;
+    release.released = now;
+    if (pending->composed) {
+      release.statistics = pending->composed->statistics;
+      release.cells = pending->composed->cells;
+      release.composed_of = pending->composed->composed_of;
+      return canonical_bytes(release);
+    }
     release.charges = admitted.price.charges;
     release.statistics = admitted.price.statistics;
     release.cells = add_noise(admitted.question, admitted.price, pending->exact, parts_.noise);
-    release.released = now;
     return canonical_bytes(release);
   };
-  parts_.releases.commit(pending->admitted.inquiry, std::move(draw),
+  ReleaseInquiry inquiry = pending->admitted.inquiry;
+  if (pending->composed) inquiry.composed = pending->composed->charges;
+  parts_.releases.commit(std::move(inquiry), std::move(draw),
                          [this, pending, fulfiller](Result<CommittedRelease> committed) {
                            if (!committed) {
                              (*fulfiller)->fulfill(refuse(committed.error(), pending.get()));

@@ -6,6 +6,11 @@
 //   sign, seal to the asker -> send on the time grid
 //
 // Before the aggregate each unit is held to the groups that were priced (contribution.h).
+//
+// A sum whose window is covered by cells that were released before is answered from them, without
+// noise, charge to the site or private read (composition.h), unless the asker wants it fresh. What
+// is released of a window again after a scheduled revision is charged like any other question.
+//
 // A refusal costs nothing, changes nothing and precedes every private read. A crash before the
 // commit: nothing left. After it: the same bytes are sent again when asked again.
 // The partner learns a code and public names of its own question; the full reason stays in the log.

@@ -14,5 +14,10 @@ inline constexpr Duration kDeadlineMax = seconds(120);  // of an envelope, after
 inline constexpr Duration kFoldTime = microseconds(4);
 inline constexpr Duration kScanTime = nanoseconds(25);
 inline constexpr std::size_t kMembers = 256;  // of one system twin
+// Stored releases that are looked at to answer a question from their cells, and their bytes
+// together; stretches that a composed release names.
+inline constexpr std::size_t kComposedReleases = 1'024;
+inline constexpr std::size_t kComposedBytes = 8 << 20;
+inline constexpr std::size_t kComposedParts = 1'024;
 
 }  // namespace entente::federation::limits

@@ -24,6 +24,15 @@ struct Guarantee {
   bool operator==(const Guarantee&) const = default;
 };
 
+// Of a question whose cells may be added up (composition.h): what it has in common with those they
+// are added to, and where its own lie. Its release is kept under that.
+struct AdditiveCells {
+  Hash256 key;
+  TimeWindow window;
+  std::optional<Duration> every;
+  bool fresh = false;  // the partner wants no composed release, also not one it got before
+};
+
 // Who asks what, and what it would cost. Everything here is public to the asker but for what others
 // are guaranteed.
 struct ReleaseInquiry {
@@ -42,12 +51,24 @@ struct ReleaseInquiry {
   std::vector<Guarantee> guaranteed_to_others = {};  // of each block, each partner once
   // The receipt the partner showed; this site's own signature has been verified.
   std::optional<LedgerReceipt> shown = {};
+  std::optional<AdditiveCells> cells = {};  // of questions whose cells may be added up
+  // Set to commit a composed release, which is this partner's own: the charges to its quota.
+  std::optional<std::vector<BlockAmount>> composed = {};
+};
+
+// A release whose cells may be added up.
+struct StoredRelease {
+  Bytes release;  // canonical
+  TimeWindow window;
+  std::optional<Duration> every;
+  bool paid = false;  // by the partner who asks
 };
 
 // Where the inquiry stands before anything private is read.
 struct ReleaseStanding {
-  std::optional<Bytes> release;  // already released: these are the bytes
-  bool paid = false;             // by this partner; a repeat is then free
+  // Already released, or composed for this partner: these are the bytes.
+  std::optional<Bytes> release;
+  bool paid = false;  // by this partner; a repeat is then free
   // For this partner now, per block: the least of its quota's rest and the cap's, less what others
   // are guaranteed.
   std::vector<BlockAmount> left;
@@ -75,12 +96,19 @@ class ReleaseStore {
   // quota). Throws on a store fault.
   virtual Result<ReleaseStanding> inquire(const ReleaseInquiry& inquiry) const = 0;
 
+  // Workers. Releases kept under the inquiry's cells that overlap its window: first those that the
+  // partner has paid for, later ones before earlier ones; limits::kComposedReleases at most. None
+  // for an inquiry without cells, and none from a store that has no such memory.
+  virtual std::vector<StoredRelease> cells(const ReleaseInquiry& /*inquiry*/) const { return {}; }
+
   // What budget_exhausted is told besides: the amounts left per block.
   virtual std::vector<BlockAmount> left(const ReleaseInquiry& inquiry) const = 0;
 
   // Loop thread; `done` is called on it. `draw` adds the noise and returns the canonical release;
   // it runs once, on the store's thread, inside the transaction and after the debit, and only if
-  // nobody released this key meanwhile. Refuses as inquire does, changing nothing.
+  // nobody released this key meanwhile. Refuses as inquire does, changing nothing. With
+  // `composed` the site is not charged, `draw` draws nothing, and the bytes are kept for this
+  // partner alone: for others the question is as new as before.
   virtual void commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                       std::function<void(Result<CommittedRelease>)> done) = 0;
 

@@ -33,7 +33,10 @@ struct SiteSnapshot {
   OrgId self;
   std::string self_name;
   std::string site;
-  PublicKey answer_key;  // this site's own, by which it knows its receipts again
+  // This site's own, by which it knows its receipts again: the one in force, and those of earlier
+  // charters that are not revoked. A key that was rotated signed receipts that partners still hold.
+  PublicKey answer_key;
+  std::vector<PublicKey> earlier_answer_keys;
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
   std::map<OrgId, KnownPartner> partners;             // of active links

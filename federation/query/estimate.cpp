@@ -57,15 +57,18 @@ void even_squares(const Question& question, const Price& price, Row& row) {
   }
 }
 
-Row row_of(const Question& question, const Price& price, const ReleasedCell& cell) {
+// Exponents and variances are the price's, but for cells of earlier releases that were added up.
+Row row_of(const Question& question, const Price& price, const Release& release,
+           const ReleasedCell& cell) {
   Row row;
   std::size_t next = 0;
-  for (const StatisticLayout& layout : price.layout) {
-    Sum sum{{}, variance_of(layout)};
-    sum.values.reserve(layout.width);
-    for (std::uint32_t i = 0; i < layout.width; ++i) {
+  const bool composed = !release.composed_of.empty();
+  for (const Statistic& statistic : composed ? release.statistics : price.statistics) {
+    Sum sum{{}, std::ldexp(static_cast<double>(statistic.variance), 2 * statistic.exponent)};
+    sum.values.reserve(statistic.width);
+    for (std::uint32_t i = 0; i < statistic.width; ++i) {
       const auto mantissa = static_cast<double>(cell.mantissas.at(next++));
-      sum.values.push_back(std::ldexp(mantissa, layout.exponent()));
+      sum.values.push_back(std::ldexp(mantissa, statistic.exponent));
     }
     row.push_back(std::move(sum));
   }
@@ -294,7 +297,7 @@ std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRele
   for (const MemberRelease& member : releases) {
     for (const ReleasedCell& cell : member.release->cells) {
       add(table.at(member.plan->groups.at(cell.group) * ticks + cell.tick),
-          row_of(*member.plan->question, *member.price, cell));
+          row_of(*member.plan->question, *member.price, *member.release, cell));
     }
   }
   std::vector<AnswerRow> rows;

@@ -75,6 +75,7 @@ struct Plan {
   std::optional<double> epsilon;    // what each member's blocks are charged; absent when exact
   std::string purpose;
   Mode mode = Mode::each;
+  bool fresh = false;  // not to be added up from cells of earlier releases
 };
 
 // Refuses, pointing at the place in the sentence: query_unknown_name (signal, key or value, with

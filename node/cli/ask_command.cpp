@@ -2,8 +2,10 @@
 // answered.
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "node/cli/command.h"
 #include "node/cli/connection.h"
@@ -36,21 +38,59 @@ Result<std::string> question_of(Session& session) {
   return text;
 }
 
-Result<json::object> body_of(Session& session, const std::string& question, bool preview) {
-  json::object body{{"question", question}};
+// Several questions, for a preview: each an argument, or in a file one after the other with
+// semicolons between them.
+std::vector<std::string> split_questions(std::string_view text) {
+  std::vector<std::string> questions(1);
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '\'') quoted = !quoted;
+    if (c == ';' && !quoted) {
+      questions.emplace_back();
+    } else if (!questions.back().empty() || !std::isspace(static_cast<unsigned char>(c))) {
+      questions.back() += c;
+    }
+  }
+  for (std::string& one : questions) {
+    while (!one.empty() && std::isspace(static_cast<unsigned char>(one.back()))) one.pop_back();
+  }
+  std::erase(questions, "");
+  return questions;
+}
+
+Result<std::vector<std::string>> questions_of(Session& session) {
+  const auto& given = session.values("QUESTION");
+  if (given.size() > 1) {
+    if (session.value("file").empty()) return given;
+    return make_error(ErrorCode::invalid_argument, "both questions and --file were given",
+                      "give one of them");
+  }
+  auto text = question_of(session);
+  if (!text) return std::move(text).error();
+  auto questions = split_questions(*text);
+  if (questions.empty()) return make_error(ErrorCode::invalid_argument, "no question was given");
+  return questions;
+}
+
+Result<json::object> body_of(Session& session, const std::vector<std::string>& questions,
+                             bool preview) {
+  json::object body;
+  if (questions.size() == 1) body["question"] = questions.front();
+  if (questions.size() > 1) body["questions"] = json::value_from(questions);
   if (!session.value("purpose").empty()) body["purpose"] = session.value("purpose");
   if (!session.value("timeout").empty()) {
     auto timeout = session.timeout();
     if (!timeout) return std::move(timeout).error();
     body["timeout"] = to_text(*timeout);
   }
+  if (session.flag("fresh")) body["fresh"] = true;
   if (preview) body["dryRun"] = true;
   return body;
 }
 
 // The preview is a request of its own even without --dry-run, so nothing is added to its target.
-Result<json::value> preview_of(Session& session, const std::string& question) {
-  auto body = body_of(session, question, true);
+Result<json::value> preview_of(Session& session, const std::vector<std::string>& questions) {
+  auto body = body_of(session, questions, true);
   if (!body) return std::move(body).error();
   return session.post("/api/v1/ask", *body);
 }
@@ -65,21 +105,117 @@ double charge_of(const json::value& preview) {
   return sum;
 }
 
+constexpr std::size_t kLine = 100;
+
+// "  label     words", going on below the words where the line is full.
+void say_words(Session& session, const std::string& label, const std::string& text) {
+  std::string line = "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ');
+  const std::string below(line.size(), ' ');
+  std::size_t start = 0;
+  bool first = true;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find(' ', start), text.size());
+    const std::string word = text.substr(start, end - start);
+    if (!first && line.size() + 1 + word.size() > kLine) {
+      session.say(line);
+      line = below;
+      first = true;
+    }
+    line += (first ? "" : " ") + word;
+    first = false;
+    start = end + 1;
+  }
+  session.say(line);
+}
+
+// "washington: epsilon 4, then 3.9 left; 2 guaranteed"
+std::string charge_text(const json::value& charge) {
+  const auto epsilon = number_of_field(charge, "epsilon");
+  const auto after = number_of_field(charge, "left_epsilon_after");
+  const auto guaranteed = number_of_field(charge, "guaranteed_epsilon");
+  const std::size_t blocks = array_of_field(charge, "blocks").size();
+  std::string text =
+      text_of_field(charge, "organisation") + ": epsilon " + (epsilon ? shortest(*epsilon) : "?");
+  if (blocks > 1) text += " at most on each of " + std::to_string(blocks) + " blocks";
+  const json::value& enough = field(charge, "enough");
+  if (enough.is_bool() && !enough.get_bool()) {
+    const auto left = number_of_field(charge, "left_epsilon");
+    text += ", more than is left: " + (left ? shortest(*left) : "?");
+  } else if (after) {
+    text += ", then " + shortest(*after) + " left";
+  }
+  if (guaranteed && *guaranteed > 0) {
+    text += "; no other partner can use up " + shortest(*guaranteed);
+  }
+  return text;
+}
+
+// "about 12 more like this until 2026-…": of the site that allows least.
+void say_more(Session& session, const json::value& preview) {
+  const json::value* least = nullptr;
+  for (const json::value& charge : array_of_field(preview, "charge")) {
+    const auto more = number_of_field(charge, "more");
+    if (!more) continue;
+    if (least == nullptr || *more < *number_of_field(*least, "more")) least = &charge;
+  }
+  if (least == nullptr) return;
+  const std::string until = text_of_field(*least, "until");
+  const double more = *number_of_field(*least, "more");
+  say_words(session, "more",
+            std::string(more < 1     ? "none"
+                        : more > 1e6 ? "over a million"
+                                     : "about " + fixed(more, 0)) +
+                " more like this" +
+                (until.empty()
+                     ? " ever: what is charged is not bound to days"
+                     : " until " + until + ", when windows as long touch none of these blocks"));
+}
+
+// Of several questions: what each one adds.
+void say_questions(Session& session, const json::value& preview) {
+  const auto& questions = array_of_field(preview, "questions");
+  if (questions.size() < 2) return;
+  Table table{{{"question", "question", Kind::integer},
+               {"organisation", "organisation"},
+               {"epsilon", "epsilon", Kind::epsilon},
+               {"free", "free because"}},
+              {}};
+  std::size_t number = 0;
+  for (const json::value& question : questions) {
+    ++number;
+    for (const json::value& charge : array_of_field(question, "charge")) {
+      const std::string free = text_of_field(charge, "free");
+      table.rows.push_back({json::value(number), field(charge, "organisation"),
+                            field(charge, "epsilon"), json::value(free.empty() ? " " : free)});
+    }
+  }
+  if (!table.rows.empty()) session.say_table(table);
+}
+
 void say_preview(Session& session, const json::value& preview) {
   session.say("Preview: costs nothing, reads no private row");
+  say_questions(session, preview);
   for (const json::value& charge : array_of_field(preview, "charge")) {
-    const auto epsilon = number_of_field(charge, "epsilon");
-    const auto left = number_of_field(charge, "left_epsilon_after");
-    session.say("  charge    " + text_of_field(charge, "organisation") + ": epsilon " +
-                (epsilon ? shortest(*epsilon) : "?") +
-                (left ? ", then " + shortest(*left) + " left" : ""));
+    say_words(session, "charge", charge_text(charge));
+  }
+  const auto& questions = array_of_field(preview, "questions");
+  if (questions.size() == 1) {
+    for (const json::value& charge : array_of_field(questions.front(), "charge")) {
+      const std::string free = text_of_field(charge, "free");
+      if (free.empty()) continue;
+      say_words(session, "free", text_of_field(charge, "organisation") + ": " + free);
+    }
   }
   if (array_of_field(preview, "charge").empty()) session.say("  charge    none");
+  say_more(session, preview);
   if (const auto protects = text_of_field(preview, "protects"); !protects.empty()) {
-    session.say("  protects  " + protects);
+    say_words(session, "protects", protects);
+  }
+  if (const auto odds = text_of_field(field(preview, "odds"), "text"); !odds.empty()) {
+    say_words(session, "odds", odds);
   }
   for (const json::value& note : array_of_field(preview, "notes")) {
-    if (note.is_string()) session.say("  note      " + std::string(note.get_string()));
+    if (note.is_string()) say_words(session, "note", std::string(note.get_string()));
   }
 }
 
@@ -95,20 +231,24 @@ std::string group_text(const json::value& group) {
 }
 
 Table expected_table(const json::value& preview) {
-  Table table{
-      {{"label", "item"}, {"group", "group"}, {"error95", "within, 95 times in 100", Kind::number}},
-      {}};
+  const bool several = array_of_field(preview, "questions").size() > 1;
+  Table table{{{"question", several ? "question" : "", Kind::integer},
+               {"label", "item"},
+               {"group", "group"},
+               {"error95", "within, 95 times in 100", Kind::number}},
+              {}};
   for (const json::value& row : array_of_field(preview, "expected")) {
+    const std::string group = is_true(row, "total") ? "all" : group_text(field(row, "group"));
     table.rows.push_back(
-        {field(row, "label"), json::value(group_text(field(row, "group"))), field(row, "error95")});
+        {field(row, "question"), field(row, "label"), json::value(group), field(row, "error95")});
   }
   return table;
 }
 
 Result<int> preview(Session& session) {
-  auto question = question_of(session);
-  if (!question) return std::move(question).error();
-  auto got = preview_of(session, *question);
+  auto questions = questions_of(session);
+  if (!questions) return std::move(questions).error();
+  auto got = preview_of(session, *questions);
   if (!got) return std::move(got).error();
   Table table = expected_table(*got);
   session.show({object_of(*got), std::move(table), "expected", false});
@@ -285,9 +425,12 @@ Table answer_table(Session& session, const json::value& answer) {
 
 // "epsilon 4", "epsilon 4 on each of 2 blocks", "epsilon 1 to 4 on 3 blocks": as the ledger books.
 std::string charged_text(const json::value& site) {
-  if (is_true(site, "reused")) return "free: the same answer as before";
   const json::value& charged = field(site, "charged");
   const auto& blocks = array_of_field(charged, "blocks");
+  const bool composed = !array_of_field(site, "composed_of").empty();
+  if (is_true(site, "reused") && blocks.empty()) {
+    return composed ? "free: earlier answers added up" : "free: the same answer as before";
+  }
   double least = 0, most = 0;
   for (const json::value& block : blocks) {
     const double epsilon = number_of_field(block, "epsilon").value_or(0);
@@ -370,6 +513,20 @@ std::string delta_text(const json::value& answer) {
                    : "no delta: it was asked before";
 }
 
+// Who added up cells of earlier answers, and how to have it otherwise.
+void say_composed(Session& session, const json::value& answer) {
+  for (const json::value& site : array_of_field(answer, "coverage")) {
+    const auto& parts = array_of_field(site, "composed_of");
+    if (parts.empty()) continue;
+    std::set<std::string> releases;
+    for (const json::value& part : parts) releases.insert(text_of_field(part, "release"));
+    session.say(text_of_field(site, "organisation") + " added up " +
+                std::to_string(releases.size()) +
+                (releases.size() == 1 ? " earlier answer" : " earlier answers") +
+                ", with their noise, bounds and all; --fresh asks it anew, at its own charge.");
+  }
+}
+
 void say_answer(Session& session, const json::value& answer) {
   const json::value& window = field(answer, "window");
   const std::string from = text_of_field(window, "from");
@@ -381,6 +538,7 @@ void say_answer(Session& session, const json::value& answer) {
                 (is_true(answer, "exact") ? "; exact." : "."));
   }
   say_coverage(session, answer);
+  say_composed(session, answer);
   if (const auto receipt = text_of_field(answer, "receipt"); !receipt.empty()) {
     session.say("Receipt " + receipt);
   }
@@ -421,7 +579,7 @@ int exit_code_of(const json::value& answer) {
 // Shows what it will cost and asks, when there is a cost and a person. False: the person said no.
 Result<bool> agreed_to_pay(Session& session, const std::string& question) {
   if (session.flag("yes") || !session.can_ask()) return true;
-  auto got = preview_of(session, question);
+  auto got = preview_of(session, {question});
   if (!got) return std::move(got).error();
   if (charge_of(*got) <= 0) return true;
   say_preview(session, *got);
@@ -440,7 +598,7 @@ Result<int> ask(Session& session) {
     session.say("Not asked; nothing was charged.");
     return 0;
   }
-  auto body = body_of(session, *question, false);
+  auto body = body_of(session, {*question}, false);
   if (!body) return std::move(body).error();
   auto got = session.post("/api/v1/ask", *body);
   if (!got) return std::move(got).error();
@@ -453,13 +611,15 @@ Result<int> ask(Session& session) {
 }  // namespace
 
 void add_ask_commands(CommandTable& table) {
-  const std::vector<OptionSpec> options{
+  std::vector<OptionSpec> options{
       {"QUESTION", Form::optional_positional, "",
        "the question, over count, share, sum, mean, variance, stddev, min, max, median, quantile "
        "or "
        "histogram; - for standard input"},
       {"file", Form::value, "FILE", "read the question from a file", 'f'},
       {"purpose", Form::value, "TEXT", "what the answer is for, as the agreement names it"},
+      {"fresh", Form::flag, "",
+       "pay for noise of its own rather than have earlier answers added up"},
       {"verbose", Form::flag, "", "say also what the range covers and how it is protected", 'v'}};
   table.push_back({"ask",
                    Effect::rw,
@@ -470,11 +630,15 @@ void add_ask_commands(CommandTable& table) {
                     "FROM smoke OVER 24h\"",
                     "entente ask -f weekly.ent -o json --yes"},
                    ask});
+  options[0].form = Form::optional_positionals;
+  options[0].help += "; several are added up";
+  options[1].help = "read questions from a file, with semicolons between them";
   table.push_back({"ask preview",
                    Effect::ro,
-                   "What a question would cost and how exact it would be",
+                   "What questions would cost together and how exact they would be",
                    options,
-                   {"entente ask preview \"SELECT count(*) FROM smoke OVER 24h\""},
+                   {"entente ask preview \"SELECT count(*) FROM smoke OVER 24h\"",
+                    "entente ask preview -f weekly.ent -o json"},
                    preview});
 }
 

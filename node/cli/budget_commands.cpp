@@ -58,6 +58,23 @@ std::string shown(const json::value& object, std::string_view name) {
   return number ? shortest(*number) : "?";
 }
 
+// Of the block with most spent: the tighter figure, which holds where all noise was Gaussian.
+std::string gaussian_text(const json::value& domain) {
+  std::string text;
+  double most = 0;
+  for (const json::value& block : array_of_field(domain, "blocks")) {
+    const json::value& gaussian = field(block, "gaussian_only");
+    const auto mu = number_of_field(gaussian, "mu");
+    const auto epsilon = number_of_field(gaussian, "epsilon");
+    if (!mu || !epsilon || *mu <= most) continue;
+    most = *mu;
+    text = "Gaussian-only, all noise so far was: at most mu " + fixed(*mu, 3) +
+           ", that is epsilon " + fixed(*epsilon, 3) + " instead of " +
+           shown(block, "spent_epsilon") + ", in the block of " + text_of_field(block, "start");
+  }
+  return text;
+}
+
 std::vector<std::string> words_of(const json::value& budget) {
   std::vector<std::string> words;
   for (const json::value& domain : array_of_field(budget, "domains")) {
@@ -69,6 +86,9 @@ std::vector<std::string> words_of(const json::value& budget) {
       words.push_back(name + ": used up in every block, that is epsilon " +
                       shown(domain, "cap_week_epsilon") + " over 7 days and " +
                       shown(domain, "cap_year_epsilon") + " over 365");
+    }
+    if (const std::string gaussian = gaussian_text(domain); !gaussian.empty()) {
+      words.push_back(name + ": " + gaussian);
     }
     const std::string until = text_of_field(domain, "reconciled_until");
     if (!until.empty()) {

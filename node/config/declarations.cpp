@@ -127,6 +127,7 @@ class Reader {
     view.type = table.text("type");
     view.tick = table.duration("tick", hours(1));
     view.lateness = table.duration("lateness", Duration{});
+    revisions(table, view);
     if (view.tick.ns <= 0) table.fail("tick", "must be above 0s");
     if (view.block.ns > 0 && view.tick.ns > 0 && view.block.ns % view.tick.ns != 0 &&
         view.tick.ns % view.block.ns != 0) {
@@ -137,6 +138,19 @@ class Reader {
     private_keys(table, view);
     measures(table, view);
     out_.exports[name] = std::make_shared<const ExportView>(std::move(view));
+  }
+
+  static void revisions(StrictTable& table, ExportView& view) {
+    for (const std::string& text : table.texts("revisions")) {
+      const auto after = parse_duration(text);
+      const Duration before = view.revisions.empty() ? Duration{} : view.revisions.back();
+      if (!after || *after <= before || view.revisions.size() == kRevisions) {
+        return table.fail("revisions",
+                          "must hold at most " + std::to_string(kRevisions) +
+                              " times after a window's close, ascending, such as \"2d\", \"30d\"");
+      }
+      view.revisions.push_back(*after);
+    }
   }
 
   void cells(StrictTable& table, ExportView& view) {

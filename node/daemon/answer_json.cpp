@@ -8,7 +8,6 @@
 #include <set>
 
 #include "federation/query/contribution.h"
-#include "federation/query/price.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
@@ -18,44 +17,12 @@ namespace {
 namespace json = boost::json;
 using namespace federation;
 
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-// Without the last digits, which come from counting in 2^-60.
-double shown_delta(DeltaUnits delta) {
-  return std::round(security::to_double(delta) * 1e15) / 1e15;
-}
-
-std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
-
 json::value number_or_null(double value) {
   return std::isfinite(value) ? json::value(value) : json::value(nullptr);
 }
 
 std::string block_text(Instant start) {
   return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
-}
-
-json::object head(const std::string& question, const Plan& plan) {
-  json::object out;
-  out["question"] = question;
-  json::object window{{"from", to_text(plan.window.from)}, {"to", to_text(plan.window.to)}};
-  if (plan.ticks.size() > 1) window["every"] = to_text(plan.ticks.front().length());
-  out["window"] = std::move(window);
-  json::array items;
-  for (const PlannedItem& item : plan.items) {
-    items.push_back({{"label", item.label}, {"unit", item.unit}});
-  }
-  out["items"] = std::move(items);
-  out["group_keys"] = json::value_from(plan.group_keys);
-  return out;
 }
 
 json::object row_head(const Plan& plan, const std::vector<std::string>& group, bool total,
@@ -81,19 +48,6 @@ json::object charged_json(const MemberCoverage& member) {
           {"rho", rho},
           {"delta", shown_delta(member.delta_charged)},
           {"blocks", std::move(blocks)}};
-}
-
-// Whose contribution an answer protects.
-std::string protected_words(std::string_view unit) {
-  return "the readings of " + unit_words(unit) + " in one block";
-}
-
-// Said of every question by private keys, since nobody sees what is not named.
-std::string naming_words(const ExportView& view) {
-  return "values of private keys are named where at least " +
-         std::to_string(view.private_min_units) +
-         " units share them and noise allows; others are missing. It spends delta " +
-         short_number(shown_delta(view.private_delta)) + " of each block besides epsilon";
 }
 
 // "left" is the least over the blocks touched, as a share of the cap with its epsilon equivalent.
@@ -133,7 +87,16 @@ json::object coverage_json(const MemberCoverage& member) {
   out["reused"] = member.reused;
   out["charged"] = charged_json(member);
   out["left"] = left_json(member);
-  if (member.state == MemberState::answered) out["age_s"] = member.age.seconds();
+  if (member.state != MemberState::answered) return out;
+  out["age_s"] = member.age.seconds();
+  out["revision"] = member.revision;
+  json::array parts;
+  for (const ComposedOf& part : member.composed_of) {
+    parts.push_back({{"release", part.release.hex()},
+                     {"from", to_text(part.window.from)},
+                     {"to", to_text(part.window.to)}});
+  }
+  out["composed_of"] = std::move(parts);
   return out;
 }
 
@@ -161,6 +124,21 @@ Estimate exactly(double value) {
 
 }  // namespace
 
+json::object question_head(const std::string& question, const Plan& plan) {
+  json::object out;
+  out["question"] = question;
+  json::object window{{"from", to_text(plan.window.from)}, {"to", to_text(plan.window.to)}};
+  if (plan.ticks.size() > 1) window["every"] = to_text(plan.ticks.front().length());
+  out["window"] = std::move(window);
+  json::array items;
+  for (const PlannedItem& item : plan.items) {
+    items.push_back({{"label", item.label}, {"unit", item.unit}});
+  }
+  out["items"] = std::move(items);
+  out["group_keys"] = json::value_from(plan.group_keys);
+  return out;
+}
+
 double shown_epsilon(RhoUnits rho, DeltaUnits delta) {
   return std::round(security::epsilon_of(rho, delta) * 1e6) / 1e6;
 }
@@ -169,9 +147,27 @@ std::string shown_time(Instant instant) {
   return to_text(Instant{instant.ns - instant.ns % seconds(1).ns});
 }
 
+double shown_delta(DeltaUnits delta) {
+  return std::round(security::to_double(delta) * 1e15) / 1e15;
+}
+
+std::string protected_words(std::string_view unit) {
+  return "the readings of " + unit_words(unit) + " in one block";
+}
+
+std::string naming_words(const ExportView& view) {
+  char delta[32];
+  std::snprintf(delta, sizeof delta, "%.3g", shown_delta(view.private_delta));
+  return "values of private keys are named where at least " +
+         std::to_string(view.private_min_units) +
+         " units share them and noise allows; others are missing. It spends delta " + delta +
+         " of each block besides epsilon";
+}
+
 json::object export_json(const ExportView& view) {
-  json::array measures;
+  json::array measures, revisions;
   for (const Measure& measure : view.measures) measures.push_back(json::value(measure.signal));
+  for (const Duration after : view.revisions) revisions.push_back(json::value(to_text(after)));
   return {{"name", view.name},
           {"domain", view.domain},
           {"type", view.type},
@@ -179,6 +175,7 @@ json::object export_json(const ExportView& view) {
           {"measures", std::move(measures)},
           {"tick", to_text(view.tick)},
           {"lateness", to_text(view.lateness)},
+          {"revisions", std::move(revisions)},
           {"cells", view.cells.size()},
           {"declared_units", view.declared_units()},
           {"unit", view.unit},
@@ -190,7 +187,7 @@ json::object export_json(const ExportView& view) {
 }
 
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
-  json::object out = head(question, answer.plan);
+  json::object out = question_head(question, answer.plan);
   out["query_id"] = answer.query_id.hex();
   out["exact"] = false;
   out["partial"] = answer.partial();
@@ -229,7 +226,7 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
 
 json::value exact_json(const std::string& question, const Plan& plan,
                        const std::vector<ExactRow>& rows) {
-  json::object out = head(question, plan);
+  json::object out = question_head(question, plan);
   out["exact"] = true;
   out["partial"] = false;
   json::array all;
@@ -261,73 +258,6 @@ json::value exact_json(const std::string& question, const Plan& plan,
       "exact: own twins, asked by a local user; values are limited to the bounds that an "
       "export declares, as in what partners are told";
   return out;
-}
-
-json::value exact_preview_json(const Plan& plan) {
-  json::object out = head("", plan);
-  out["charge"] = json::array{};
-  out["expected"] = json::array{};
-  out["protects"] = "";
-  out["notes"] = {"own twins are answered exactly and cost nothing"};
-  return out;
-}
-
-Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>& targets) {
-  std::vector<Price> prices(targets.size());
-  std::vector<PreviewMember> members;
-  json::array charge, notes;
-  double most = 0;
-  std::string unit = "twin";
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    const MemberPlan& part = plan.members[i];
-    const AskTarget& target = targets[i];
-    if (!part.question) {
-      notes.push_back(json::value(target.partner.name +
-                                  " is not asked: none of its public cells is in "
-                                  "the question"));
-      continue;
-    }
-    auto price = price_of(*part.question, *target.view);
-    if (!price) return std::move(price).error();
-    prices[i] = std::move(*price);
-    members.push_back({&part, &prices[i], target.view});
-    json::array blocks;
-    double epsilon = 0;
-    for (const BlockAmount& block : prices[i].charges) {
-      const double one = shown_epsilon(block.rho, target.view->delta);
-      blocks.push_back({{"start", block_text(block.start)}, {"epsilon", one}});
-      epsilon = std::max(epsilon, one);
-    }
-    most = std::max(most, epsilon);
-    unit = target.view->unit;
-    if (prices[i].naming) notes.push_back(json::value(naming_words(*target.view)));
-    charge.push_back(
-        {{"organisation", target.partner.name},
-         {"epsilon", epsilon},
-         {"delta", shown_delta(prices[i].delta)},
-         {"quota_epsilon", shown_epsilon(target.agreement->rho_per_block, target.view->delta)},
-         {"guaranteed_epsilon",
-          shown_epsilon(target.agreement->rho_guaranteed, target.view->delta)},
-         {"blocks", std::move(blocks)}});
-  }
-  json::array expected;
-  for (const ExpectedError& row : expected_errors(plan, members)) {
-    for (std::size_t i = 0; i < plan.items.size(); ++i) {
-      const bool bins = plan.items[i].aggregate == Aggregate::histogram;
-      expected.push_back({{"label", plan.items[i].label + (bins ? ", each bin" : "")},
-                          {"group", json::value_from(row.group)},
-                          {"total", row.total},
-                          {"error95", number_or_null(row.half_width[i])}});
-    }
-  }
-  json::object out = head("", plan);
-  out["charge"] = std::move(charge);
-  out["expected"] = std::move(expected);
-  out["protects"] = protected_words(unit) + ": the odds about any one of them move by at most x" +
-                    fixed(std::exp(most), most < 3 ? 2 : 0);
-  notes.push_back("a question that was answered before is free and gives the same figures");
-  out["notes"] = std::move(notes);
-  return json::value(std::move(out));
 }
 
 }  // namespace entente::node

@@ -1,4 +1,4 @@
-// Answers and previews as the JSON of POST /api/v1/ask.
+// Answers as the JSON of POST /api/v1/ask; what it previews is in preview.h.
 #pragma once
 
 #include <string>
@@ -17,17 +17,21 @@ double shown_epsilon(RhoUnits rho, DeltaUnits delta);
 // A moment of the node's own life, to the second.
 std::string shown_time(Instant instant);
 
+// Without the last digits, which come from counting in 2^-60.
+double shown_delta(DeltaUnits delta);
+// Whose contribution an answer protects: "the readings of one twin in one block".
+std::string protected_words(std::string_view unit);
+// Said of every question by private keys, since nobody sees what is not named.
+std::string naming_words(const ExportView& view);
 // The public description of an export: what `entente export list` and a partner's `agreement show`
 // print.
 boost::json::object export_json(const ExportView& view);
+// What was asked: the question, its window, items and keys.
+boost::json::object question_head(const std::string& question, const federation::Plan& plan);
 
 boost::json::value answer_json(const std::string& question,
                                const federation::FederatedAnswer& answer);
 boost::json::value exact_json(const std::string& question, const federation::Plan& plan,
                               const std::vector<federation::ExactRow>& rows);
-// Refuses what price_of refuses.
-[[nodiscard]] Result<boost::json::value> preview_json(
-    const federation::Plan& plan, const std::vector<federation::AskTarget>& targets);
-boost::json::value exact_preview_json(const federation::Plan& plan);
 
 }  // namespace entente::node

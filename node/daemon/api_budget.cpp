@@ -112,6 +112,10 @@ json::object block_json(const BlockReport& block, const std::vector<LedgerRow>& 
                         const ExportView& view, const BudgetView& budget) {
   const std::uint64_t cap = view.rho_cap.units, spent = block.block.rho.units;
   const std::uint64_t left = less(cap, spent);
+  json::value gaussian;
+  if (const auto only = gaussian_only(block, view)) {
+    gaussian = {{"mu", std::round(only->mu * 1e6) / 1e6}, {"epsilon", only->epsilon}};
+  }
   return {{"start", block_text(block.start)},
           {"spent_epsilon", epsilon_of(block.block, view)},
           {"left_epsilon", shown_epsilon({left}, view.delta)},
@@ -121,6 +125,7 @@ json::object block_json(const BlockReport& block, const std::vector<LedgerRow>& 
           {"week_epsilon", epsilon_of(block.week, view)},
           {"year_epsilon", epsilon_of(block.year, view)},
           {"spent_delta", shown_delta(block.block.delta)},
+          {"gaussian_only", std::move(gaussian)},
           {"reconciled", block.reconciled},
           {"partners", partners_json(block, rows, view, budget)}};
 }

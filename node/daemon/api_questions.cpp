@@ -14,33 +14,80 @@ namespace json = boost::json;
 using boost::asio::awaitable;
 using federation::to_awaitable;
 
-awaitable<Result<Reply>> ask(Core& core, const Call& call) {
-  auto question = call.text_field("question");
-  if (!question) co_return std::move(question).error();
+constexpr std::size_t kQuestionsMost = 64;  // of one preview
+
+Result<bool> flag_of(const Call& call, std::string_view name) {
+  const json::value* said =
+      call.json.is_object() ? call.json.get_object().if_contains(name) : nullptr;
+  if (said == nullptr) return false;
+  if (said->is_bool()) return said->get_bool();
+  return make_error(ErrorCode::invalid_argument, std::string(name) + " must be true or false");
+}
+
+// One question, or several for a preview.
+Result<std::vector<std::string>> questions_of(const Call& call) {
+  const json::value* several =
+      call.json.is_object() ? call.json.get_object().if_contains("questions") : nullptr;
+  if (several == nullptr) {
+    auto question = call.text_field("question");
+    if (!question) return std::move(question).error();
+    return std::vector<std::string>{std::move(*question)};
+  }
+  const auto wrong = make_error(ErrorCode::invalid_argument, "questions must hold 1 to 64 texts");
+  if (!several->is_array()) return wrong;
+  std::vector<std::string> questions;
+  for (const json::value& one : several->get_array()) {
+    if (!one.is_string() || questions.size() == kQuestionsMost) return wrong;
+    questions.emplace_back(one.get_string());
+  }
+  if (questions.empty()) return wrong;
+  return questions;
+}
+
+// What is the same for all questions of a call.
+Result<AskRequest> read_request(const Call& call) {
   AskRequest request;
-  request.question = std::move(*question);
   auto purpose = call.optional_text_field("purpose");
-  if (!purpose) co_return std::move(purpose).error();
+  if (!purpose) return std::move(purpose).error();
   request.purpose = *purpose;
   auto timeout = call.optional_text_field("timeout");
-  if (!timeout) co_return std::move(timeout).error();
+  if (!timeout) return std::move(timeout).error();
   if (*timeout) {
     auto parsed = parse_duration(**timeout);
-    if (!parsed) co_return std::move(parsed).error();
+    if (!parsed) return std::move(parsed).error();
     if (parsed->ns <= 0 || *parsed > seconds(120)) {
-      co_return make_error(ErrorCode::invalid_argument,
-                           "the timeout must be above 0s and at most 120s");
+      return make_error(ErrorCode::invalid_argument,
+                        "the timeout must be above 0s and at most 120s");
     }
     request.timeout = *parsed;
   }
-  const json::value* dry =
-      call.json.is_object() ? call.json.get_object().if_contains("dryRun") : nullptr;
-  if (dry != nullptr && !dry->is_bool()) {
-    co_return make_error(ErrorCode::invalid_argument, "dryRun must be true or false");
+  auto fresh = flag_of(call, "fresh");
+  if (!fresh) return std::move(fresh).error();
+  request.fresh = *fresh;
+  return request;
+}
+
+awaitable<Result<Reply>> ask(Core& core, const Call& call) {
+  auto questions = questions_of(call);
+  if (!questions) co_return std::move(questions).error();
+  auto common = read_request(call);
+  if (!common) co_return std::move(common).error();
+  const auto dry = flag_of(call, "dryRun");
+  if (!dry) co_return dry.error();
+  const bool preview = call.dry_run || *dry;
+  if (!preview && questions->size() > 1) {
+    co_return make_error(ErrorCode::invalid_argument,
+                         "several questions can only be previewed: ask them one by one");
   }
-  request.preview = call.dry_run || (dry != nullptr && dry->is_bool() && dry->get_bool());
+  std::vector<AskRequest> requests;
+  for (std::string& question : *questions) {
+    requests.push_back(*common);
+    requests.back().question = std::move(question);
+  }
   using Shared = std::shared_ptr<Result<json::value>>;
-  auto promise = core.ask->ask(std::move(request)).then([](Result<json::value> result) {
+  auto asked =
+      preview ? core.ask->preview(std::move(requests)) : core.ask->ask(std::move(requests.front()));
+  auto promise = asked.then([](Result<json::value> result) {
     return std::make_shared<Result<json::value>>(std::move(result));
   });
   Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));

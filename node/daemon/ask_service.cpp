@@ -9,6 +9,7 @@
 #include "federation/query/parser.h"
 #include "federation/query/suggest.h"
 #include "node/daemon/answer_json.h"
+#include "node/daemon/preview.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
@@ -26,7 +27,6 @@ struct AskService::Prepared {
   std::shared_ptr<const ExportView> own;  // exact lane
   Needs needs;
   Duration timeout;
-  bool preview = false;
   bool exact() const { return own != nullptr; }
 };
 
@@ -135,13 +135,6 @@ MemberCoverage absent_member(const SystemMember& member, const Error& why) {
   return coverage;
 }
 
-void add_absence_notes(json::value& preview, const std::vector<MemberCoverage>& absent) {
-  json::array& notes = preview.as_object()["notes"].as_array();
-  for (const MemberCoverage& member : absent) {
-    notes.push_back(json::value(member.name + " cannot be asked: " + member.reason));
-  }
-}
-
 }  // namespace
 
 Result<AskService::Prepared> AskService::prepare(
@@ -152,7 +145,6 @@ Result<AskService::Prepared> AskService::prepare(
   if (!sentence) return std::move(sentence).error();
   Prepared prepared;
   prepared.text = request.question;
-  prepared.preview = request.preview;
   prepared.timeout = request.timeout.value_or(parts_.default_timeout);
   PlanOptions options;
   options.now = parts_.clock.now();
@@ -202,6 +194,7 @@ Result<AskService::Prepared> AskService::prepare(
   if (!planned) return std::move(planned).error();
   prepared.plan = std::move(*planned);
   if (request.purpose) prepared.plan.purpose = *request.purpose;
+  prepared.plan.fresh = request.fresh;
   return prepared;
 }
 
@@ -226,13 +219,46 @@ Outcome AskService::find_members(const std::vector<SystemMember>& members,
 
 Result<json::value> AskService::exact(const Prepared& prepared) const {
   const MemberPlan& part = prepared.plan.members.front();
-  if (prepared.preview) return exact_preview_json(prepared.plan);
   auto folded = parts_.twins.fold(fold_request(*part.question, prepared.own));
   if (!folded) return std::move(folded).error();
   auto rows = blend_exact(*part.question, *prepared.own, *folded);
   auto exact = exact_json(prepared.text, prepared.plan, rows);
   exact.as_object()["twins_without_unit"] = folded->left_out;
   return exact;
+}
+
+Result<json::value> AskService::preview_on_worker(
+    const std::vector<AskRequest>& requests, const std::shared_ptr<const SiteSnapshot>& snapshot,
+    const TwinGraph& graph) const {
+  std::vector<PreviewedQuestion> batch;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    auto prepared = prepare(requests[i], snapshot, graph);
+    if (!prepared && requests.size() > 1) {
+      const Error& error = prepared.error();
+      return make_error(error.code, "question " + std::to_string(i + 1) + ": " + error.what,
+                        error.remedy);
+    }
+    if (!prepared) return std::move(prepared).error();
+    PreviewedQuestion& one = batch.emplace_back();
+    one.text = std::move(prepared->text);
+    one.plan = std::move(prepared->plan);
+    one.targets = std::move(prepared->targets);
+    one.exact = prepared->exact();
+    for (const MemberCoverage& member : prepared->absent) {
+      one.notes.push_back(member.name + " cannot be asked: " + member.reason);
+    }
+  }
+  return preview_json(batch, parts_.answers, parts_.clock.now());
+}
+
+kj::Promise<Result<json::value>> AskService::preview(std::vector<AskRequest> requests) {
+  using Shared = std::shared_ptr<Result<json::value>>;
+  auto work = [this, site = parts_.site(), graph = parts_.graph(), requests = std::move(requests)] {
+    return std::make_shared<Result<json::value>>(preview_on_worker(requests, site, *graph));
+  };
+  return off_loop<Shared>(parts_.loop, parts_.workers, std::move(work)).then([](Shared done) {
+    return std::move(*done);
+  });
 }
 
 kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
@@ -250,10 +276,6 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
       step->done.emplace(std::move(prepared).error());
     } else if (prepared->exact()) {
       step->done.emplace(exact(*prepared));
-    } else if (prepared->preview) {
-      auto preview = preview_json(prepared->plan, prepared->targets);
-      if (preview) add_absence_notes(*preview, prepared->absent);
-      step->done.emplace(std::move(preview));
     } else {
       step->prepared.emplace(std::move(*prepared));
     }

@@ -29,7 +29,7 @@ struct AskRequest {
   std::string question;
   std::optional<std::string> purpose;
   std::optional<Duration> timeout;
-  bool preview = false;
+  bool fresh = false;  // Plan::fresh
 };
 
 class AskService {
@@ -40,6 +40,7 @@ class AskService {
     const Clock& clock;
     federation::Asker& asker;
     const federation::TwinSource& twins;
+    const federation::AnswerBook& answers;
     std::function<std::shared_ptr<const TwinGraph>()> graph;
     federation::SnapshotSource site;
     const Declarations& declarations;
@@ -47,6 +48,10 @@ class AskService {
     Duration default_timeout;
   };
   explicit AskService(Parts parts) : parts_(std::move(parts)) {}
+
+  // The JSON of a preview of all these (preview.h), which asks nobody and reads no reading.
+  // Refuses what ask() refuses before it asks. At least one.
+  kj::Promise<Result<boost::json::value>> preview(std::vector<AskRequest> requests);
 
   // The JSON of POST /api/v1/ask. Refuses: what parse_question, plan and find_target refuse;
   // budget_exhausted or denied when every member refused for that reason; peer_unreachable when
@@ -64,6 +69,10 @@ class AskService {
                               const std::shared_ptr<const federation::SiteSnapshot>& snapshot,
                               Prepared& into);
   Result<boost::json::value> exact(const Prepared& prepared) const;
+  Result<boost::json::value> preview_on_worker(
+      const std::vector<AskRequest>& requests,
+      const std::shared_ptr<const federation::SiteSnapshot>& snapshot,
+      const TwinGraph& graph) const;
 
   Parts parts_;
 };

@@ -1,8 +1,10 @@
 #include "node/daemon/budget_report.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "node/daemon/answer_json.h"
+#include "security/privacy/accounting.h"
 #include "security/privacy/blocks.h"
 
 namespace entente::node {
@@ -104,6 +106,12 @@ Exposure kept_up(const ExportView& view, Duration period) {
   sum.add({view.rho_cap, view.threshold_delta},
           static_cast<std::uint64_t>(blocks_in(view, period)));
   return sum.value();
+}
+
+std::optional<GaussianOnly> gaussian_only(const BlockReport& block, const ExportView& view) {
+  if (block.reconciled || block.block.delta.units > 0) return {};
+  const double epsilon = security::gaussian_epsilon(block.block.rho, view.delta);
+  return GaussianOnly{security::gaussian_mu(block.block.rho), std::round(epsilon * 1e6) / 1e6};
 }
 
 double epsilon_of(const Exposure& exposure, const ExportView& view) {

@@ -31,6 +31,7 @@
 #include "node/quality/quality_gate.h"
 #include "node/service/health.h"
 #include "node/limits.h"
+#include "node/store/answer_shelf.h"
 #include "node/store/ballast.h"
 #include "node/store/head_file.h"
 #include "node/store/receipt_shelf.h"
@@ -68,6 +69,7 @@ struct Core {
   std::unique_ptr<ReleaseLedger> ledger;
   std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone
   std::unique_ptr<ReceiptShelf> receipts;
+  std::unique_ptr<AnswerShelf> answers;
   // The store's thread alone takes from it; the workers, which go first, refill it.
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;

@@ -104,6 +104,7 @@ Outcome open_ledger(Core& core) {
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
   core.receipts = std::make_unique<ReceiptShelf>(*core.store);
   if (auto loaded = core.receipts->load(); !loaded) return loaded;
+  core.answers = std::make_unique<AnswerShelf>(*core.store);
   const std::string& chosen = core.settings.head_file;
   core.head_file =
       std::make_unique<HeadFile>(chosen.empty() ? core.settings.path("keys/ledger.head") : chosen);
@@ -129,7 +130,8 @@ Outcome open_data(Core& core) {
       {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
        AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
-       AccessRegister::migration(), UnitRegister::migration()});
+       AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
+       AnswerShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -202,11 +204,11 @@ void open_asking(Core& core) {
       [&core](security::Enrolled enrolled, std::function<void(Outcome)> stored) {
         store_enrolment(core, std::move(enrolled), std::move(stored));
       }});
-  core.asker = std::make_unique<federation::Asker>(
-      federation::Asker::Parts{core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
-                               federation::send_over(*core.link_manager), *core.receipts});
+  core.asker = std::make_unique<federation::Asker>(federation::Asker::Parts{
+      core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+      federation::send_over(*core.link_manager), *core.receipts, core.answers.get()});
   core.ask = std::make_unique<AskService>(AskService::Parts{
-      core.loop, *core.workers, core.clock, *core.asker, *core.folds,
+      core.loop, *core.workers, core.clock, *core.asker, *core.folds, *core.answers,
       [&core] {
         auto state = core.twins->state();
         return std::shared_ptr<const TwinGraph>(state, &state->graph);

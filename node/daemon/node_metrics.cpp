@@ -24,6 +24,11 @@ struct NodeMetrics::Families {
           .Name("entente_link_events_total")
           .Help("Connections of partners by what became of them")
           .Register(registry);
+  prometheus::Family<prometheus::Counter>& noise =
+      BuildCounter()
+          .Name("entente_noise_draws_total")
+          .Help("Draws of noise by where they came from: the pool, or the answering thread itself")
+          .Register(registry);
   prometheus::Family<prometheus::Gauge>& links =
       BuildGauge().Name("entente_links").Help("Links by state").Register(registry);
   prometheus::Gauge& certificate = BuildGauge()
@@ -59,6 +64,15 @@ void NodeMetrics::readings(std::uint64_t accepted, std::uint64_t rejected) {
 
 void NodeMetrics::link_event(std::string_view event) {
   families_->link_events.Add({{"event", std::string(event)}}).Increment();
+}
+
+void NodeMetrics::noise(std::uint64_t pooled, std::uint64_t drawn_by_taker) {
+  const auto reach = [](prometheus::Counter& counter, std::uint64_t total) {
+    const double more = static_cast<double>(total) - counter.Value();
+    if (more > 0) counter.Increment(more);
+  };
+  reach(families_->noise.Add({{"source", "pool"}}), pooled);
+  reach(families_->noise.Add({{"source", "taker"}}), drawn_by_taker);
 }
 
 void NodeMetrics::gauges(std::size_t active, std::size_t connected, Duration certificate_left,

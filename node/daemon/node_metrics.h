@@ -28,6 +28,9 @@ class NodeMetrics final : public federation::GateObserver {
   void readings(std::uint64_t accepted, std::uint64_t rejected);
   // entente_link_events_total{event}.
   void link_event(std::string_view event);
+  // entente_noise_draws_total{source = pool | taker}: how many draws in all came from the pool, and
+  // how many the answering thread made itself; both only ever grow.
+  void noise(std::uint64_t pooled, std::uint64_t drawn_by_taker);
   // entente_links{state}, entente_certificate_expiry_seconds, entente_twins.
   void gauges(std::size_t active, std::size_t connected, Duration certificate_left,
               std::size_t twins);

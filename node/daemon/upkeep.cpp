@@ -116,6 +116,7 @@ void tend(Core& core) {
     const auto health = core.link_manager->health(org);
     connected += health && health->call.connected && health->serve.connected;
   }
+  core.metrics.noise(core.noise.taken(), core.noise.drawn_by_taker());
   core.metrics.gauges(active, connected, core.certificates->current()->not_after - now,
                       core.twins->state()->graph.twins().size());
 }
@@ -206,6 +207,9 @@ void refresh_site(Core& core) {
   site->self_name = core.settings.organisation;
   site->site = core.settings.site;
   site->answer_key = core.keyring.keys.answer.public_key();
+  for (const PublicKey& key : core.keyring.self.keys_ever(KeyPurpose::answer)) {
+    if (key != site->answer_key) site->earlier_answer_keys.push_back(key);
+  }
   site->exports = core.declarations.exports;
   site->policy = std::make_shared<const security::Policy>(core.policy);
   security::PinnedOrganisations pinned = core.links->pinned();

@@ -3,6 +3,7 @@
 #include "federation/ask/limits.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/crash_point.h"
+#include "schemas/base/hash.h"
 #include "schemas/base/log.h"
 
 namespace entente::node {
@@ -11,6 +12,7 @@ namespace {
 using federation::CommittedRelease;
 using federation::ReleaseInquiry;
 using federation::ReleaseStanding;
+using federation::StoredRelease;
 
 std::optional<Bytes> stored_release(Database& database, const Hash256& key) {
   Statement& row = database.cached("SELECT body FROM releases WHERE key = ?");
@@ -21,12 +23,41 @@ std::optional<Bytes> stored_release(Database& database, const Hash256& key) {
   return body;
 }
 
-bool has_paid(Database& database, const ReleaseInquiry& inquiry) {
+bool has_paid(Database& database, const ReleaseInquiry& inquiry, const Hash256& key) {
   Statement& row = database.cached("SELECT 1 FROM paid WHERE partner = ? AND key = ?");
-  row.bind(1, inquiry.partner.view()).bind(2, inquiry.release_key.view());
+  row.bind(1, inquiry.partner.view()).bind(2, key.view());
   const bool paid = row.step();
   row.reset();
   return paid;
+}
+
+// A composed release is the partner's own.
+Hash256 composed_key(const ReleaseInquiry& inquiry) {
+  return hash_parts("entente composed release v1",
+                    {inquiry.release_key.view(), inquiry.partner.view()});
+}
+
+void store_release(Database& database, const Hash256& key, const std::string& domain,
+                   ByteView release, Instant now) {
+  Statement& add =
+      database.cached("INSERT INTO releases (key, domain, body, created) VALUES (?, ?, ?, ?)");
+  add.bind(1, key.view()).bind(2, std::string_view(domain));
+  add.bind(3, release).bind(4, now.ns).run();
+}
+
+void store_paid(Database& database, const ReleaseInquiry& inquiry, const Hash256& key) {
+  Statement& add = database.cached("INSERT INTO paid (partner, key) VALUES (?, ?)");
+  add.bind(1, inquiry.partner.view()).bind(2, key.view()).run();
+}
+
+// So that the release is found when a longer window is asked for.
+void store_cells(Database& database, const ReleaseInquiry& inquiry) {
+  if (!inquiry.cells) return;
+  Statement& add = database.cached(
+      "INSERT INTO released_cells (cells, key, opens, closes, every) VALUES (?, ?, ?, ?, ?)");
+  add.bind(1, inquiry.cells->key.view()).bind(2, inquiry.release_key.view());
+  add.bind(3, inquiry.cells->window.from.ns).bind(4, inquiry.cells->window.to.ns);
+  add.bind(5, inquiry.cells->every.value_or(Duration{}).ns).run();
 }
 
 ShownHead shown_by(const ReleaseInquiry& inquiry) {
@@ -61,7 +92,15 @@ Result<ReleaseStanding> standing_of(Database& database, const ReleaseInquiry& in
   if (auto fresh = check_seen(database, inquiry); !fresh) return std::move(fresh).error();
   ReleaseStanding standing;
   standing.release = stored_release(database, inquiry.release_key);
-  standing.paid = standing.release && has_paid(database, inquiry);
+  standing.paid = standing.release && has_paid(database, inquiry, inquiry.release_key);
+  // What was composed for this partner stays its answer, also when another pays for noise of the
+  // question's own.
+  if (!standing.paid && inquiry.cells && !inquiry.cells->fresh) {
+    if (auto composed = stored_release(database, composed_key(inquiry))) {
+      standing.release = std::move(composed);
+      standing.paid = true;
+    }
+  }
   const Already already{standing.paid, standing.release.has_value()};
   if (auto room = check_room(database, inquiry, already); !room) return std::move(room).error();
   standing.left = left_in(database, inquiry);
@@ -106,8 +145,45 @@ void remember_seen(Database& database, const ReleaseInquiry& inquiry, Instant no
   add.bind(5, inquiry.deadline.ns).run();
 }
 
+// What was made of earlier releases: the site's account is left alone, the partner's quota pays for
+// cells that it had not paid for.
+Result<CommittedRelease> commit_composed(Database& database, ReleaseInquiry inquiry,
+                                         const std::function<Bytes()>& draw, Instant now) {
+  if (auto whole = check_whole(database, inquiry); !whole) return std::move(whole).error();
+  if (auto fresh = check_seen(database, inquiry); !fresh) return std::move(fresh).error();
+  CommittedRelease committed;
+  committed.reused = true;
+  const Hash256 key = composed_key(inquiry);
+  const std::vector<BlockAmount> asked = inquiry.charges;
+  inquiry.charges = {};
+  if (auto stored = stored_release(database, key)) {
+    committed.release = std::move(*stored);
+  } else {
+    inquiry.charges = *inquiry.composed;
+    if (auto room = check_room(database, inquiry, {false, true}); !room) {
+      return std::move(room).error();
+    }
+    debit(database, inquiry, inquiry.partner.hex());
+    committed.charged = inquiry.charges;
+    committed.release = draw();
+    store_release(database, key, inquiry.domain, committed.release, now);
+    store_paid(database, inquiry, key);
+    crash_point("release.stored");
+  }
+  remember_seen(database, inquiry, now);
+  append_audit(database,
+               record_of(inquiry, now, "release", security::AuditOutcome::intent, "composed"));
+  inquiry.charges = asked;
+  committed.left = left_in(database, inquiry);
+  committed.delta_left = delta_left_in(database, inquiry);
+  committed.audit_head = audit_head(database);
+  crash_point("release.audited");
+  return committed;
+}
+
 Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inquiry,
                                    const std::function<Bytes()>& draw, Instant now) {
+  if (inquiry.composed) return commit_composed(database, inquiry, draw, now);
   auto standing = standing_of(database, inquiry);
   if (!standing) return std::move(standing).error();
   CommittedRelease committed;
@@ -116,8 +192,7 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
     debit(database, inquiry, inquiry.partner.hex());
     committed.charged = inquiry.charges;
     committed.delta_charged = inquiry.delta;
-    Statement& add = database.cached("INSERT INTO paid (partner, key) VALUES (?, ?)");
-    add.bind(1, inquiry.partner.view()).bind(2, inquiry.release_key.view()).run();
+    store_paid(database, inquiry, inquiry.release_key);
   }
   if (committed.reused) {
     committed.release = std::move(*standing->release);
@@ -125,10 +200,8 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
     debit(database, inquiry, kSiteScope);
     crash_point("release.debited");
     committed.release = draw();
-    Statement& add =
-        database.cached("INSERT INTO releases (key, domain, body, created) VALUES (?, ?, ?, ?)");
-    add.bind(1, inquiry.release_key.view()).bind(2, std::string_view(inquiry.domain));
-    add.bind(3, ByteView(committed.release)).bind(4, now.ns).run();
+    store_release(database, inquiry.release_key, inquiry.domain, committed.release, now);
+    store_cells(database, inquiry);
     crash_point("release.stored");
   }
   remember_seen(database, inquiry, now);
@@ -170,6 +243,12 @@ const char* ReleaseLedger::migration() {
          "  envelope BLOB NOT NULL, expires INTEGER NOT NULL,"
          "  PRIMARY KEY (query, domain, question)) STRICT, WITHOUT ROWID;"
          "CREATE INDEX seen_by_expiry ON seen (expires);";
+}
+
+const char* ReleaseLedger::cells_migration() {
+  return "CREATE TABLE released_cells (cells BLOB NOT NULL, key BLOB NOT NULL,"
+         "  opens INTEGER NOT NULL, closes INTEGER NOT NULL, every INTEGER NOT NULL,"
+         "  PRIMARY KEY (cells, opens, key)) STRICT, WITHOUT ROWID;";
 }
 
 ReleaseLedger::ReleaseLedger(Store& store, const Clock& clock) : store_(store), clock_(clock) {
@@ -270,6 +349,33 @@ void ReleaseLedger::reconcile(Reconciliation plan, Override override_word,
         if (reconciled) state_.with([](State& state) { state.restored.reset(); });
         done(std::move(reconciled));
       });
+}
+
+std::vector<StoredRelease> ReleaseLedger::cells(const ReleaseInquiry& inquiry) const {
+  if (!inquiry.cells) return {};
+  return reader_->with([&](Database& database) {
+    std::vector<StoredRelease> found;
+    Statement& rows = database.cached(
+        "SELECT r.body, c.opens, c.closes, c.every,"
+        "  EXISTS (SELECT 1 FROM paid p WHERE p.partner = ? AND p.key = c.key) AS own"
+        " FROM released_cells c JOIN releases r ON r.key = c.key"
+        " WHERE c.cells = ? AND c.opens < ? AND c.closes > ?"
+        " ORDER BY own DESC, r.created DESC, c.key LIMIT ?");
+    rows.bind(1, inquiry.partner.view()).bind(2, inquiry.cells->key.view());
+    rows.bind(3, inquiry.cells->window.to.ns).bind(4, inquiry.cells->window.from.ns);
+    rows.bind(5, static_cast<std::int64_t>(federation::limits::kComposedReleases));
+    std::size_t bytes = 0;
+    while (rows.step()) {
+      StoredRelease one{rows.blob(0), {{rows.integer(1)}, {rows.integer(2)}}, {}, false};
+      if (rows.integer(3) > 0) one.every = Duration{rows.integer(3)};
+      one.paid = rows.integer(4) != 0;
+      bytes += one.release.size();
+      if (bytes > federation::limits::kComposedBytes) break;
+      found.push_back(std::move(one));
+    }
+    rows.reset();
+    return found;
+  });
 }
 
 std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) const {

@@ -2,10 +2,10 @@
 //
 // Tables of entente.db, all STRICT: `ledger` (domain, block, scope -> spent rho and delta),
 // `releases` (key -> final bytes), `paid` (partner, key), `seen` (query id, domain, question ->
-// envelope), `audit` (hash-chained records). Scopes are 'site' and a partner's id. One transaction
-// does it all, through Store's group commit; reads go through a query-only connection, one worker
-// at a time. The rule of the accounts is ledger_accounts.h, the one by which a restored backup is
-// told and reconciled ledger_standing.h.
+// envelope), `released_cells` (what may be added up -> releases), `audit` (hash-chained records).
+// Scopes are 'site' and a partner's id. One transaction does it all, through Store's group commit;
+// reads go through a query-only connection, one worker at a time. The rule of the accounts is
+// ledger_accounts.h, the one by which a restored backup is told and reconciled ledger_standing.h.
 #pragma once
 
 #include <map>
@@ -39,8 +39,11 @@ class ReleaseLedger final : public federation::ReleaseStore {
   ReleaseLedger(Store& store, const Clock& clock);
   ~ReleaseLedger() override;
   static const char* migration();
+  static const char* cells_migration();  // later than all others
 
   Result<federation::ReleaseStanding> inquire(
+      const federation::ReleaseInquiry& inquiry) const override;
+  std::vector<federation::StoredRelease> cells(
       const federation::ReleaseInquiry& inquiry) const override;
   std::vector<BlockAmount> left(const federation::ReleaseInquiry& inquiry) const override;
   void commit(federation::ReleaseInquiry inquiry, std::function<Bytes()> draw,

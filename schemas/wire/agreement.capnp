@@ -43,6 +43,7 @@ struct ExportView {
   privateKeys @16 :List(Text);      # properties whose values are named where enough units share them
   privateDelta @17 :UInt64;         # what a question by private keys spends of each block, 2^-60
   privateMinUnits @18 :UInt32;      # that a named value has, at least; 0 = no private keys
+  revisionsNs @19 :List(Int64);     # ascending: how long after a window closed it is looked at again; empty = never
 }
 
 struct AgreementTest {

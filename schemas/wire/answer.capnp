@@ -28,12 +28,19 @@ struct Release {
   questionHash @2 :Data;
   domain @3 :Text;
   unit @4 :Text;
-  revision @5 :UInt32;
+  revision @5 :UInt32;              # how many scheduled revisions of the window had passed
   charges @6 :List(BlockAmount);
   statistics @7 :List(Statistic);   # the items' statistics one after the other
   cells @8 :List(ReleasedCell);     # every declared cell, groups outer, ticks inner; with private
                                     # keys those with enough units: groups, then values, then ticks
   releasedNs @9 :Int64;
+  composedOf @10 :List(ComposedOf); # the cells of earlier releases that were added up; empty = its own noise
+}
+
+struct ComposedOf {                 # one after the other in time, from the question's window's first instant to its last
+  release @0 :Data;                 # hash of the canonical release the cells are from
+  fromNs @1 :Int64;
+  toNs @2 :Int64;
 }
 
 struct Answer {

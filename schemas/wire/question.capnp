@@ -80,6 +80,7 @@ struct Envelope {                   # signed by the origin's envelope key
   sealKey @8 :Data;                 # X25519, fresh; the answer is sealed to it
   question @9 :Data;                # canonical Question
   receipt @10 :Data;                # the newest Signed LedgerReceipt of this audience; empty = none
+  fresh @11 :Bool;                  # not to be added up from cells of earlier releases
 }
 
 struct Signed {

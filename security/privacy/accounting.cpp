@@ -50,6 +50,19 @@ double gaussian_epsilon(RhoUnits rho, DeltaUnits delta) {
   return static_cast<double>(high);
 }
 
+double right_guesses_most(RhoUnits rho, DeltaUnits delta) {
+  const double r = to_double(rho);
+  const double pinsker = std::sqrt(r / 2), huber = std::sqrt(-std::expm1(-r));
+  double most = (1 + std::min(pinsker, huber)) / 2;
+  if (delta.units > 0) {
+    const double epsilon = epsilon_of(rho, delta);
+    // e^epsilon + delta over 1 + e^epsilon, without overflow.
+    const double small = std::exp(-epsilon);
+    most = std::min(most, (1 + to_double(delta) * small) / (1 + small));
+  }
+  return std::min(most, 1.0);
+}
+
 KeptUpEpsilon kept_up_epsilon(RhoUnits cap, DeltaUnits delta, Duration block) {
   const auto over = [&](std::int64_t days) {
     const std::int64_t length = days * 24 * 3'600 * 1'000'000'000;

@@ -24,6 +24,17 @@ double gaussian_delta(RhoUnits rho, double epsilon);
 // epsilon_of for usual amounts.
 double gaussian_epsilon(RhoUnits rho, DeltaUnits delta);
 
+// How often somebody is right at most who is shown what `rho` was charged for, knows all the rest,
+// and guesses at even odds which of two things one unit did: from 1/2 to 1. That is what a test of
+// hypotheses can reach: (1 + the total variation distance) / 2, of which three bounds hold, and the
+// least is given. Every mechanism of rho has a Kullback-Leibler divergence of rho at most (Bun,
+// Steinke, "Concentrated Differential Privacy" (2016), definition 1.1 for alpha to 1), so a
+// distance of sqrt(rho / 2) at most (Pinsker) and of sqrt(1 - exp(-rho)) (Bretagnolle, Huber
+// (1979)). And where epsilon holds at delta, the two kinds of error of any test add up to
+// 2 (1 - delta) / (1 + e^epsilon) at least (Wasserman, Zhou (2010); Kairouz, Oh, Viswanath (2015),
+// theorem 2.1), so it is right (e^epsilon + delta) / (1 + e^epsilon) times at most.
+double right_guesses_most(RhoUnits rho, DeltaUnits delta);
+
 // Epsilon of one unit whose blocks are all spent to `cap`.
 struct KeptUpEpsilon {
   double block = 0;

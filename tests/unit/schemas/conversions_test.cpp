@@ -233,6 +233,14 @@ TEST_SUITE("schemas/conversions") {
          {"tick", first([](ExportView& v) { v.tick = {}; })},
          {"lateness", first([](ExportView& v) { v.lateness = hours(-1); })},
          {"delta", first([](ExportView& v) { v.delta = {std::uint64_t{1} << 60}; })},
+         {"revisions", first([](ExportView& v) {
+            v.revisions = {days(2), days(2)};
+          })},
+         {"revisions", first([](ExportView& v) { v.revisions = {Duration{}}; })},
+         {"revisions", first([](ExportView& v) {
+            v.revisions.clear();
+            for (int i = 1; i < 18; ++i) v.revisions.push_back(days(i));
+          })},
          {"thresholdDelta",
           first([](ExportView& v) { v.threshold_delta = {std::uint64_t{1} << 60}; })},
          {"unit", first([](ExportView& v) { v.unit = ""; })},
@@ -289,24 +297,36 @@ TEST_SUITE("schemas/conversions") {
     SeededRandom random(4);
     Release good = test::random_release(random);
     good.charges = {{{1}, {2}}, {{3}, {4}}};
+    good.composed_of.clear();
     good.statistics = {{-3, 9}, {0, 1}};
     good.cells = {{0, 0, {1, 2}}, {0, 1, {-3, 4}}};
-    check_rules<Release>(good, release_from_bytes,
-                         {{"site", [](Release& r) { r.site = ""; }},
-                          {"domain", [](Release& r) { r.domain = "A"; }},
-                          {"unit", [](Release& r) { r.unit = ""; }},
-                          {"charges", [](Release& r) { std::swap(r.charges[0], r.charges[1]); }},
-                          {"charges", [](Release& r) { r.charges[1].start = r.charges[0].start; }},
-                          {"statistics", [](Release& r) { r.statistics.clear(); }},
-                          {"statistics", [](Release& r) { r.statistics[0].exponent = 961; }},
-                          {"cells", [](Release& r) { r.cells[0].mantissas.pop_back(); }},
-                          {"cells", [](Release& r) { r.statistics[0].width = 2; }},
-                          {"cells", [](Release& r) { r.statistics[0].width = UINT32_MAX; }},
-                          {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
-                          {"cells", [](Release& r) { r.cells[1].tick = 0; }},
-                          {"cells", [](Release& r) { r.cells[0].values = {"b"}; }},
-                          {"cells", [](Release& r) { r.cells[1].values = {""}; }},
-                          {"cells", [](Release& r) { r.cells[1].values.assign(9, "a"); }}});
+    check_rules<Release>(
+        good, release_from_bytes,
+        {{"site", [](Release& r) { r.site = ""; }},
+         {"domain", [](Release& r) { r.domain = "A"; }},
+         {"unit", [](Release& r) { r.unit = ""; }},
+         {"charges", [](Release& r) { std::swap(r.charges[0], r.charges[1]); }},
+         {"charges", [](Release& r) { r.charges[1].start = r.charges[0].start; }},
+         {"statistics", [](Release& r) { r.statistics.clear(); }},
+         {"statistics", [](Release& r) { r.statistics[0].exponent = 961; }},
+         {"cells", [](Release& r) { r.cells[0].mantissas.pop_back(); }},
+         {"cells", [](Release& r) { r.statistics[0].width = 2; }},
+         {"cells", [](Release& r) { r.statistics[0].width = UINT32_MAX; }},
+         {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
+         {"cells", [](Release& r) { r.cells[1].tick = 0; }},
+         {"charges",
+          [](Release& r) {
+            r.composed_of = {{r.question_hash, {{1}, {2}}}};
+          }},
+         {"composedOf",
+          [](Release& r) {
+            r.charges.clear();
+            r.composed_of = {{r.question_hash, {{1}, {2}}}, {r.question_hash, {{3}, {4}}}};
+          }},
+         {"composedOf", [](Release& r) {
+            r.charges.clear();
+            r.composed_of = {{r.question_hash, {{1}, {1}}}};
+          }}});
     Answer answer = test::random_answer(random);
     answer.caps = {{{1}, {2}}, {{3}, {4}}};
     check_rules<Answer>(answer, answer_from_bytes,

@@ -79,6 +79,10 @@ inline ExportView random_export(Random& random, std::string name) {
   out.block = random.below(4) == 0 ? Duration{} : days(1);
   out.tick = random.below(2) == 0 ? hours(1) : days(2);
   out.lateness = minutes(static_cast<std::int64_t>(random.below(600)));
+  for (auto n = random.below(3); n > 0; --n) {
+    const Duration before = out.revisions.empty() ? Duration{} : out.revisions.back();
+    out.revisions.push_back(before + days(1 + static_cast<std::int64_t>(random.below(30))));
+  }
   out.rho_cap = {random.u64()};
   out.delta = {random.below(std::uint64_t{1} << 60)};
   constexpr const char* kUnits[] = {"twin", "property:ownerName", "ancestor:part_of",
@@ -142,6 +146,7 @@ inline Envelope random_envelope(Random& random) {
   out.seal_key = random.id<SealKey>();
   out.question = random_bytes(random, 1, 500);
   if (random.below(2) == 0) out.receipt = random_bytes(random, 1, 300);
+  out.fresh = random.below(2) == 0;
   return out;
 }
 
@@ -183,6 +188,14 @@ inline Release random_release(Random& random) {
     out.cells.push_back(std::move(cell));
   }
   out.released = random_instant(random);
+  if (random.below(3) == 0) {
+    out.charges.clear();
+    Instant at = random_instant(random);
+    for (auto n = 1 + random.below(4); n > 0; --n) {
+      out.composed_of.push_back({random.id<Hash256>(), {at, at + hours(1)}});
+      at = at + hours(1);
+    }
+  }
   return out;
 }
 

@@ -126,6 +126,11 @@ TEST_SUITE("ask/admission") {
     CHECK_FALSE(shown({}));
     CHECK_FALSE(shown({1, 2, 3}));
     CHECK_FALSE(shown(signed_with(other_key, kReceipt, receipt)));
+    // A key of an earlier charter that is not revoked signed what partners still hold.
+    site->earlier_answer_keys = {both.random.id<PublicKey>(), other_key.public_key()};
+    CHECK(shown(signed_with(other_key, kReceipt, receipt)) == receipt);
+    CHECK_FALSE(shown(signed_with(other_key, kAnswer, receipt)));
+    site->earlier_answer_keys.clear();
     CHECK_FALSE(shown(signed_with(answer_key, kAnswer, receipt)));
     LedgerReceipt elsewhere = receipt;
     elsewhere.site = "other";

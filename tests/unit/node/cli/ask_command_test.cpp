@@ -1,6 +1,8 @@
 #include "node/cli/command.h"
 #include "tests/unit/node/cli/fake_node.h"
 
+#include <sstream>
+
 namespace entente::node::test {
 namespace {
 
@@ -179,6 +181,81 @@ TEST_SUITE("node/cli/ask") {
             "  note      idaho has not enough left\n");
     }
     for (const Seen& seen : node.seen()) CHECK(has(seen.body, "\"dryRun\":true"));
+  }
+
+  TEST_CASE("several questions are previewed together and no line is wider than 100 columns") {
+    FakeNode node;
+    node.reply(
+        "PREVIEW",
+        R"j({"charge":[{"organisation":"washington","domain":"air","epsilon":0.68,)j"
+        R"j("left_epsilon":4,"left_epsilon_after":3.92,"guaranteed_epsilon":2,"enough":true,)j"
+        R"j("more":34,"until":"2026-01-01T00:00:00Z",)j"
+        R"j("blocks":[{"epsilon":0.68},{"epsilon":0.5}]},)j"
+        R"j({"organisation":"oregon","domain":"air","epsilon":0.68,"left_epsilon":0.3,)j"
+        R"j("left_epsilon_after":0,"guaranteed_epsilon":0,"enough":false,"more":0,"until":null,)j"
+        R"j("blocks":[{"epsilon":0.68}]}],)j"
+        R"j("questions":[{"charge":[{"organisation":"washington","epsilon":0.5,"free":null}]},)j"
+        R"j({"charge":[{"organisation":"washington","epsilon":0,"free":"answered before"}]}],)j"
+        R"j("expected":[{"question":1,"label":"sum(load)","group":["WA"],"error95":5.7},)j"
+        R"j({"question":2,"label":"mean(pm25)","group":[],"total":true,"error95":7.44}],)j"
+        R"j("protects":"one twin's readings of one block: the odds about any one of them move )j"
+        R"j(by at most x1.97","odds":{"right_at_most":0.54,"text":"an outsider who knows all the )j"
+        R"j(rest and guesses, at even odds, between two stories of one twin's readings in one )j"
+        R"j(block is right 54 times in 100 at most with these answers: even odds become 54:46 at )j"
+        R"j(best"},"notes":[]})j");
+    const Ran ran = run(node, {"ask", "preview", "SELECT a", "SELECT b"});
+    CHECK(ran.code == 0);
+    CHECK(ran.out ==
+          "question  item        group  within, 95 times in 100\n"
+          "       1  sum(load)   WA                        5.70\n"
+          "       2  mean(pm25)  all                       7.44\n");
+    CHECK(ran.err ==
+          "Preview: costs nothing, reads no private row\n"
+          "question  organisation  epsilon  free because\n"
+          "       1  washington        0.5\n"
+          "       2  washington          0  answered before\n"
+          "  charge    washington: epsilon 0.68 at most on each of 2 blocks, then 3.92 left; no "
+          "other "
+          "partner\n"
+          "            can use up 2\n"
+          "  charge    oregon: epsilon 0.68, more than is left: 0.3\n"
+          "  more      none more like this ever: what is charged is not bound to days\n"
+          "  protects  one twin's readings of one block: the odds about any one of them move by at "
+          "most x1.97\n"
+          "  odds      an outsider who knows all the rest and guesses, at even odds, between two "
+          "stories of one\n"
+          "            twin's readings in one block is right 54 times in 100 at most with these "
+          "answers: even\n"
+          "            odds become 54:46 at best\n");
+    std::istringstream lines(ran.out + ran.err);
+    for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 100);
+    CHECK(has(node.seen().back().body, R"j("questions":["SELECT a","SELECT b"])j"));
+    // A file has semicolons between its questions, which texts in quotes may hold.
+    const std::string file =
+        node.folder.write("weekly.ent", "SELECT a\n  WHERE b = 'x;y';\nSELECT c ;\n\n");
+    CHECK(run(node, {"ask", "preview", "-f", file}).code == 0);
+    CHECK(has(node.seen().back().body,
+              R"j("questions":["SELECT a\n  WHERE b = 'x;y'","SELECT c"])j"));
+    CHECK(run(node, {"ask", "preview", "-f", file, "SELECT a", "SELECT b"}).code == 2);
+  }
+
+  TEST_CASE("an answer that was added up says so and how to have it anew") {
+    FakeNode node;
+    node.reply(
+        "POST /api/v1/ask",
+        coverage_only(R"j({"organisation":"washington","site":"main","state":"answered",)j"
+                      R"j("reused":true,"charged":{"epsilon":0,"rho":0,"blocks":[]},"revision":0,)j"
+                      R"j("composed_of":[{"release":"ab","from":"x","to":"y"},)j"
+                      R"j({"release":"cd","from":"y","to":"z"}],"age_s":60})j",
+                      false));
+    const Ran ran = run(node, {"ask", "SELECT x"});
+    CHECK(ran.code == 0);
+    CHECK(has(ran.err, "free: earlier answers added up"));
+    CHECK(has(ran.err, "washington added up 2 earlier answers"));
+    CHECK(has(ran.err, "--fresh"));
+    CHECK_FALSE(has(node.seen().back().body, "fresh"));
+    run(node, {"ask", "SELECT x", "--fresh"});
+    CHECK(has(node.seen().back().body, R"j("fresh":true)j"));
   }
 
   TEST_CASE("a person sees the cost first and may say no, scripts and --yes are not asked") {

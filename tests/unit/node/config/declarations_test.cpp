@@ -161,4 +161,24 @@ TEST_SUITE("node/config/declarations") {
     CHECK((*parsed)["node"]["title"].value<std::string>() == settings.title);
     CHECK((*parsed)["http"]["port"].value<int>() == 0);
   }
+
+  TEST_CASE("revisions are times after a window's close that ascend") {
+    const auto with_revisions = [](const std::string& list) {
+      return with(kAir, "lateness = \"2h\"", "lateness = \"2h\"\nrevisions = " + list);
+    };
+    Declarations into;
+    REQUIRE(read_declarations(with_revisions("[\"2d\", \"30d\"]"), "air.toml", "main", into));
+    const ExportView& view = *into.exports.at("air");
+    CHECK(view.revisions == std::vector<Duration>{days(2), days(30)});
+    const Instant end = *parse_instant("2026-01-01");
+    CHECK(view.revision_at(end + hours(2), end) == 0);
+    CHECK(view.revision_at(end + hours(2) + days(2) - nanoseconds(1), end) == 0);
+    CHECK(view.revision_at(end + hours(2) + days(2), end) == 1);
+    CHECK(view.revision_at(end + days(400), end) == 2);
+    CHECK(view.revision_at(end + days(400), Instant{INT64_MAX}) == 0);
+    for (const char* wrong : {"[\"2d\", \"2d\"]", "[\"3d\", \"2d\"]", "[\"soon\"]", "[\"0s\"]"}) {
+      CAPTURE(wrong);
+      CHECK(refusal(with_revisions(wrong)).find("revisions") != std::string::npos);
+    }
+  }
 }

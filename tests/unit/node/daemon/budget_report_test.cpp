@@ -91,4 +91,21 @@ TEST_SUITE("daemon/budget_report") {
     CHECK(blocks[3].week.rho.units == 7 * cap + 1);
     CHECK(blocks[5].week.rho.units == 5 * cap + 3);
   }
+
+  TEST_CASE("the Gaussian-only figure is told where every charge was Gaussian and known") {
+    const ExportView view = daily();
+    BlockReport block;
+    block.block.rho = {26'779'672'616};  // epsilon 1 at 1e-6
+    const auto only = gaussian_only(block, view);
+    REQUIRE(only);
+    CHECK(only->mu == doctest::Approx(0.220708).epsilon(1e-5));
+    CHECK(only->epsilon < 0.96);
+    CHECK(only->epsilon > 0.90);
+    // The control: thresholding spends delta, and of a reconciled block nobody knows.
+    block.block.delta = {1};
+    CHECK_FALSE(gaussian_only(block, view));
+    block.block.delta = {};
+    block.reconciled = true;
+    CHECK_FALSE(gaussian_only(block, view));
+  }
 }

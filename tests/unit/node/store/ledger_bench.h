@@ -41,7 +41,8 @@ struct LedgerBench {
     Store::Options options;
     options.path = (folder / "entente.db").string();
     options.migrations = {audit_migration(), ReleaseLedger::migration(),
-                          ledger_standing_migration(), audit_tree_migration()};
+                          ledger_standing_migration(), audit_tree_migration(),
+                          ReleaseLedger::cells_migration()};
     options.deliver = [](std::function<void()> work) { work(); };
     options.crash_prefix = "ledger";
     auto opened = Store::open(std::move(options));

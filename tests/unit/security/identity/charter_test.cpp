@@ -162,4 +162,22 @@ TEST_SUITE("security/charter") {
     CHECK(org.pinned.has_revoked(bad));
     CHECK_FALSE(org.pinned.has_revoked(org.keys.ca.public_key()));
   }
+
+  TEST_CASE("keys of earlier charters are known until they are revoked") {
+    SeededRandom random(77);
+    test::Organisation org = test::make_organisation(random);
+    const PublicKey old_key = org.keys.answer.public_key();
+    const PublicKey new_key = SigningKey::generate(random).public_key();
+    Charter next = test::next_charter(org.pinned);
+    for (PurposeKey& one : next.keys) {
+      if (one.purpose == KeyPurpose::answer) one.key = new_key;
+    }
+    REQUIRE(org.pinned.advance(sign_charter(next, org.keys.roots)));
+    CHECK_FALSE(org.pinned.has_key(KeyPurpose::answer, old_key));
+    CHECK(org.pinned.keys_ever(KeyPurpose::answer) == std::vector<PublicKey>{new_key, old_key});
+    next = test::next_charter(org.pinned);
+    next.revoked_keys.push_back(hash_public_key(old_key));
+    REQUIRE(org.pinned.advance(sign_charter(next, org.keys.roots)));
+    CHECK(org.pinned.keys_ever(KeyPurpose::answer) == std::vector<PublicKey>{new_key});
+  }
 }

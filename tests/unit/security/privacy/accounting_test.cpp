@@ -117,4 +117,22 @@ TEST_SUITE("security/accounting") {
     CHECK(24 / (2 * 22.1 * 22.1) > rho);
     CHECK(std::floor(rho * 2 * 50 * 50) == 121);
   }
+
+  TEST_CASE("no guess beats the bound and the best one against Gaussian noise comes close to it") {
+    // Telling N(0, 1) from N(mu, 1) at even odds succeeds Phi(mu / 2) times at best.
+    for (double rho = 1e-4; rho < 60; rho *= 1.3) {
+      CAPTURE(rho);
+      const double best = std::erfc(-std::sqrt(2 * rho) / 2 / std::sqrt(2.0)) / 2;
+      const double most = right_guesses_most(rho_units(rho), delta_units(1e-6));
+      CHECK(best <= most);
+      CHECK(most <= 1);
+      if (rho < 0.1) CHECK(most - 0.5 < 1.3 * (best - 0.5));
+      // The control: half of it is beaten.
+      CHECK(best > 0.5 + (most - 0.5) / 2);
+    }
+    CHECK(right_guesses_most({0}, delta_units(1e-6)) == 0.5);
+    // Epsilon 1 at 1e-6: 55.6 in 100, where e to 1 (pure epsilon 1) would say 73.1.
+    CHECK(right_guesses_most({26'779'672'616}, delta_units(1e-6)) ==
+          doctest::Approx(0.55518).epsilon(1e-4));
+  }
 }

@@ -1,0 +1,40 @@
+// What partners have answered, in the tables `answers_had` and `blocks_left` of entente.db: one row
+// for each question, site and revision, and the latest amount left of each block.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "federation/ask/answer_book.h"
+#include "node/store/sqlite.h"
+#include "node/store/store.h"
+
+namespace entente::node {
+
+class AnswerShelf final : public federation::AnswerBook {
+ public:
+  // Throws StoreFault when the file cannot be read.
+  explicit AnswerShelf(Store& store);
+  static const char* migration();
+
+  void keep(federation::HeldAnswer answer) override;
+  bool holds(const OrgId& organisation, const std::string& site, const Hash256& question,
+             std::uint32_t revision, Way way) const override;
+  std::vector<Question> alike(const OrgId& organisation, const std::string& site,
+                              const Hash256& cells, TimeWindow window) const override;
+  std::optional<RhoUnits> left(const OrgId& organisation, const std::string& domain,
+                               Instant block) const override;
+
+ private:
+  template <class Use>
+  auto read(Use&& use) const {
+    std::lock_guard lock(mutex_);
+    return use(reader_);
+  }
+
+  Store& store_;
+  mutable std::mutex mutex_;
+  mutable Database reader_;  // query-only
+};
+
+}  // namespace entente::node
