@@ -21,6 +21,7 @@ struct KnownPartner {
   PublicKey envelope_key;
   PublicKey answer_key;
   PublicKey agreement_key;
+  std::vector<PublicKey> audit_keys;  // of all its charters but for revoked ones, newest first
   Instant charter_expires;
 };
 

@@ -45,7 +45,26 @@ security::AuditRecord entry(const Actor& actor, const std::string& action, const
   return record;
 }
 
+void drop_tokens(Database& database, const std::set<std::string>& names) {
+  Statement& row = database.cached("DELETE FROM access_token WHERE name = ?");
+  for (const std::string& name : names) row.bind(1, std::string_view(name)).run();
+}
+
 }  // namespace
+
+// Tokens of users that this policy no longer knows: a new user of that name starts without them.
+std::set<std::string> AccessRegister::without_user(const security::Policy& policy) const {
+  std::set<std::string> names;
+  for (const auto& [name, token] : tokens_) {
+    if (!policy.user(token.user)) names.insert(name);
+  }
+  return names;
+}
+
+void AccessRegister::forget(const std::string& name) {
+  hashes_.erase(name);
+  tokens_.erase(name);
+}
 
 const char* AccessRegister::migration() {
   return "CREATE TABLE access_token (name TEXT PRIMARY KEY, user TEXT NOT NULL,"
@@ -103,9 +122,11 @@ void AccessRegister::change(const Actor& actor, const std::string& action, const
         }
         const auto written = std::make_shared<Outcome>();
         const std::string text = next.to_toml();
+        const std::set<std::string> gone = without_user(next);
         parts_.store.post<int>(
             [=, path = parts_.policy_path](Database& database) -> Result<int> {
               *written = write_private(path, bytes_of(text));
+              if (*written) drop_tokens(database, gone);
               append_audit(database,
                            entry(actor, action, what,
                                  *written ? AuditOutcome::done : AuditOutcome::failed, now));
@@ -113,8 +134,13 @@ void AccessRegister::change(const Actor& actor, const std::string& action, const
             },
             [=, this, next = std::move(next), done = std::move(done)](Result<int> kept) mutable {
               saving_ = false;
-              if (!kept) return done(std::move(kept).error());
+              if (!kept) {
+                // The disk failed under it: what stays in force is what the next start reads.
+                (void)write_private(parts_.policy_path, bytes_of(parts_.policy.to_toml()));
+                return done(std::move(kept).error());
+              }
               if (!*written) return done(*written);
+              for (const std::string& name : gone) forget(name);
               parts_.policy = std::move(next);
               parts_.changed();
               done({});
@@ -149,7 +175,9 @@ void AccessRegister::add_token(const Actor& actor, AccessToken token, TokenDone 
   const Hash256 hash = token_hash(text);
   tokens_[token.name] = token;  // the name is taken while it is saved
   record(
-      actor, "access.token.add", "token:" + token.name + " of " + token.user,
+      actor, "access.token.add",
+      "token:" + token.name + " of " + token.user + " for " + verbs_text(token.only) + " until " +
+          to_text(token.expires),
       [token, hash](Database& database) {
         Statement& row = database.cached(
             "INSERT INTO access_token (name, user, hash, verbs, created, expires) "
@@ -174,13 +202,13 @@ void AccessRegister::revoke_token(const Actor& actor, const std::string& name, D
     return done(make_error(ErrorCode::not_found, "there is no token '" + name + "'",
                            "see 'entente access token list'"));
   }
+  if (!hashes_.contains(name)) {
+    return done(make_error(ErrorCode::overloaded, "this token is being saved or revoked"));
+  }
   hashes_.erase(name);  // at once, whatever the disk says
   record(
       actor, "access.token.revoke", "token:" + name,
-      [name](Database& database) {
-        Statement& row = database.cached("DELETE FROM access_token WHERE name = ?");
-        row.bind(1, std::string_view(name)).run();
-      },
+      [name](Database& database) { drop_tokens(database, {name}); },
       [this, name, done = std::move(done)](Outcome kept) {
         if (kept) tokens_.erase(name);
         done(std::move(kept));
@@ -196,7 +224,9 @@ std::optional<LocalUser> AccessRegister::owner_of(const Hash256& token, Instant 
   }
   if (match == nullptr || match->expires <= now) return std::nullopt;
   auto user = parts_.policy.user(match->user);
-  if (user) user->only = match->only;
+  if (!user) return std::nullopt;
+  user->only = match->only;
+  user->until = match->expires;
   return user;
 }
 

@@ -2,7 +2,8 @@
 // entente.db. Every change is in the audit log: its intent before, its outcome after.
 //
 // A token is shown once and kept as its hash. It belongs to a user, ends at an instant, and may be
-// for some verbs only; what its owner may not do, it never may. Threads: loop.
+// for some verbs only; what its owner may not do, it never may. With the user their tokens go.
+// Threads: loop.
 #pragma once
 
 #include <functional>
@@ -66,6 +67,8 @@ class AccessRegister {
   std::optional<security::LocalUser> owner_of(const Hash256& token, Instant now) const;
 
  private:
+  std::set<std::string> without_user(const security::Policy& policy) const;
+  void forget(const std::string& name);
   void record(const Actor& actor, const std::string& action, const std::string& what,
               std::function<void(Database&)> also, Done done);
 

@@ -240,26 +240,6 @@ awaitable<Result<Reply>> list_tokens(Core& core, const Call&) {
   co_return Reply::json({{"items", std::move(items)}});
 }
 
-// Whoever manages roles makes tokens, but for users who may no more than they do: a token of an
-// owner would be the owner's power.
-Outcome may_act_for(const Core& core, const LocalUser& maker, const std::string& user) {
-  if (maker.name == user) return {};
-  const auto target = core.policy.user(user);
-  if (!target) return {};  // told when it is added
-  const Instant now = core.clock.now();
-  for (std::size_t i = 0; i < security::kVerbs; ++i) {
-    const Verb verb = static_cast<Verb>(i);
-    const bool theirs = security::decide(core.policy, *target, verb, {}, {now, false, {}}).allowed;
-    if (theirs && !security::decide(core.policy, maker, verb, {}, {now, false, {}}).allowed) {
-      return make_error(ErrorCode::denied,
-                        "'" + user + "' may " + std::string(to_text(verb)) + ", which '" +
-                            maker.name + "' may not: a token would give it away",
-                        "ask an owner");
-    }
-  }
-  return {};
-}
-
 awaitable<Result<Reply>> add_token(Core& core, const Call& call) {
   AccessToken token;
   auto name = call.text_field("name");
@@ -286,7 +266,10 @@ awaitable<Result<Reply>> add_token(Core& core, const Call& call) {
       rest.erase(0, comma + 1);
     }
   }
-  if (auto may = may_act_for(core, call.subject, token.user); !may) {
+  LocalUser target = core.policy.user(token.user).value_or(LocalUser{token.user, {}});
+  target.only = token.only;
+  target.until = token.expires;
+  if (auto may = security::may_lend(core.policy, acting(core, call), target); !may) {
     co_return std::move(may).error();
   }
   json::object out{{"name", token.name},

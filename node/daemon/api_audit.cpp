@@ -123,7 +123,7 @@ awaitable<Result<Reply>> show_checkpoint(Core& core, const Call&) {
     }
     out["size"] = newest->size;
     out["time"] = shown_time(newest->time);
-    out["checkpoint"] = newest->note;
+    out["checkpoint"] = note_with_cosignatures(database, *newest);
     return json::value(std::move(out));
   };
   co_return co_await reply_of(core, std::move(job));
@@ -153,7 +153,7 @@ awaitable<Result<Reply>> list_witnesses(Core& core, const Call&) {
       json::object one{{"partner", partner.name},   {"state", partner.state}, {"cosigned", nullptr},
                        {"cosigned_at", nullptr},    {"seen", nullptr},        {"seen_at", nullptr},
                        {"warning", partner.warning}};
-      if (const auto cosigned = newest_cosigned(database, partner.organisation)) {
+      if (const auto cosigned = newest_cosignature(database, partner.organisation)) {
         one["cosigned"] = cosigned->size;
         one["cosigned_at"] = shown_time(cosigned->time);
       }

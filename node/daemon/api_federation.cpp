@@ -133,6 +133,12 @@ awaitable<Result<Reply>> accept(Core& core, const Call& call) {
   co_return Reply::json(link_json(core, *added));
 }
 
+// While the audit log cannot be trusted links may be cut and not opened.
+Outcome may_open(const Core& core) {
+  const auto& why = core.audit->fault();
+  return why ? Outcome(make_error(ErrorCode::store_failed, why->what, why->remedy)) : Outcome{};
+}
+
 using Step = void (LinkRegister::*)(const std::string&, const std::string&, LinkRegister::Reply);
 
 awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
@@ -140,6 +146,9 @@ awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
   if (core.links->named(name) == nullptr) {
     co_return make_error(ErrorCode::not_found, "no link named '" + name + "'",
                          "see 'entente link list'");
+  }
+  if (auto open = may_open(core); step == &LinkRegister::resume && !open) {
+    co_return std::move(open).error();
   }
   if (call.dry_run) co_return Reply::json(link_json(core, *core.links->named(name)));
   auto moved = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
@@ -173,6 +182,7 @@ awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
 }
 
 awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
+  if (auto open = may_open(core); !open) co_return std::move(open).error();
   const std::string name = call.path.at("name");
   auto words = call.optional_text_field("words");
   if (!words) co_return std::move(words).error();

@@ -6,6 +6,7 @@
 #include "federation/witness/witness_call.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/core.h"
+#include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 
@@ -17,6 +18,8 @@ using security::TreeHead;
 
 namespace {
 
+// A partner that does not answer is asked again in a later turn.
+constexpr Duration kShowTime = seconds(20);
 constexpr double kWarnAt = 0.70;
 constexpr double kWarnLoudly = 0.85;
 constexpr double kFailAt = 0.95;
@@ -59,6 +62,7 @@ struct AuditKeeper::Reading {
   std::uint64_t verified = 0;
   std::uint64_t next_old = 1;
   double room_used = 0;
+  std::vector<std::pair<OrgId, std::string>> conflicts;  // not settled
 };
 
 namespace {
@@ -97,8 +101,13 @@ std::shared_ptr<Reading> read_back(Store& store, const Plan& plan) {
   auto reader = store.reader();
   if (!reader) throw std::runtime_error(reader.error().what);
   try {
-    const std::string why = read_back(*reader, plan, *out);
+    const std::string known = kept_fault(*reader);
+    const std::string why = known.empty() ? read_back(*reader, plan, *out) : known;
     if (!why.empty()) out->fault = distrusted(why);
+    for (const LogConflict& conflict : all_conflicts(*reader)) {
+      const std::string open = open_conflict(*reader, conflict.log.organisation);
+      if (!open.empty()) out->conflicts.emplace_back(conflict.log.organisation, open);
+    }
   } catch (const StoreFault& fault) {
     // A node that is missing, or a damaged page; what passes by itself is for the next turn.
     if (!fault.fatal() && fault.sqlite_code() != 0) throw;
@@ -127,13 +136,34 @@ void AuditKeeper::turn() {
           }));
 }
 
-void AuditKeeper::finish(const Reading& reading) {
-  if (reading.fault) {
-    fault_ = reading.fault;
-    log::error("audit", "the node is closed for questions and administration",
-               {{"reason", fault_->what}});
-    return;
+void AuditKeeper::begin() {
+  const Plan plan{0, 1, core_.settings.audit_capacity};
+  try {
+    take(*read_back<Reading>(*core_.store, plan));
+  } catch (const std::exception& failed) {
+    log::warn("audit", "the log was not read back", {{"reason", failed.what()}});
   }
+}
+
+void AuditKeeper::close(const Error& why) {
+  fault_ = why;
+  log::error("audit", "the node is closed for questions and administration",
+             {{"reason", why.what}});
+  const std::string prefix = distrusted("").what;
+  const std::string reason =
+      why.what.starts_with(prefix) ? why.what.substr(prefix.size()) : why.what;
+  core_.store->post<int>(
+      [reason, now = core_.clock.now()](Database& database) -> Result<int> {
+        keep_fault(database, reason, now);
+        return 0;
+      },
+      [](Result<int> kept) {
+        if (!kept) log::warn("audit", "the fault was not kept", {{"reason", kept.error().what}});
+      });
+}
+
+void AuditKeeper::take(const Reading& reading) {
+  if (reading.fault) return close(*reading.fault);
   standing_.verified = reading.verified;
   next_old_ = reading.next_old;
   const double before = std::exchange(standing_.room_used, reading.room_used);
@@ -144,6 +174,18 @@ void AuditKeeper::finish(const Reading& reading) {
     }
   }
   standing_.newest = reading.newest;
+}
+
+void AuditKeeper::finish(const Reading& reading) {
+  // What a crash or another change of the link prevented.
+  for (const auto& [organisation, reason] : reading.conflicts) {
+    const auto link = core_.links->entries().find(organisation);
+    const bool active =
+        link != core_.links->entries().end() && link->second.state == LinkState::active;
+    if (active) freeze_link(core_, organisation, reason);
+  }
+  take(reading);
+  if (fault_) return;
   const std::uint64_t signed_size = reading.newest ? reading.newest->size : 0;
   if (reading.tree.size > signed_size) return sign(reading.tree);
   show_to_all();
@@ -171,9 +213,10 @@ void AuditKeeper::show_to_all() {
   for (const auto& [organisation, link] : core_.links->entries()) {
     const auto health = core_.link_manager->health(organisation);
     if (link.state != LinkState::active || !health || !health->call.connected) continue;
+    if (showing_.contains(organisation)) continue;
     core_.store->post<std::uint64_t>(
         [organisation = organisation](Database& database) -> Result<std::uint64_t> {
-          const auto cosigned = newest_cosigned(database, organisation);
+          const auto cosigned = newest_cosignature(database, organisation);
           return cosigned ? cosigned->size : 0;
         },
         [this, organisation = organisation](Result<std::uint64_t> size) {
@@ -188,6 +231,7 @@ void AuditKeeper::show_to_all() {
 }
 
 void AuditKeeper::show(OrgId partner, std::uint64_t old_size, bool again) {
+  showing_.insert(partner);
   auto work = [&store = *core_.store, own = *standing_.newest, old_size] {
     auto reader = store.reader();
     if (!reader) throw std::runtime_error(reader.error().what);
@@ -202,14 +246,21 @@ void AuditKeeper::show(OrgId partner, std::uint64_t old_size, bool again) {
             if (!core_.link_manager) {
               return Result<WitnessReply>(make_error(ErrorCode::peer_unreachable, "stopping"));
             }
-            return federation::show_checkpoint(*core_.link_manager, partner, std::move(*offer));
+            auto late = core_.loop.after(kShowTime).then([] {
+              return Result<WitnessReply>(
+                  make_error(ErrorCode::deadline_exceeded, "the partner did not answer in time"));
+            });
+            return federation::show_checkpoint(*core_.link_manager, partner, std::move(*offer))
+                .exclusiveJoin(kj::mv(late));
           })
           .then([this, partner, own = *standing_.newest, again](Result<WitnessReply>&& reply) {
+            showing_.erase(partner);
             if (reply) return answered(partner, own, *reply, again);
             log::info("audit", "a partner did not cosign",
                       {{"partner", partner.short_hex()}, {"reason", reply.error().what}});
           })
-          .catch_([](kj::Exception&& failed) {
+          .catch_([this, partner](kj::Exception&& failed) {
+            showing_.erase(partner);
             log::warn("audit", "a checkpoint was not shown",
                       {{"reason", failed.getDescription().cStr()}});
           }));
@@ -226,11 +277,13 @@ void AuditKeeper::answered(OrgId partner, const OwnCheckpoint& shown, const Witn
   const auto signed_at = pinned ? security::verify_cosignature(note, {partner, link->second.site},
                                                                pinned->keys_ever(KeyPurpose::audit))
                                 : Result<Instant>(pinned.error());
-  if (!signed_at) return warn(partner, "its cosignature does not verify");
+  const bool one_line = reply.cosigned.find('\n') + 1 == reply.cosigned.size();
+  if (!signed_at || !one_line) return warn(partner, "its cosignature does not verify");
   standing_.warnings.erase(partner);
   core_.store->post<int>(
-      [partner, size = shown.size, line = reply.cosigned](Database& database) -> Result<int> {
-        keep_cosignature(database, size, partner, line);
+      [cosignature = Cosignature{partner, shown.size, core_.clock.now(), reply.cosigned}](
+          Database& database) -> Result<int> {
+        keep_cosignature(database, cosignature);
         return 0;
       },
       [](Result<int> kept) {

@@ -3,8 +3,9 @@
 // cosigned.
 //
 // What a read-back finds is final: an edited, missing or reordered record, or a tree that is not
-// the one last signed, closes the node for questions and administration (`fault`), while status,
-// the audit log itself and the suspension of links stay. Threads: loop; reading runs on workers.
+// the one last signed, closes the node for questions and administration (`fault`), also after a
+// restart, until the database is another one; status, the audit log itself and the suspension and
+// revocation of links stay. Threads: loop; reading runs on workers.
 #pragma once
 
 #include <map>
@@ -31,6 +32,9 @@ class AuditKeeper {
  public:
   explicit AuditKeeper(Core& core) : core_(core) {}
 
+  // Before the loop runs and anything listens: reads back what fits one turn. What it finds is in
+  // fault().
+  void begin();
   // Begins a turn unless one is under way.
   void turn();
 
@@ -49,7 +53,9 @@ class AuditKeeper {
 
  private:
   struct Reading;
+  void take(const Reading& reading);
   void finish(const Reading& reading);
+  void close(const Error& why);
   void sign(const security::TreeHead& tree);
   void show_to_all();
   void show(OrgId partner, std::uint64_t old_size, bool again);
@@ -60,7 +66,8 @@ class AuditKeeper {
 
   Core& core_;
   bool busy_ = false;
-  std::set<OrgId> heard_;      // partners that answered since the start
+  std::set<OrgId> heard_;       // partners that answered since the start
+  std::set<OrgId> showing_;     // one checkpoint at a time to each
   std::uint64_t next_old_ = 1;  // where the next share of old records begins
   std::optional<Error> fault_;
   Standing standing_;

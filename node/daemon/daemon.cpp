@@ -256,6 +256,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   const PolicyAuthenticator authenticator(core, token_hash(text));
   HttpMetrics http_metrics(core.metrics.registry());
 
+  core.audit->begin();
   auto federation_port =
       core.link_manager->listen(core.settings.federation_address, core.settings.federation_port);
   if (!federation_port) return std::move(federation_port).error();

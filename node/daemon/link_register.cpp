@@ -160,7 +160,7 @@ void LinkRegister::save(const std::string& actor, LinkEntry entry, std::string a
         record.outcome = security::AuditOutcome::done;
         record.detail = {{"name", entry.name}, {"state", std::string(to_text(entry.state))}};
         append_audit(database, std::move(record));
-        if (action == "link.resume") forget_seen(database, entry.organisation);
+        if (action == "link.resume") settle_conflicts(database, entry.organisation);
         return entry;
       },
       [this, organisation, reply = std::move(reply)](Result<LinkEntry> saved) {

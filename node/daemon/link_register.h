@@ -61,7 +61,7 @@ class LinkRegister {
   void resume(const std::string& actor, const std::string& name, Reply reply);
   void revoke(const std::string& actor, const std::string& name, Reply reply);
   // The node itself suspends a link, because of what the partner did; `why` is its last error.
-  // Resuming begins anew with what was witnessed of the partner's log.
+  // Resuming a link settles what the partner's log had against it, which begins anew.
   void freeze(const OrgId& organisation, const std::string& why, Reply reply);
 
   const std::map<OrgId, LinkEntry>& entries() const { return entries_; }

@@ -5,11 +5,13 @@
 namespace entente::node {
 namespace {
 
-// With an audit log that cannot be trusted: health, unlinking and status.
-bool stays_open(Verb verb) {
+// With an audit log that cannot be trusted: health, status, and what is done to one link, of which
+// its handlers allow suspending and revoking.
+bool stays_open(Verb verb, const security::Resource& resource) {
   using enum Verb;
-  return verb == read_status || verb == read_links || verb == manage_links || verb == read_audit ||
-         verb == read_policy || verb == read_agreements || verb == read_budgets;
+  const bool one_link = resource.kind == security::ResourceKind::link && !resource.name.empty();
+  return verb == read_status || verb == read_links || verb == read_audit || verb == read_policy ||
+         verb == read_agreements || verb == read_budgets || (verb == manage_links && one_link);
 }
 
 }  // namespace
@@ -36,7 +38,7 @@ Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb,
     }
     return make_error(decision.code, decision.reason, "these could grant it: " + could);
   }
-  if (const auto& why = core_.audit->fault(); why && !stays_open(verb)) {
+  if (const auto& why = core_.audit->fault(); why && !stays_open(verb, resource)) {
     return make_error(ErrorCode::store_failed, why->what, why->remedy);
   }
   return {};

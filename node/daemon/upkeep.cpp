@@ -226,6 +226,7 @@ void refresh_site(Core& core) {
     partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
     partner.answer_key = *charter.key_for(KeyPurpose::answer);
     partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
+    partner.audit_keys = organisation->second.keys_ever(KeyPurpose::audit);
     partner.charter_expires = charter.expires;
     site->partners.emplace(org, std::move(partner));
   }
@@ -265,7 +266,8 @@ federation::LinkHooks link_hooks(Core& core) {
                                                         : security::Verb::partner_session);
   };
   // The intent of a question and of an agreement's message is written in the very transaction that
-  // has the effect; what is left is the opening of sessions and desks, which has none.
+  // has the effect; what is left is the opening of sessions and desks, which has none, and
+  // witnessing, which records what it finds against a partner.
   hooks.audit_intent = [](const federation::Caller&,
                           const federation::MethodRow&) -> kj::Promise<void> {
     return kj::READY_NOW;

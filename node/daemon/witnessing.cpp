@@ -33,8 +33,8 @@ bool is_conflict(WitnessVerdict verdict) {
 
 void record_conflict(Database& database, const Showing& showing, const WitnessJudgement& judged,
                      const std::string& kept) {
-  const bool fresh = keep_conflict(database, {showing.log, showing.now, judged.verdict,
-                                              judged.reason, kept, showing.offer.note});
+  const bool fresh = keep_conflict(
+      database, {showing.log, showing.now, judged.verdict, judged.reason, kept, judged.note});
   if (!fresh) return;
   security::AuditRecord record;
   record.time = showing.now;
@@ -53,9 +53,11 @@ Result<Witnessed> judge_and_keep(Database& database, const Showing& showing,
   auto judged = security::judge(showing.log, showing.keys, kept, showing.offer);
   if (!judged) return std::move(judged).error();
   if (judged->verdict == WitnessVerdict::cosigned) {
-    keep_seen(database, {showing.log, showing.now, showing.offer.note});
-    return Witnessed{
-        {security::cosign(showing.offer.note, showing.witness, audit_key, showing.now), ""}, ""};
+    if (!keep_seen(database, {showing.log, showing.now, judged->note})) {
+      return make_error(ErrorCode::overloaded, "too many sites of this organisation are witnessed");
+    }
+    return Witnessed{{security::cosign(judged->note, showing.witness, audit_key, showing.now), ""},
+                     ""};
   }
   Witnessed witnessed{{"", kept}, ""};
   if (is_conflict(judged->verdict)) {
@@ -69,26 +71,28 @@ void freeze_soon(Core& core, OrgId organisation, std::string reason) {
   log::error("audit", "a partner's audit log contradicts itself: the link freezes",
              {{"partner", organisation.short_hex()}, {"reason", reason}});
   core.loop.keep(core.loop.after(kFreezeAfter).then([&core, organisation, reason] {
-    core.links->freeze(organisation, reason, [](Result<LinkEntry> frozen) {
-      if (!frozen) log::warn("audit", "the link stays", {{"reason", frozen.error().what}});
-    });
+    freeze_link(core, organisation, reason);
   }));
 }
 
 }  // namespace
 
+void freeze_link(Core& core, const OrgId& organisation, const std::string& reason) {
+  core.links->freeze(organisation, reason, [](Result<LinkEntry> frozen) {
+    if (!frozen) log::info("audit", "not frozen now", {{"reason", frozen.error().what}});
+  });
+}
+
 kj::Promise<Result<WitnessReply>> witness_partner(Core& core, const federation::Caller& caller,
                                                   security::WitnessOffer offer) {
   const OrgId organisation = caller.peer.organisation;
-  const auto link = core.links->entries().find(organisation);
-  if (link == core.links->entries().end() || link->second.state != LinkState::active) {
+  const auto partner = core.site->partners.find(organisation);
+  if (partner == core.site->partners.end()) {
     return Result<WitnessReply>(make_error(ErrorCode::denied, "there is no active link"));
   }
-  auto pinned = security::PinnedOrganisation::from_chain(link->second.chain);
-  if (!pinned) return Result<WitnessReply>(std::move(pinned).error());
   auto showing = std::make_shared<const Showing>(Showing{{core.organisation(), core.settings.site},
                                                          {organisation, caller.peer.site},
-                                                         pinned->keys_ever(KeyPurpose::audit),
+                                                         partner->second.audit_keys,
                                                          std::move(offer),
                                                          core.clock.now()});
   auto pair = kj::newPromiseAndFulfiller<Result<WitnessReply>>();

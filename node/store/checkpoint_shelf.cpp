@@ -28,14 +28,16 @@ LogName log_from(Statement& row) {
 const char* checkpoint_migration() {
   return "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
          "  note TEXT NOT NULL) STRICT;"
-         "CREATE TABLE cosigned (witness BLOB PRIMARY KEY, size INTEGER NOT NULL,"
-         "  time INTEGER NOT NULL, note TEXT NOT NULL) STRICT;"
+         "CREATE TABLE cosignature (witness BLOB PRIMARY KEY, size INTEGER NOT NULL,"
+         "  time INTEGER NOT NULL, line TEXT NOT NULL) STRICT;"
+         "CREATE TABLE audit_fault (id INTEGER PRIMARY KEY CHECK (id = 1), time INTEGER NOT NULL,"
+         "  reason TEXT NOT NULL) STRICT;"
          "CREATE TABLE seen_checkpoint (organisation BLOB NOT NULL, site TEXT NOT NULL,"
          "  time INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (organisation, site)) STRICT;"
          "CREATE TABLE log_conflict (organisation BLOB NOT NULL, site TEXT NOT NULL,"
          "  time INTEGER NOT NULL, verdict INTEGER NOT NULL, reason TEXT NOT NULL,"
-         "  seen TEXT NOT NULL, shown TEXT NOT NULL,"
-         "  PRIMARY KEY (organisation, site, seen, shown)) STRICT;";
+         "  seen TEXT NOT NULL, shown TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0) STRICT;"
+         "CREATE INDEX log_conflict_of ON log_conflict (organisation, settled);";
 }
 
 void keep_checkpoint(Database& database, const OwnCheckpoint& checkpoint) {
@@ -54,24 +56,50 @@ std::optional<OwnCheckpoint> newest_checkpoint(Database& database) {
       database.cached("SELECT size, time, note FROM checkpoint ORDER BY size DESC LIMIT 1"));
 }
 
-std::optional<OwnCheckpoint> newest_cosigned(Database& database, const OrgId& witness) {
-  Statement& row = database.cached("SELECT size, time, note FROM cosigned WHERE witness = ?");
-  row.bind(1, witness.view());
-  return own_from(row);
+void keep_cosignature(Database& database, const Cosignature& cosignature) {
+  Statement& row = database.cached(
+      "INSERT OR REPLACE INTO cosignature (witness, size, time, line) VALUES (?, ?, ?, ?)");
+  row.bind(1, cosignature.witness.view());
+  row.bind(2, static_cast<std::int64_t>(cosignature.size)).bind(3, cosignature.time.ns);
+  row.bind(4, std::string_view(cosignature.line)).run();
 }
 
-void keep_cosignature(Database& database, std::uint64_t size, const OrgId& witness,
-                      const std::string& line) {
-  Statement& row = database.cached("SELECT size, time, note FROM checkpoint WHERE size = ?");
-  row.bind(1, static_cast<std::int64_t>(size));
-  auto checkpoint = own_from(row);
-  if (!checkpoint) return;
-  checkpoint->note = security::with_cosignature(checkpoint->note, line);
-  keep_checkpoint(database, *checkpoint);
-  Statement& cosigned = database.cached(
-      "INSERT OR REPLACE INTO cosigned (witness, size, time, note) VALUES (?, ?, ?, ?)");
-  cosigned.bind(1, witness.view()).bind(2, static_cast<std::int64_t>(size));
-  cosigned.bind(3, checkpoint->time.ns).bind(4, std::string_view(checkpoint->note)).run();
+std::optional<Cosignature> newest_cosignature(Database& database, const OrgId& witness) {
+  Statement& row = database.cached("SELECT size, time, line FROM cosignature WHERE witness = ?");
+  row.bind(1, witness.view());
+  std::optional<Cosignature> found;
+  if (row.step()) {
+    found = Cosignature{
+        witness, static_cast<std::uint64_t>(row.integer(0)), {row.integer(1)}, row.text(2)};
+  }
+  row.reset();
+  return found;
+}
+
+std::string note_with_cosignatures(Database& database, const OwnCheckpoint& checkpoint) {
+  Statement& rows = database.cached("SELECT line FROM cosignature WHERE size = ? ORDER BY witness");
+  rows.bind(1, static_cast<std::int64_t>(checkpoint.size));
+  std::string note = checkpoint.note;
+  // One line is the log's own.
+  for (std::size_t lines = 1; lines < security::kNoteSignatures && rows.step(); ++lines) {
+    const std::string line = rows.text(0);
+    if (note.size() + line.size() <= security::kNoteBytes) note += line;
+  }
+  rows.reset();
+  return note;
+}
+
+void keep_fault(Database& database, const std::string& reason, Instant now) {
+  Statement& row =
+      database.cached("INSERT OR IGNORE INTO audit_fault (id, time, reason) VALUES (1, ?, ?)");
+  row.bind(1, now.ns).bind(2, std::string_view(reason)).run();
+}
+
+std::string kept_fault(Database& database) {
+  Statement& row = database.cached("SELECT reason FROM audit_fault");
+  std::string reason = row.step() ? row.text(0) : std::string();
+  row.reset();
+  return reason;
 }
 
 std::string seen_note(Database& database, const LogName& log) {
@@ -83,12 +111,21 @@ std::string seen_note(Database& database, const LogName& log) {
   return note;
 }
 
-void keep_seen(Database& database, const SeenCheckpoint& seen) {
+bool keep_seen(Database& database, const SeenCheckpoint& seen) {
+  if (seen_note(database, seen.log).empty()) {
+    Statement& sites =
+        database.cached("SELECT count(*) FROM seen_checkpoint WHERE organisation = ?");
+    sites.bind(1, seen.log.organisation.view());
+    const bool full = sites.step() && sites.integer(0) >= static_cast<std::int64_t>(kSitesSeen);
+    sites.reset();
+    if (full) return false;
+  }
   Statement& row = database.cached(
       "INSERT OR REPLACE INTO seen_checkpoint (organisation, site, time, note) "
       "VALUES (?, ?, ?, ?)");
   row.bind(1, seen.log.organisation.view()).bind(2, std::string_view(seen.log.site));
   row.bind(3, seen.time.ns).bind(4, std::string_view(seen.note)).run();
+  return true;
 }
 
 std::vector<SeenCheckpoint> all_seen(Database& database) {
@@ -101,9 +138,8 @@ std::vector<SeenCheckpoint> all_seen(Database& database) {
 
 bool keep_conflict(Database& database, const LogConflict& conflict) {
   Statement& known = database.cached(
-      "SELECT 1 FROM log_conflict WHERE organisation = ? AND site = ? AND seen = ? AND shown = ?");
+      "SELECT 1 FROM log_conflict WHERE organisation = ? AND site = ? AND settled = 0");
   known.bind(1, conflict.log.organisation.view()).bind(2, std::string_view(conflict.log.site));
-  known.bind(3, std::string_view(conflict.seen)).bind(4, std::string_view(conflict.shown));
   const bool there = known.step();
   known.reset();
   if (there) return false;
@@ -133,9 +169,22 @@ std::vector<LogConflict> all_conflicts(Database& database) {
   return all;
 }
 
-void forget_seen(Database& database, const OrgId& organisation) {
-  Statement& row = database.cached("DELETE FROM seen_checkpoint WHERE organisation = ?");
-  row.bind(1, organisation.view()).run();
+std::string open_conflict(Database& database, const OrgId& organisation) {
+  Statement& row = database.cached(
+      "SELECT reason FROM log_conflict WHERE organisation = ? AND settled = 0 LIMIT 1");
+  row.bind(1, organisation.view());
+  std::string reason = row.step() ? row.text(0) : std::string();
+  row.reset();
+  return reason;
+}
+
+void settle_conflicts(Database& database, const OrgId& organisation) {
+  if (open_conflict(database, organisation).empty()) return;
+  Statement& settled =
+      database.cached("UPDATE log_conflict SET settled = 1 WHERE organisation = ?");
+  settled.bind(1, organisation.view()).run();
+  Statement& seen = database.cached("DELETE FROM seen_checkpoint WHERE organisation = ?");
+  seen.bind(1, organisation.view()).run();
 }
 
 }  // namespace entente::node

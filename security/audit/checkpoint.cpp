@@ -187,21 +187,41 @@ Result<Checkpoint> read_checkpoint(std::string_view note) {
   return read_text(read->text);
 }
 
+namespace {
+
+// The log's own line that verifies; null without one.
+const NoteLine* own_line(const Note& note, const std::string& name,
+                         const std::vector<PublicKey>& audit_keys) {
+  for (const PublicKey& key : audit_keys) {
+    for (const NoteLine& line : note.lines) {
+      if (!signed_as(line, name, kEd25519, key)) continue;
+      const auto signature = Signature::from_bytes(line.signature);
+      if (signature && verify_plain(key, bytes_of(note.text), *signature)) return &line;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 Result<Checkpoint> verify_checkpoint(std::string_view note,
                                      const std::vector<PublicKey>& audit_keys) {
   const auto read = read_note(note);
   if (!read) return read.error();
   auto checkpoint = read_text(read->text);
   if (!checkpoint) return checkpoint;
-  const std::string name = checkpoint->log.text();
-  for (const PublicKey& key : audit_keys) {
-    for (const NoteLine& line : read->lines) {
-      if (!signed_as(line, name, kEd25519, key)) continue;
-      const auto signature = Signature::from_bytes(line.signature);
-      if (signature && verify_plain(key, bytes_of(read->text), *signature)) return checkpoint;
-    }
+  if (own_line(*read, checkpoint->log.text(), audit_keys) == nullptr) {
+    return bad("it is not signed by the log's audit key");
   }
-  return bad("it is not signed by the log's audit key");
+  return checkpoint;
+}
+
+Result<std::string> bare_note(std::string_view note, const std::vector<PublicKey>& audit_keys) {
+  const auto checkpoint = verify_checkpoint(note, audit_keys);
+  if (!checkpoint) return checkpoint.error();
+  const auto read = read_note(note);
+  const NoteLine* line = own_line(*read, checkpoint->log.text(), audit_keys);
+  return std::string(read->text) + "\n" + signature_line(line->name, line->key, line->signature);
 }
 
 std::string cosign(std::string_view note, const LogName& witness, const SigningKey& audit_key,

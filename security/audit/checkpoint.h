@@ -56,6 +56,11 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, const SigningKey& audi
 [[nodiscard]] Result<Checkpoint> verify_checkpoint(std::string_view note,
                                                    const std::vector<PublicKey>& audit_keys);
 
+// The note with the log's own signature alone, whoever else signed it: what is kept and shown on.
+// Refuses as verify_checkpoint does.
+[[nodiscard]] Result<std::string> bare_note(std::string_view note,
+                                            const std::vector<PublicKey>& audit_keys);
+
 // A witness's line for this note, with its newline. Time counts in whole seconds.
 std::string cosign(std::string_view note, const LogName& witness, const SigningKey& audit_key,
                    Instant now);

@@ -36,7 +36,9 @@ Result<WitnessJudgement> judge(const LogName& log, const std::vector<PublicKey>&
     return make_error(ErrorCode::verification_failed,
                       "the checkpoint is of another log, " + shown->log.text());
   }
-  WitnessJudgement judgement{WitnessVerdict::cosigned, *shown, ""};
+  auto bare = bare_note(offer.note, audit_keys);
+  if (!bare) return std::move(bare).error();
+  WitnessJudgement judgement{WitnessVerdict::cosigned, *shown, std::move(*bare), ""};
   const auto found = [&judgement](WitnessVerdict verdict, std::string reason) {
     judgement.verdict = verdict;
     judgement.reason = std::move(reason);

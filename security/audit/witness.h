@@ -32,6 +32,7 @@ std::string_view to_text(WitnessVerdict verdict);
 struct WitnessJudgement {
   WitnessVerdict verdict = WitnessVerdict::elsewhere;
   Checkpoint checkpoint;  // what the note says
+  std::string note;       // with the log's own signature alone: what to keep
   std::string reason;     // for people; empty when cosigned
 };
 

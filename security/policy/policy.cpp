@@ -42,7 +42,7 @@ bool covers(const Resource& granted, const Resource& wanted) {
   return granted.kind == wanted.kind && (granted.name.empty() || granted.name == wanted.name);
 }
 
-bool is_to(const Grant& grant, const LocalUser& user) {
+bool is_for(const Grant& grant, const LocalUser& user) {
   if (const auto* role = std::get_if<Role>(&grant.to)) return user.roles.contains(*role);
   return std::get<std::string>(grant.to) == user.name;
 }
@@ -64,7 +64,7 @@ Decision decide_user(const Policy& policy, const LocalUser& user, Verb verb,
   }
   const Grant* expired = nullptr;
   for (const Grant& grant : policy.grants()) {
-    if (grant.verb != verb || !is_to(grant, user) || !covers(grant.resource, resource)) continue;
+    if (!covers(grant, user, verb, resource)) continue;
     if (grant.expires && *grant.expires <= now) {
       expired = &grant;
       continue;
@@ -141,6 +141,19 @@ std::optional<Role> role_from_text(std::string_view text) {
 }
 std::optional<ResourceKind> resource_kind_from_text(std::string_view text) {
   return from_text<ResourceKind>(kKindNames, text);
+}
+
+bool is_resource_name(std::string_view text) {
+  constexpr std::size_t kMost = 128;
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._:;-").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= kMost && std::all_of(text.begin(), text.end(), plain);
+}
+
+bool covers(const Grant& grant, const LocalUser& user, Verb verb, const Resource& resource) {
+  return grant.verb == verb && is_for(grant, user) && covers(grant.resource, resource);
 }
 
 std::string Grant::text() const {

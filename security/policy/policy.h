@@ -31,6 +31,9 @@ enum class ResourceKind : std::uint8_t {
 inline constexpr std::size_t kResourceKinds = 9;
 std::string_view to_text(ResourceKind kind);
 std::optional<ResourceKind> resource_kind_from_text(std::string_view text);
+// Of one thing: 1 to 128 letters, digits and . _ : ; - (ids of twins, DTMIs, local ids,
+// hexadecimal).
+bool is_resource_name(std::string_view text);
 
 struct Resource {
   ResourceKind kind = ResourceKind::node;
@@ -44,6 +47,8 @@ struct LocalUser {
   std::set<Role> roles;
   // What the token that they came with is for; nothing: whatever they may do themselves.
   std::optional<std::set<Verb>> only = {};
+  // When that token ends; nothing: the administrator's own, which does not.
+  std::optional<Instant> until = {};
 };
 
 // What an agreement grants a partner, as far as a decision needs it.
@@ -119,6 +124,10 @@ class Policy {
   std::vector<Grant> grants_;
   std::set<OrgId> cut_off_;
 };
+
+// Whether a grant covers the user, the verb and the resource, whenever it expires.
+[[nodiscard]] bool covers(const Grant& grant, const LocalUser& user, Verb verb,
+                          const Resource& resource);
 
 // Pure and total: the same arguments, the same decision; every combination has one.
 [[nodiscard]] Decision decide(const Policy& policy, const Subject& subject, Verb verb,

@@ -5,28 +5,72 @@
 namespace entente::security {
 namespace {
 
-Outcome holds_all(const Policy& policy, const PolicyActor& actor, Role role) {
-  for (std::size_t i = 0; i < kVerbs; ++i) {
-    const Verb verb = static_cast<Verb>(i);
-    if (!role_allows(role, verb)) continue;
-    const auto held = decide(policy, actor.user, verb, {}, {actor.now, false, {}});
-    if (held.allowed) continue;
-    return make_error(ErrorCode::denied,
-                      "the role " + std::string(to_text(role)) + " allows " +
-                          std::string(to_text(verb)) + ", which '" + actor.user.name +
-                          "' may not do themselves",
-                      "ask an owner");
+// How long somebody may do something: not at all, until an instant, or for ever.
+struct Held {
+  bool allowed = false;
+  std::optional<Instant> until;
+};
+
+Held held(const Policy& policy, const PolicyActor& actor, Verb verb, const Resource& resource) {
+  const LocalUser& user = actor.user;
+  if (user.only && !user.only->contains(verb)) return {};
+  for (const Role role : user.roles) {
+    if (role_allows(role, verb)) return {true, {}};
+  }
+  Held best;
+  for (const Grant& grant : policy.grants()) {
+    if (!covers(grant, user, verb, resource)) continue;
+    if (!grant.expires) return {true, {}};
+    if (*grant.expires <= actor.now) continue;
+    best.until = best.allowed ? std::max(*best.until, *grant.expires) : *grant.expires;
+    best.allowed = true;
+  }
+  return best;
+}
+
+Outcome holds(const Policy& policy, const PolicyActor& actor, const Grant& grant);
+
+Error less(const PolicyActor& actor, const std::string& what) {
+  return make_error(ErrorCode::denied,
+                    "'" + actor.user.name + "' may not give what they do not hold: " + what,
+                    "ask an owner");
+}
+
+// Every live grant to this user or to one of their roles.
+Outcome holds_grants(const Policy& policy, const PolicyActor& actor, const LocalUser& user) {
+  for (const Grant& grant : policy.grants()) {
+    const bool live = !grant.expires || *grant.expires > actor.now;
+    if (!live || !covers(grant, user, grant.verb, grant.resource)) continue;
+    if (auto own = holds(policy, actor, grant); !own) return own;
   }
   return {};
 }
 
+// A role allows its verbs everywhere and for ever: that is held by roles alone. What is granted to
+// the role besides goes with it.
+Outcome holds_all(const Policy& policy, const PolicyActor& actor, Role role) {
+  for (std::size_t i = 0; i < kVerbs; ++i) {
+    const Verb verb = static_cast<Verb>(i);
+    if (!role_allows(role, verb)) continue;
+    const bool by_role = std::any_of(actor.user.roles.begin(), actor.user.roles.end(),
+                                     [verb](Role own) { return role_allows(own, verb); }) &&
+                         (!actor.user.only || actor.user.only->contains(verb));
+    if (!by_role) {
+      return less(actor, std::string(to_text(verb)) + ", which the role " +
+                             std::string(to_text(role)) + " allows");
+    }
+  }
+  return holds_grants(policy, actor, LocalUser{"", {role}});
+}
+
 Outcome holds(const Policy& policy, const PolicyActor& actor, const Grant& grant) {
-  const auto held = decide(policy, actor.user, grant.verb, grant.resource, {actor.now, false, {}});
-  if (held.allowed) return {};
-  return make_error(ErrorCode::denied,
-                    "'" + actor.user.name + "' may not grant what they may not do: " +
-                        std::string(to_text(grant.verb)) + " on " + grant.resource.text(),
-                    "ask an owner");
+  const Held own = held(policy, actor, grant.verb, grant.resource);
+  const bool longer = own.until && (!grant.expires || *grant.expires > *own.until);
+  if (!own.allowed || longer) {
+    return less(actor, std::string(to_text(grant.verb)) + " on " + grant.resource.text() +
+                           (longer && own.allowed ? " after " + to_text(*own.until) : ""));
+  }
+  return {};
 }
 
 }  // namespace
@@ -100,6 +144,29 @@ Result<Policy> remove_grant(const Policy& policy, const PolicyActor& actor,
   return policy.with(policy.users(), std::move(grants));
 }
 
+Outcome may_lend(const Policy& policy, const PolicyActor& actor, const LocalUser& target) {
+  const auto& narrow = actor.user.only;
+  const bool wider =
+      narrow && (!target.only || !std::includes(narrow->begin(), narrow->end(),
+                                                target.only->begin(), target.only->end()));
+  if (wider) return less(actor, "more verbs than their own token is for");
+  if (actor.user.until && (!target.until || *target.until > *actor.user.until)) {
+    return less(actor, "a token that outlives their own");
+  }
+  if (actor.user.name == target.name) return {};
+  for (std::size_t i = 0; i < kVerbs; ++i) {
+    const Verb verb = static_cast<Verb>(i);
+    const auto allows = [verb](Role role) { return role_allows(role, verb); };
+    const auto& theirs = target.roles;
+    const auto& own = actor.user.roles;
+    if (std::any_of(theirs.begin(), theirs.end(), allows) &&
+        std::none_of(own.begin(), own.end(), allows)) {
+      return less(actor, std::string(to_text(verb)) + ", which '" + target.name + "' may do");
+    }
+  }
+  return holds_grants(policy, actor, target);
+}
+
 std::vector<Permitted> who_can(const Policy& policy, Verb verb, const Resource& resource,
                                Instant now) {
   std::vector<Permitted> found;
@@ -114,7 +181,7 @@ Result<Resource> resource_from_text(std::string_view text) {
   const auto colon = text.find(':');
   const auto kind = resource_kind_from_text(text.substr(0, colon));
   const std::string name(colon == std::string_view::npos ? "" : text.substr(colon + 1));
-  if (!kind || name.empty()) {
+  if (!kind || (name != "*" && !is_resource_name(name))) {
     std::string kinds;
     for (std::size_t i = 0; i < kResourceKinds; ++i) {
       kinds += (i == 0 ? "" : ", ") + std::string(to_text(static_cast<ResourceKind>(i)));

@@ -1,7 +1,8 @@
 // Changing who may do what: one step at a time, judged against who makes it.
 //
-// Nobody grants more than they hold: who gives a role or a grant must be allowed everything that it
-// allows. The last owner stays. A step that changes nothing is refused (conflict), so that nobody
+// Nobody gives more than they hold, nor for longer: who gives a grant must be allowed it until its
+// end; who gives a role must have its verbs by roles of their own, and hold what is granted to it.
+// The last owner stays. A step that changes nothing is refused (conflict), so that nobody
 // believes in a change that was none. Pure.
 #pragma once
 
@@ -30,6 +31,12 @@ struct PolicyActor {
 // Takes away every grant of this text, whenever it expires.
 [[nodiscard]] Result<Policy> remove_grant(const Policy& policy, const PolicyActor& actor,
                                           const std::string& text);
+
+// Whether the actor may make a token of `target`: the user with the token's verbs (`only`) and its
+// end (`until`). Not beyond the actor's own token, and not of somebody who may more than the actor.
+// Refuses: denied.
+[[nodiscard]] Outcome may_lend(const Policy& policy, const PolicyActor& actor,
+                               const LocalUser& target);
 
 // A user and why they may.
 struct Permitted {

@@ -79,13 +79,6 @@ Result<std::set<Role>> read_roles(const toml::table& user) {
   return out;
 }
 
-// Types are named by their DTMI, all else by a local id.
-bool is_resource_name(ResourceKind kind, const std::string& name) {
-  if (kind != ResourceKind::type) return is_local_id(name);
-  return name.starts_with("dtmi:") && name.size() <= 128 &&
-         name.find_first_of("\"\\ \n\t") == std::string::npos;
-}
-
 Result<Resource> read_resource(const toml::table& grant) {
   auto text = text_at(grant, "resource");
   if (!text) return std::move(text).error();
@@ -265,6 +258,10 @@ Result<Policy> Policy::with(Users users, std::vector<Grant> grants) const {
                       "give the role to somebody else first");
   }
   for (const Grant& grant : grants) {
+    if (!grant.resource.name.empty() && !is_resource_name(grant.resource.name)) {
+      return make_error(ErrorCode::invalid_argument,
+                        "'" + grant.resource.name + "' is no name of a resource");
+    }
     const auto* user = std::get_if<std::string>(&grant.to);
     if (user != nullptr && !users.contains(*user)) {
       return make_error(ErrorCode::not_found, "there is no user '" + *user + "'",
@@ -274,7 +271,8 @@ Result<Policy> Policy::with(Users users, std::vector<Grant> grants) const {
   Policy out = *this;
   out.users_ = std::move(users);
   out.grants_ = std::move(grants);
-  return out;
+  // What could not be read back would stop the next start.
+  return from_toml(out.to_toml());
 }
 
 }  // namespace entente::security

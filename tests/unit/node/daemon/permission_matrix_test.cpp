@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "federation/link/method_table.h"
 #include "node/daemon/api.h"
 #include "tests/unit/node/temporary_folder.h"
 

@@ -129,11 +129,40 @@ TEST_CASE("newest checkpoints are kept with their cosignatures") {
   REQUIRE(newest);
   CHECK(newest->size == 9);
   const std::string line = security::cosign(newest->note, witness, witness_key, {5});
-  keep_cosignature(log.database, 9, witness.organisation, line);
-  keep_cosignature(log.database, 4, witness.organisation, line);
-  CHECK(newest_checkpoint(log.database)->note == newest->note + line);
-  CHECK(newest_cosigned(log.database, witness.organisation)->size == 9);
-  CHECK_FALSE(newest_cosigned(log.database, own.organisation));
+  keep_cosignature(log.database, {witness.organisation, 9, {5}, line});
+  keep_cosignature(log.database, {own.organisation, 4, {5}, line});
+  CHECK(newest_checkpoint(log.database)->note == newest->note);
+  CHECK(note_with_cosignatures(log.database, *newest) == newest->note + line);
+  CHECK(newest_cosignature(log.database, witness.organisation)->size == 9);
+  // Another line for the same size takes the place of the first.
+  const std::string later = security::cosign(newest->note, witness, witness_key, {seconds(9).ns});
+  keep_cosignature(log.database, {witness.organisation, 9, {9}, later});
+  CHECK(note_with_cosignatures(log.database, *newest) == newest->note + later);
+}
+
+TEST_CASE("a note with all its witnesses stays one that reads however many they are") {
+  Log log;
+  SeededRandom random(5);
+  const auto key = security::SigningKey::generate(random);
+  const security::LogName own{random.id<OrgId>(), "main"};
+  const OwnCheckpoint checkpoint{
+      9, {9}, security::sign_checkpoint({own, {9, random.id<Hash256>()}}, key)};
+  for (int i = 0; i < 200; ++i) {
+    const security::LogName witness{random.id<OrgId>(), "main"};
+    keep_cosignature(
+        log.database,
+        {witness.organisation, 9, {i}, security::cosign(checkpoint.note, witness, key, {i})});
+  }
+  CHECK(security::verify_checkpoint(note_with_cosignatures(log.database, checkpoint),
+                                    {key.public_key()}));
+}
+
+TEST_CASE("a fault that was kept stays the first one") {
+  Log log;
+  CHECK(kept_fault(log.database).empty());
+  keep_fault(log.database, "record 4 was edited", {1});
+  keep_fault(log.database, "another", {2});
+  CHECK(kept_fault(log.database) == "record 4 was edited");
 }
 
 TEST_CASE("what was seen of a partner stays until it is forgotten and conflicts for ever") {
@@ -144,14 +173,31 @@ TEST_CASE("what was seen of a partner stays until it is forgotten and conflicts 
   keep_seen(log.database, {partner, {1}, "first"});
   keep_seen(log.database, {partner, {2}, "second"});
   CHECK(seen_note(log.database, partner) == "second");
+  settle_conflicts(log.database, partner.organisation);  // there is none: nothing is forgotten
+  CHECK(seen_note(log.database, partner) == "second");
   const LogConflict conflict{partner, {3},      security::WitnessVerdict::forked,
                              "why",   "second", "third"};
   CHECK(keep_conflict(log.database, conflict));
   CHECK_FALSE(keep_conflict(log.database, conflict));
-  forget_seen(log.database, partner.organisation);
+  CHECK(open_conflict(log.database, partner.organisation) == "why");
+  settle_conflicts(log.database, partner.organisation);
+  CHECK(open_conflict(log.database, partner.organisation).empty());
   CHECK(seen_note(log.database, partner).empty());
   REQUIRE(all_conflicts(log.database).size() == 1);
   CHECK(all_conflicts(log.database)[0].shown == "third");
+  CHECK(keep_conflict(log.database, conflict));
+}
+
+TEST_CASE("an organisation is witnessed for so many sites and no more") {
+  Log log;
+  SeededRandom random(6);
+  const auto organisation = random.id<OrgId>();
+  for (std::size_t i = 0; i < kSitesSeen; ++i) {
+    CHECK(keep_seen(log.database, {{organisation, "site-" + std::to_string(i)}, {1}, "note"}));
+  }
+  CHECK_FALSE(keep_seen(log.database, {{organisation, "one-more"}, {1}, "note"}));
+  CHECK(keep_seen(log.database, {{organisation, "site-3"}, {2}, "newer"}));
+  CHECK(keep_seen(log.database, {{random.id<OrgId>(), "main"}, {1}, "note"}));
 }
 
 TEST_SUITE_END();

@@ -110,6 +110,16 @@ TEST_CASE("a witness's line holds for the note it was made for alone") {
   CHECK_FALSE(verify_cosignature(moved, world.witness, partner));
 }
 
+TEST_CASE("the bare note drops every line but the log's own that verifies") {
+  const World world;
+  const std::string note = world.note();
+  const std::string line = cosign(note, world.witness, world.partner, world.now);
+  const std::string junk = replaced(note.substr(note.find("\n\n") + 2), "A", "B");
+  CHECK(*bare_note(note + line + junk, world.keys()) == note);
+  CHECK(*bare_note(note, world.keys()) == note);
+  CHECK_FALSE(bare_note(note, {world.stranger.public_key()}));
+}
+
 TEST_CASE("a cosignature is no checkpoint signature though one key made both") {
   const World world;
   const std::string note = sign_checkpoint(world.checkpoint, world.partner);

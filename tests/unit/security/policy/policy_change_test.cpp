@@ -135,6 +135,85 @@ TEST_SUITE("security/policy_change") {
     }
   }
 
+  TEST_CASE("nobody gives for longer than they hold") {
+    Policy policy = policy_of(std::string(kFour) +
+                              "[user.carol]\nroles = [\"service\"]\n"
+                              "[[grant]]\nuser = \"carol\"\nverb = \"manage_roles\"\n"
+                              "resource = \"node:*\"\n");
+    const Resource press{ResourceKind::twin, "press-7"};
+    const Grant hers{
+        std::string("carol"), Verb::write_twins, {ResourceKind::twin, ""}, kNow + hours(1)};
+    policy = *add_grant(policy, as(policy, "ann"), hers);
+    const PolicyActor carol = as(policy, "carol");
+    Grant given{std::string("eve"), Verb::write_twins, press, kNow + hours(1)};
+    CHECK(add_grant(policy, carol, given));  // the control
+    given.expires = kNow + hours(2);
+    CHECK(code_of(add_grant(policy, carol, given)) == ErrorCode::denied);
+    given.expires.reset();
+    CHECK(code_of(add_grant(policy, carol, given)) == ErrorCode::denied);
+    Grant own = hers;
+    own.expires.reset();
+    CHECK(code_of(add_grant(policy, carol, own)) == ErrorCode::denied);
+    // A grant on the node makes no role, which would allow everywhere.
+    CHECK(code_of(give_role(policy, carol, "kim", Role::admin)) == ErrorCode::denied);
+  }
+
+  TEST_CASE("who gives a role holds what is granted to it besides") {
+    const Policy policy = policy_of(std::string(kFour) +
+                                    "[[grant]]\nrole = \"admin\"\nverb = \"manage_budgets\"\n"
+                                    "resource = \"budget:*\"\n");
+    CHECK(give_role(policy, as(policy, "bob"), "kim", Role::admin));  // bob has the role's grant
+    const Policy other = policy_of(std::string(kFour) +
+                                   "[[grant]]\nrole = \"service\"\nverb = \"manage_budgets\"\n"
+                                   "resource = \"budget:*\"\n");
+    CHECK(code_of(give_role(other, as(other, "bob"), "kim", Role::service)) == ErrorCode::denied);
+  }
+
+  TEST_CASE("a token lends no more than its maker holds and no longer") {
+    const Policy policy = policy_of(std::string(kFour) +
+                                    "[user.dave]\nroles = [\"service\"]\n"
+                                    "[[grant]]\nuser = \"dave\"\nverb = \"manage_budgets\"\n"
+                                    "resource = \"budget:*\"\n");
+    const auto lend = [&](const PolicyActor& actor, const std::string& name,
+                          std::optional<std::set<Verb>> only, Instant until) {
+      LocalUser target = *policy.user(name);
+      target.only = std::move(only);
+      target.until = until;
+      return may_lend(policy, actor, target).has_value();
+    };
+    PolicyActor ann = as(policy, "ann");
+    CHECK(lend(ann, "ann", {}, kNow + days(9)));
+    CHECK(lend(ann, "dave", {}, kNow + days(9)));
+    ann.user.only = std::set{Verb::manage_roles};
+    ann.user.until = kNow + hours(1);
+    CHECK_FALSE(lend(ann, "ann", {}, kNow + hours(1)));
+    CHECK_FALSE(lend(ann, "ann", std::set{Verb::ask}, kNow + hours(1)));
+    CHECK_FALSE(lend(ann, "ann", std::set{Verb::manage_roles}, kNow + hours(2)));
+    CHECK(lend(ann, "ann", std::set{Verb::manage_roles}, kNow + hours(1)));
+    const PolicyActor bob = as(policy, "bob");
+    CHECK(lend(bob, "bob", {}, kNow + days(9)));
+    CHECK_FALSE(lend(bob, "ann", {}, kNow + days(9)));
+    CHECK_FALSE(lend(bob, "dave", {}, kNow + days(9)));  // the grant on budgets
+  }
+
+  TEST_CASE("what could not be read back at the next start is refused now") {
+    const Policy policy = policy_of(kFour);
+    const PolicyActor ann = as(policy, "ann");
+    for (const char* name : {"x\"y", "a b", "x\ny"}) {
+      CHECK_FALSE(resource_from_text(std::string("twin:") + name));
+      CHECK_FALSE(
+          add_grant(policy, ann, {std::string("eve"), Verb::ask, {ResourceKind::twin, name}}));
+    }
+    for (const std::string& name :
+         {std::string(64, 'a'), std::string("Press"), std::string("dtmi:org:air:Monitor;1")}) {
+      const auto granted =
+          add_grant(policy, ann, {std::string("eve"), Verb::ask, {ResourceKind::agreement, name}});
+      REQUIRE(granted);
+      CHECK(policy_of(granted->to_toml()).grants() == granted->grants());
+    }
+    CHECK_FALSE(add_grant(policy, ann, {std::string("eve"), Verb::ask, {}, Instant{INT64_MAX}}));
+  }
+
   TEST_CASE("who can is everybody whom the decision allows and nobody else") {
     const Policy policy = policy_of(kFour);
     for (std::size_t i = 0; i < kVerbs; ++i) {
