@@ -62,7 +62,7 @@ struct AuditKeeper::Reading {
   std::uint64_t verified = 0;
   std::uint64_t next_old = 1;
   double room_used = 0;
-  std::vector<std::pair<OrgId, std::string>> conflicts;  // not settled
+  std::set<OrgId> conflicts;  // with these something is not settled
 };
 
 namespace {
@@ -105,8 +105,8 @@ std::shared_ptr<Reading> read_back(Store& store, const Plan& plan) {
     const std::string why = known.empty() ? read_back(*reader, plan, *out) : known;
     if (!why.empty()) out->fault = distrusted(why);
     for (const LogConflict& conflict : all_conflicts(*reader)) {
-      const std::string open = open_conflict(*reader, conflict.log.organisation);
-      if (!open.empty()) out->conflicts.emplace_back(conflict.log.organisation, open);
+      const OrgId& organisation = conflict.log.organisation;
+      if (!open_conflict(*reader, organisation).empty()) out->conflicts.insert(organisation);
     }
   } catch (const StoreFault& fault) {
     // A node that is missing, or a damaged page; what passes by itself is for the next turn.
@@ -178,11 +178,11 @@ void AuditKeeper::take(const Reading& reading) {
 
 void AuditKeeper::finish(const Reading& reading) {
   // What a crash or another change of the link prevented.
-  for (const auto& [organisation, reason] : reading.conflicts) {
+  for (const OrgId& organisation : reading.conflicts) {
     const auto link = core_.links->entries().find(organisation);
     const bool active =
         link != core_.links->entries().end() && link->second.state == LinkState::active;
-    if (active) freeze_link(core_, organisation, reason);
+    if (active) freeze_link(core_, organisation);
   }
   take(reading);
   if (fault_) return;

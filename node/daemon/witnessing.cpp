@@ -70,17 +70,24 @@ Result<Witnessed> judge_and_keep(Database& database, const Showing& showing,
 void freeze_soon(Core& core, OrgId organisation, std::string reason) {
   log::error("audit", "a partner's audit log contradicts itself: the link freezes",
              {{"partner", organisation.short_hex()}, {"reason", reason}});
-  core.loop.keep(core.loop.after(kFreezeAfter).then([&core, organisation, reason] {
-    freeze_link(core, organisation, reason);
+  core.loop.keep(core.loop.after(kFreezeAfter).then([&core, organisation] {
+    freeze_link(core, organisation);
   }));
 }
 
 }  // namespace
 
-void freeze_link(Core& core, const OrgId& organisation, const std::string& reason) {
-  core.links->freeze(organisation, reason, [](Result<LinkEntry> frozen) {
-    if (!frozen) log::info("audit", "not frozen now", {{"reason", frozen.error().what}});
-  });
+void freeze_link(Core& core, const OrgId& organisation) {
+  core.store->post<std::string>(
+      [organisation](Database& database) -> Result<std::string> {
+        return open_conflict(database, organisation);
+      },
+      [&core, organisation](Result<std::string> reason) {
+        if (!reason || reason->empty()) return;
+        core.links->freeze(organisation, *reason, [](Result<LinkEntry> frozen) {
+          if (!frozen) log::info("audit", "not frozen now", {{"reason", frozen.error().what}});
+        });
+      });
 }
 
 kj::Promise<Result<WitnessReply>> witness_partner(Core& core, const federation::Caller& caller,

@@ -18,8 +18,9 @@ kj::Promise<Result<federation::WitnessReply>> witness_partner(Core& core,
                                                               const federation::Caller& caller,
                                                               security::WitnessOffer offer);
 
-// Suspends the link because of what the partner's log showed; one that is not active stays as it
-// is. A freeze that a crash prevented is made up for by the audit keeper's next turn.
-void freeze_link(Core& core, const OrgId& organisation, const std::string& reason);
+// Suspends the link while something that the partner's log showed is not settled; one that is not
+// active stays as it is. A freeze that a crash prevented is made up for by the audit keeper's next
+// turn.
+void freeze_link(Core& core, const OrgId& organisation);
 
 }  // namespace entente::node

@@ -89,7 +89,7 @@ Result<Resource> read_resource(const toml::table& grant) {
   }
   const std::string name = text->substr(colon + 1);
   if (name == "*") return Resource{*kind, {}};
-  if (!is_resource_name(*kind, name))
+  if (!is_resource_name(name))
     return wrong(&grant, "'" + name + "' is no name of a resource");
   return Resource{*kind, name};
 }

@@ -114,7 +114,8 @@ TEST_CASE("the bare note drops every line but the log's own that verifies") {
   const World world;
   const std::string note = world.note();
   const std::string line = cosign(note, world.witness, world.partner, world.now);
-  const std::string junk = replaced(note.substr(note.find("\n\n") + 2), "A", "B");
+  const std::string forged = sign_checkpoint(world.checkpoint, world.stranger);
+  const std::string junk = forged.substr(forged.find("\n\n") + 2);
   CHECK(*bare_note(note + line + junk, world.keys()) == note);
   CHECK(*bare_note(note, world.keys()) == note);
   CHECK_FALSE(bare_note(note, {world.stranger.public_key()}));
