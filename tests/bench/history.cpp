@@ -275,8 +275,7 @@ int main(int argc, char** argv) {
   bench::Stream stream(here.history.get());
   fill(*here.history, stream, readings);
   const auto ids = stream.ids();
-  const auto begin = bench::Stream::kBegin;
-  const Windows windows(begin, stream.time() - begin);
+  const Windows windows(bench::Stream::kBegin, stream.time() - bench::Stream::kBegin);
   const std::vector<Length> lengths = {
       {"1/64", 1.0 / 64, 0.31}, {"1/16", 1.0 / 16, 0.31},         {"1/4", 0.25, 0.2},
       {"1/2", 0.5, 0.13},       {"all but the ends", 0.98, 0.01}, {"all", 1, 0}};
