@@ -32,6 +32,21 @@ class BlobCache {
     recent_.push_front(id);
     entries_.emplace(id, Entry{std::move(value), bytes, recent_.begin()});
     bytes_ += bytes;
+    make_room();
+  }
+  // Asks again how much memory an entry takes.
+  void weigh(std::int64_t id) {
+    std::lock_guard guard(mutex_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return;
+    const auto bytes = found->second.value->memory();
+    bytes_ += bytes - found->second.bytes;
+    found->second.bytes = bytes;
+    make_room();
+  }
+
+ private:
+  void make_room() {
     while (bytes_ > bytes_max_ && recent_.size() > 1) {
       const auto oldest = entries_.find(recent_.back());
       bytes_ -= oldest->second.bytes;
@@ -39,8 +54,6 @@ class BlobCache {
       recent_.pop_back();
     }
   }
-
- private:
   struct Entry {
     std::shared_ptr<const T> value;
     std::size_t bytes = 0;
@@ -63,6 +76,8 @@ class Blobs {
   std::shared_ptr<const Directory> directory(std::int64_t segment);
   std::shared_ptr<const SegmentData> data(std::int64_t segment);
   std::shared_ptr<const Directory> bucket(std::int64_t bucket);
+  // To be told after a segment's data was used, which may have grown by that.
+  void weigh(std::int64_t segment) { data_.weigh(segment); }
 
   // A query-only connection while `use` runs; connections are kept.
   template <class Use>

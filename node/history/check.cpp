@@ -178,7 +178,8 @@ class HistoryCheck {
         last = Entry{of.times.back(), of.values.back(), of.qualities.back()};
       }
     }
-    const auto made = encode_segment(read->places, read->readings);
+    const std::vector<ReadingsView> views(read->readings.begin(), read->readings.end());
+    const auto made = encode_segment(read->places, views);
     report_.readings += made.readings;
     if (made.data != data) found("segment", name, "its data are not what its readings encode to");
     if (made.directory != directory) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "node/history/check.h"
+#include "node/history/check_buckets.h"
 #include "node/history/history.h"
 #include "node/history/journal.h"
 #include "node/history/sealing.h"
@@ -228,7 +229,8 @@ class Repair {
       readings.push_back(std::move(of));
     }
     if (places.empty()) return std::nullopt;
-    auto made = encode_segment(places, readings);
+    const std::vector<ReadingsView> views(readings.begin(), readings.end());
+    auto made = encode_segment(places, views);
     for (const auto& [begin, end] : taken_[group]) {
       if (made.first_time <= end && made.last_time >= begin) return std::nullopt;
     }
@@ -393,92 +395,6 @@ class Repair {
   std::map<std::int64_t, std::vector<std::pair<std::int64_t, std::int64_t>>> taken_;
   std::map<std::int64_t, std::map<Place, std::optional<Entry>>> latest_;
 };
-
-// Buckets of every length whose time is over, as sealing makes them, but for those that were taken
-// over because their readings are gone.
-Outcome make_all_buckets(Store& store, CheckReport& report) {
-  Blobs blobs(store);
-  std::map<std::int64_t, SealedPlaces> groups;
-  std::int64_t id = 1;
-  auto listed = store.run<int>([&](Database& database) -> Result<int> {
-    auto& rows = database.cached(
-        "SELECT series_group, id, first_time, last_time, readings FROM segment "
-        "ORDER BY series_group, first_time");
-    while (rows.step()) {
-      groups[rows.integer(0)].segments.push_back({rows.integer(1), rows.integer(2), rows.integer(3),
-                                                  static_cast<std::uint64_t>(rows.integer(4))});
-    }
-    auto& horizons = database.cached("SELECT series_group, readings_from FROM retained");
-    while (horizons.step()) {
-      const auto group = groups.find(horizons.integer(0));
-      if (group != groups.end()) group->second.from.readings = horizons.integer(1);
-    }
-    auto& copied =
-        database.cached("SELECT series_group, level, start, id FROM bucket ORDER BY start");
-    while (copied.step()) {
-      const auto group = groups.find(copied.integer(0));
-      const auto level = static_cast<std::size_t>(copied.integer(1));
-      if (group == groups.end() || level >= kLevels) continue;
-      group->second.buckets[level].push_back({copied.integer(2), copied.integer(3)});
-    }
-    auto& kept = database.cached("SELECT max(id) FROM bucket");
-    if (kept.step() && !kept.is_null(0)) id = kept.integer(0) + 1;
-    return 0;
-  });
-  if (!listed) return std::move(listed).error();
-  const auto first_made = id;
-  for (auto& [group, places] : groups) {
-    const auto newest = places.segments.back().last_time;
-    for (const auto level : kLevelsByLength) {
-      if (level == Level::minute) continue;
-      const bool of_days = length_ns(level) > length_ns(Level::day);
-      std::set<std::int64_t> starts;
-      if (of_days) {
-        for (const auto start : missing_of_days(places, level)) {
-          if (newest - start >= length_ns(level)) starts.insert(start);
-        }
-      }
-      for (const auto& segment : places.segments) {
-        if (of_days) break;
-        for (auto start = bucket_start(level, segment.first_time); start <= segment.last_time;
-             start += length_ns(level)) {
-          if (newest - start >= length_ns(level) && start >= places.from.readings) {
-            starts.insert(start);
-          }
-        }
-      }
-      auto& there = places.buckets[static_cast<std::size_t>(level)];
-      for (const auto& bucket : there) starts.erase(bucket.start);
-      std::vector<BucketPlace> made;
-      for (const auto start : starts) {
-        const auto least = of_days ? 0 : limits::kBucketReadings;
-        const auto bytes = encode_bucket(blobs, places, level, start, least);
-        if (bytes.empty()) continue;
-        auto put = store.run<int>([&, group_number = group](Database& database) -> Result<int> {
-          database
-              .cached(
-                  "INSERT INTO bucket (id, series_group, level, start, directory) "
-                  "VALUES (?, ?, ?, ?, ?)")
-              .bind(1, id)
-              .bind(2, group_number)
-              .bind(3, static_cast<std::int64_t>(level))
-              .bind(4, start)
-              .bind(5, ByteView(bytes))
-              .run();
-          return 0;
-        });
-        if (!put) return std::move(put).error();
-        made.push_back({start, id++});
-      }
-      there.insert(there.end(), made.begin(), made.end());
-      std::sort(there.begin(), there.end(),
-                [](const BucketPlace& a, const BucketPlace& b) { return a.start < b.start; });
-    }
-  }
-  report.repairs.push_back(std::to_string(id - first_made) +
-                           " buckets were made from the segments");
-  return {};
-}
 
 }  // namespace
 

@@ -185,6 +185,12 @@ void TimeColumn::read(std::size_t from, std::span<std::int64_t> out) const {
   }
 }
 
+std::optional<std::int64_t> TimeColumn::step() const {
+  if (size_ < 2) return 0;
+  if (!straight_) return std::nullopt;
+  return wrapping_product(period_, unit_);
+}
+
 std::size_t TimeColumn::lower_bound(std::int64_t time) const {
   std::size_t low = 0, high = size_;
   if (straight_) {

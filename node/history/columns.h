@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "node/history/bit_packing.h"
@@ -54,6 +55,8 @@ class TimeColumn {
   void read(std::size_t from, std::span<std::int64_t> out) const;
   // The first index whose time is not before `time`, in ascending times: reads O(log) of them.
   std::size_t lower_bound(std::int64_t time) const;
+  // The distance between neighbours, when it is always the same (0 of fewer than two times).
+  std::optional<std::int64_t> step() const;
 
  private:
   std::int64_t time_of(std::size_t index, std::int64_t distance) const;

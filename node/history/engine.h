@@ -152,6 +152,7 @@ class HistoryEngine {
   Result<RetentionReport> retain_group(std::size_t group, const RetentionOf& policy, Instant now);
   Result<RetentionReport> roll_up_group(std::size_t group, const Horizons& until,
                                         RetainedFrom wanted, Horizons& taken);
+  void leave_out_young(const SealedPlaces& sealed, Horizons& until);
   Outcome refuse_late(std::size_t group, const Horizons& until, Horizons& taken);
   // By place: how many readings of each are gone.
   Result<std::vector<std::uint64_t>> erase_group(std::size_t group,
@@ -160,7 +161,7 @@ class HistoryEngine {
                    std::optional<Entry>& last);
   Outcome forget_corrections(std::size_t group, const std::vector<TimeWindow>& windows,
                              const std::function<void()>& also);
-  void find_latest(std::size_t group, const std::vector<std::uint64_t>& erased);
+  void find_latest(std::size_t group, const std::vector<bool>& asked);
   Outcome make_buckets(std::size_t group, const std::array<std::set<std::int64_t>, kLevels>& stale);
   void serve();
 
@@ -178,6 +179,7 @@ class HistoryEngine {
   std::vector<std::unique_ptr<Horizons>> taken_from_;  // by group; null: every time is taken
   std::map<SeriesId, std::int64_t> forgetting_;        // what taken_from was, until the commit
   std::size_t named_ = 0;                              // series that have a row
+  std::size_t naming_ = 0;                             // and with what is not committed yet
   std::int64_t seq_ = 0;                               // of the journal's latest row
   std::int64_t applied_seq_ = 0;
   struct ReadingKey {

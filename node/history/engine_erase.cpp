@@ -101,13 +101,22 @@ Result<std::vector<std::uint64_t>> HistoryEngine::erase_group(
       any = true;
       keep_latest(*sealed, place, window, publication.sealed_last[index]);
     }
-    if (!any) return erased;
+    std::vector<bool> asked;
+    for (const auto& window : windows) asked.push_back(!is_empty(window));
+    // Corrections that came meanwhile go too, and what is newest is found anew: also when an
+    // earlier erasure removed the readings and then failed at this.
+    const auto finish = [&] {
+      return forget_corrections(number, windows, [&] { find_latest(number, asked); });
+    };
+    if (!any) {
+      if (auto done = finish(); !done) return std::move(done).error();
+      return erased;
+    }
     // Before the readings go: whoever finds none left has nothing left to finish.
     if (auto done = forget_corrections(number, windows, {}); !done) return done.error();
     if (auto done = publish(std::move(publication)); !done) return std::move(done).error();
     crash_point("history.erased");
-    // Those that came meanwhile.
-    auto forgotten = forget_corrections(number, windows, [&] { find_latest(number, erased); });
+    auto forgotten = finish();
     crash_point("history.forgotten");
     if (!forgotten) return std::move(forgotten).error();
     if (auto made = make_buckets(number, stale); !made) return std::move(made).error();
@@ -172,11 +181,11 @@ Outcome HistoryEngine::forget_corrections(std::size_t number,
 
 // On the store's thread. A reading that came since the seal is newer than the erasure and stays,
 // committed or not.
-void HistoryEngine::find_latest(std::size_t number, const std::vector<std::uint64_t>& erased) {
+void HistoryEngine::find_latest(std::size_t number, const std::vector<bool>& asked) {
   auto& group = groups_.at(number);
   std::shared_lock guard(group.mutex);
   for (std::size_t index = 0; index < kGroupSeries; ++index) {
-    if (erased[index] == 0) continue;
+    if (!asked[index]) continue;
     const auto place = static_cast<Place>(index);
     const auto latest = group.latest(place);
     newest_[static_cast<std::size_t>(series_at(number, place))] =
@@ -193,7 +202,10 @@ void HistoryEngine::find_latest(std::size_t number, const std::vector<std::uint6
 
 Result<std::vector<SeriesId>> HistoryEngine::forget(Database& database,
                                                     const std::vector<SeriesId>& series) {
+  // Only whole: what this job names is undone with it, and then written by the next that names.
+  naming_ = named_;
   name_series(database);
+  naming_ = named_;
   if (newest_.size() < table_.size()) newest_.resize(table_.size(), kEveryTime);
   std::vector<SeriesId> forgotten;
   for (const auto id : series) {

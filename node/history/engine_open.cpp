@@ -1,7 +1,7 @@
 // Opening: names, places, latest readings, and the journal's batches into the tails.
 #include "node/history/engine.h"
 #include "node/history/journal.h"
-#include "node/limits.h"
+#include "node/history/limits.h"
 #include "schemas/base/crash_point.h"
 #include "schemas/base/log.h"
 
@@ -48,7 +48,7 @@ Outcome HistoryEngine::load_series(Database& database) {
     }
   }
   loader.reset();
-  named_ = table_.size();
+  named_ = naming_ = table_.size();
   newest_.assign(named_, std::numeric_limits<std::int64_t>::min());
   return {};
 }
@@ -56,7 +56,7 @@ Outcome HistoryEngine::load_series(Database& database) {
 Outcome HistoryEngine::load_places(Database& database) {
   std::vector<SealedPlaces> places;
   const auto of = [&](std::int64_t group) -> SealedPlaces* {
-    if (group < 0 || group > static_cast<std::int64_t>(limits::kSeries / kGroupSeries)) {
+    if (group < 0 || group > static_cast<std::int64_t>(limits::kSeriesNumbers / kGroupSeries)) {
       return nullptr;
     }
     if (places.size() <= static_cast<std::size_t>(group)) {
@@ -83,7 +83,12 @@ Outcome HistoryEngine::load_places(Database& database) {
   while (buckets.step()) {
     auto* group = of(buckets.integer(0));
     const auto level = buckets.integer(2);
-    if (group == nullptr || level < 0 || level >= static_cast<std::int64_t>(kLevels)) {
+    if (level >= static_cast<std::int64_t>(kLevels)) {
+      return make_error(ErrorCode::version_too_new,
+                        "history.db has summaries of a length that this program does not know",
+                        "start the program that wrote it, or a newer one");
+    }
+    if (group == nullptr || level < 0) {
       return damaged("bucket " + std::to_string(buckets.integer(1)) + " of no group or level");
     }
     group->buckets[static_cast<std::size_t>(level)].push_back(

@@ -163,47 +163,48 @@ bool HistoryEngine::try_aggregate(std::size_t number, std::span<const SeriesId> 
 }
 
 // Late readings stand between or instead of sealed ones: few of them cut the window into stretches
-// that summaries answer; many are quicker to look at one by one.
+// that summaries answer; where there are many, what lies between the first and the last of them is
+// looked at one by one. A series takes nothing late from before it was rolled up, so that all that
+// lies there is readings.
 bool HistoryEngine::aggregate_overridden(SealedReader& reader, const View& view, Place place,
                                          TimeWindow window, Figures figures, Summary& out) {
   const auto late = static_cast<std::size_t>(
       std::lower_bound(view.fresh.begin(), view.fresh.end(), view.sealed_last->time + 1, earlier) -
       view.fresh.begin());
+  const Place places[] = {place};
+  Summary* const into[] = {&out};
+  const auto add_sealed = [&](std::int64_t from, std::int64_t to) {
+    return from >= to || reader.aggregate(places, {{from}, {to}}, figures, into);
+  };
+  const auto first = view.fresh.front().time;
+  const auto end = view.fresh[late - 1].time + 1;  // no later than the window's end
+  if (!add_sealed(window.from.ns, first)) return false;
   if (late > limits::kOverriddenReadings) {
     auto fresh = view.fresh.begin();
-    const bool complete = reader.visit(place, window, [&](const Readings& sealed) {
+    const auto last = fresh + static_cast<std::ptrdiff_t>(late);
+    const bool complete = reader.visit(place, {{first}, {end}}, [&](const Readings& sealed) {
       for (std::size_t i = 0; i < sealed.size(); ++i) {
-        for (; fresh != view.fresh.end() && fresh->time < sealed.times[i]; ++fresh) {
-          add(*fresh, figures, out);
-        }
-        if (fresh != view.fresh.end() && fresh->time == sealed.times[i]) {
+        for (; fresh != last && fresh->time < sealed.times[i]; ++fresh) add(*fresh, figures, out);
+        if (fresh != last && fresh->time == sealed.times[i]) {
           add(*fresh++, figures, out);
         } else {
           add({sealed.times[i], sealed.values[i], sealed.qualities[i]}, figures, out);
         }
       }
     });
-    for (; fresh != view.fresh.end(); ++fresh) add(*fresh, figures, out);
-    return complete;
-  }
-  const Place places[] = {place};
-  Summary* const into[] = {&out};
-  auto from = window.from.ns;
-  for (std::size_t i = 0; i < view.fresh.size(); ++i) {
-    const auto& entry = view.fresh[i];
-    if (i < late && entry.time > from &&
-        !reader.aggregate(places, {{from}, {entry.time}}, figures, into)) {
-      return false;
+    if (!complete) return false;
+    for (; fresh != last; ++fresh) add(*fresh, figures, out);
+  } else {
+    auto from = first;
+    for (std::size_t i = 0; i < late; ++i) {
+      if (!add_sealed(from, view.fresh[i].time)) return false;
+      add(view.fresh[i], figures, out);
+      from = view.fresh[i].time + 1;
     }
-    if (i == late && from < window.to.ns &&
-        !reader.aggregate(places, {{from}, window.to}, figures, into)) {
-      return false;
-    }
-    if (i < late) from = entry.time + 1;
-    add(entry, figures, out);
   }
-  return late < view.fresh.size() || from >= window.to.ns ||
-         reader.aggregate(places, {{from}, window.to}, figures, into);
+  if (!add_sealed(end, window.to.ns)) return false;
+  for (std::size_t i = late; i < view.fresh.size(); ++i) add(view.fresh[i], figures, out);
+  return true;
 }
 
 std::vector<Correction> HistoryEngine::corrections(SeriesId series, TimeWindow window) {

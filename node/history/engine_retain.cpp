@@ -1,4 +1,6 @@
 // Retention: readings older than their horizon into minutes, hours and days, and then away.
+#include <algorithm>
+
 #include "node/history/engine.h"
 #include "node/limits.h"
 #include "schemas/base/crash_point.h"
@@ -87,6 +89,24 @@ Outcome HistoryEngine::refuse_late(std::size_t number, const Horizons& until, Ho
   return unsealed ? seal() : Outcome();
 }
 
+// Series that no segment has readings of from before their horizon lose nothing: they take late
+// readings all the while.
+void HistoryEngine::leave_out_young(const SealedPlaces& sealed, Horizons& until) {
+  std::array<bool, kGroupSeries> old{};
+  const auto latest = *std::max_element(until.begin(), until.end());
+  for (const auto& segment : sealed.segments) {
+    if (segment.first_time >= latest) break;
+    const auto directory = blobs_.directory(segment.id);
+    if (directory == nullptr) throw StoreFault("history.db: a segment is listed and not there", 0);
+    for (const auto& series : directory->series()) {
+      old[series.place] = old[series.place] || series.first_time < until[series.place];
+    }
+  }
+  for (std::size_t place = 0; place < kGroupSeries; ++place) {
+    if (!old[place]) until[place] = kNever;
+  }
+}
+
 Result<RetentionReport> HistoryEngine::retain_group(std::size_t number, const RetentionOf& policy,
                                                     Instant now) {
   // By place, where readings are to begin; of the group, where minutes and hours do.
@@ -111,6 +131,11 @@ Result<RetentionReport> HistoryEngine::retain_group(std::size_t number, const Re
     begin_publication(number, sealed);
     const auto& segments = sealed->segments;
     if (segments.empty() || segments.front().first_time >= readings_from) until.fill(kNever);
+    try {
+      leave_out_young(*sealed, until);
+    } catch (const StoreFault& fault) {
+      return fault.error();
+    }
   }
   Horizons taken;
   taken.fill(kForgotten);  // not asked yet

@@ -11,7 +11,8 @@ namespace entente::node {
 // The batch being built counts as written while it is, and not when it failed.
 class HistoryEngine::Building {
  public:
-  Building(HistoryEngine& engine, std::shared_ptr<const Batch> batch) : engine_(engine) {
+  Building(HistoryEngine& engine, std::shared_ptr<const Batch> batch)
+      : engine_(engine), named_before_(engine.naming_) {
     engine_.uncommitted_.push_back(std::move(batch));
   }
   void replace(std::shared_ptr<const Batch> batch) {
@@ -20,6 +21,7 @@ class HistoryEngine::Building {
   void finish() { finished_ = true; }
   ~Building() {
     if (finished_) return;
+    engine_.naming_ = named_before_;
     engine_.uncommitted_.pop_back();
     engine_.uncommitted_index_.clear();
     engine_.indexed_batches_ = engine_.indexed_readings_ = 0;
@@ -27,6 +29,7 @@ class HistoryEngine::Building {
 
  private:
   HistoryEngine& engine_;
+  const std::size_t named_before_;
   bool finished_ = false;
 };
 
@@ -56,13 +59,13 @@ Result<HistoryEngine::Ticket> HistoryEngine::admit(const Batch& batch) {
 
 Result<HistoryEngine::Written> HistoryEngine::write(Database& database,
                                                     const std::shared_ptr<const Batch>& batch) {
+  Building building(*this, batch);
   name_series(database);
   if (newest_.size() < table_.size()) {
     newest_.resize(table_.size(), std::numeric_limits<std::int64_t>::min());
   }
   Written written;
-  written.named = newest_.size();
-  Building building(*this, batch);
+  written.named = naming_;
   std::shared_ptr<Batch> kept;  // made at the first repetition; until then the batch itself is kept
   const auto size = batch->size();
   // From here on readings may be left out, and those before may be asked for.
@@ -134,10 +137,11 @@ std::int64_t& HistoryEngine::taken_from_of(SeriesId series) {
   return (*taken_from_[group])[place_of(series)];
 }
 
-// Every series gets its row with the first batch after its first mention.
+// Every series gets its row with the first batch after its first mention; who undoes a job sets
+// naming_ back.
 void HistoryEngine::name_series(Database& database) {
   const auto size = table_.size();
-  for (auto id = named_; id < size; ++id) {
+  for (auto id = std::max(named_, naming_); id < size; ++id) {
     const auto key = table_.key_of(static_cast<SeriesId>(id));
     database.cached("INSERT OR IGNORE INTO name (id, twin, signal) VALUES (?, ?, ?)")
         .bind(1, static_cast<std::int64_t>(id))
@@ -146,6 +150,7 @@ void HistoryEngine::name_series(Database& database) {
         .run();
     crash_point("history.named");
   }
+  naming_ = size;
 }
 
 // The reading of a time that is not later than the series' newest: written before in this commit,
@@ -214,7 +219,10 @@ void HistoryEngine::settled(const Written* written) {
   uncommitted_.clear();
   uncommitted_index_.clear();
   indexed_batches_ = indexed_readings_ = 0;
-  if (written == nullptr) return;
+  if (written == nullptr) {
+    naming_ = named_;
+    return;
+  }
   named_ = std::max(named_, written->named);
   if (written->kept->size() == 0) return;
   applied_seq_ = written->seq;

@@ -131,6 +131,10 @@ bool summary_answers(Reducer reducer) {
   return reducer != Reducer::median && reducer != Reducer::duration;
 }
 
+Figures figures_for(Reducer reducer) {
+  return reducer == Reducer::mean || reducer == Reducer::sum ? Figures::sums : Figures::moments;
+}
+
 // `series` are indices of summaries.
 double folded(std::span<const Summary> summaries, std::span<const std::uint32_t> series,
               Reducer reducer) {
@@ -239,7 +243,7 @@ void History::fold_units(std::span<const SeriesId> series, std::span<const std::
   }
   std::vector<Summary> summaries(series.size());
   for (std::size_t t = 0; t < ticks.size(); ++t) {
-    aggregate(sorted, ticks[t], Figures::moments, summaries);
+    aggregate(sorted, ticks[t], figures_for(column.reducer), summaries);
     for (std::size_t u = 0, from = 0; u < ends.size(); from = ends[u++]) {
       const auto own = std::span(place).subspan(from, ends[u] - from);
       out[u * ticks.size() + t] = folded(summaries, own, column.reducer);
@@ -248,7 +252,8 @@ void History::fold_units(std::span<const SeriesId> series, std::span<const std::
 }
 
 const std::vector<const char*>& history_migrations() {
-  static const std::vector<const char*> all = {kFirstTables, kTables, kSeriesHorizons};
+  static const std::vector<const char*> all = {kFirstTables, kTables, kSeriesHorizons,
+                                               kLongBuckets};
   return all;
 }
 

@@ -4,7 +4,7 @@
 
 #include "node/history/checksum.h"
 #include "node/history/columns.h"
-#include "node/limits.h"
+#include "node/history/limits.h"
 
 namespace entente::node {
 namespace {
@@ -66,7 +66,7 @@ Result<Batch> decode_batch(ByteView bytes) {
   values->read(0, batch.values);
   qualities->read(0, {reinterpret_cast<std::uint8_t*>(batch.qualities.data()), size});
   for (std::size_t i = 0; i < size; ++i) {
-    if (ids[i] < 0 || ids[i] >= static_cast<std::int64_t>(limits::kSeries) ||
+    if (ids[i] < 0 || ids[i] >= static_cast<std::int64_t>(limits::kSeriesNumbers) ||
         static_cast<std::uint8_t>(batch.qualities[i]) >= kQualities) {
       return damaged_batch();
     }

@@ -15,14 +15,6 @@ namespace {
 constexpr double kNsPerSecond = 1e9;
 constexpr std::size_t kLanes = 4;  // independent sums, so that none waits for the last addition
 
-double held(double value, std::int64_t from, std::int64_t to) {
-  return value * static_cast<double>(wrapping_difference(to, from));
-}
-// What a counter rose by between two readings. (A mask: whether a value falls is not foreseeable.)
-double risen(double from, double to) {
-  const auto stays = -static_cast<std::int64_t>(to >= from);
-  return to - std::bit_cast<double>(std::bit_cast<std::int64_t>(from) & stays);
-}
 double total(const double (&lanes)[kLanes]) {
   return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
@@ -33,20 +25,36 @@ bool all_good(const Quality* qualities, std::size_t size) {
   return seen == 0;
 }
 
-// Of good readings, at least one. Its sum is not finite if a value is not.
-Partial partial_of(const std::int64_t* times, const double* values, std::size_t size) {
+// The squares of the distances from the mean.
+double squares_of(const double* values, std::size_t size, double mean) {
+  if (size == 1) return 0;
+  double squared[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const double distance = values[i + lane] - mean;
+      squared[lane] += distance * distance;
+    }
+  }
+  for (; i < size; ++i) squared[0] += (values[i] - mean) * (values[i] - mean);
+  return total(squared);
+}
+
+// Of good readings, at least one. Its sum is not finite if a value is not. `Area` says what a
+// reading adds to the integral until the next one, and what the sum of that means.
+template <class Area>
+Partial partial_of(const double* values, std::size_t size, const Area& area) {
   Partial part;
-  part.count = size;
+  part.readings = part.count = size;
   part.first = values[0], part.last = values[size - 1];
-  part.first_time = times[0], part.last_time = times[size - 1];
-  double sums[kLanes] = {}, areas[kLanes] = {}, rises[kLanes] = {}, squared[kLanes] = {};
+  double sums[kLanes] = {}, areas[kLanes] = {}, rises[kLanes] = {};
   double low = values[0], high = values[0];
   const auto step = [&](std::size_t lane, std::size_t i) {
     const double value = values[i];
     sums[lane] += value;
     low = value < low ? value : low;
     high = value > high ? value : high;
-    areas[lane] += held(values[i - 1], times[i - 1], times[i]);
+    areas[lane] += area.before(i);
     rises[lane] += risen(values[i - 1], value);
   };
   std::size_t i = 1;
@@ -57,25 +65,32 @@ Partial partial_of(const std::int64_t* times, const double* values, std::size_t 
   for (; i < size; ++i) step(0, i);
   part.sum = total(sums);
   part.minimum = low, part.maximum = high;
-  part.integral = total(areas) / kNsPerSecond;
+  part.integral = area.integral(total(areas));
   part.rise = total(rises);
-  const double middle = part.mean();
-  for (i = 0; i + kLanes <= size; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const double distance = values[i + lane] - middle;
-      squared[lane] += distance * distance;
-    }
-  }
-  for (; i < size; ++i) squared[0] += (values[i] - middle) * (values[i] - middle);
-  part.squares = size == 1 ? 0 : total(squared);
+  part.squares = squares_of(values, size, part.mean());
   return part;
 }
+
+struct AreaOfTimes {
+  const std::int64_t* times;
+  const double* values;
+  double before(std::size_t i) const { return held(values[i - 1], times[i - 1], times[i]); }
+  double integral(double areas) const { return areas / kNsPerSecond; }
+};
+struct AreaOfSteps {
+  const double* values;
+  std::int64_t step;
+  double before(std::size_t i) const { return values[i - 1]; }
+  double integral(double sum) const { return sum * (static_cast<double>(step) / kNsPerSecond); }
+};
 
 }  // namespace
 
 void Partial::add(std::int64_t time, double value, Quality quality) {
   ++readings;
-  if (quality == Quality::good && std::isfinite(value)) merge(partial_of(&time, &value, 1));
+  if (quality != Quality::good || !std::isfinite(value)) return;
+  --readings;  // merging counts it
+  merge(of({&time, 1}, {&value, 1}));
 }
 
 void Partial::add(std::span<const std::int64_t> times, std::span<const double> values,
@@ -86,8 +101,9 @@ void Partial::add(std::span<const std::int64_t> times, std::span<const double> v
   for (std::size_t at = 0; at < times.size(); at += kBlock) {
     const std::size_t size = std::min(kBlock, times.size() - at);
     if (all_good(&qualities[at], size)) {
-      const Partial part = partial_of(&times[at], &values[at], size);
+      Partial part = of(times.subspan(at, size), values.subspan(at, size));
       if (std::isfinite(part.sum)) {
+        part.readings = 0;  // counted
         merge(part);
         continue;
       }
@@ -98,8 +114,25 @@ void Partial::add(std::span<const std::int64_t> times, std::span<const double> v
       good_times[good] = times[i];
       good_values[good++] = values[i];
     }
-    if (good != 0) merge(partial_of(good_times, good_values, good));
+    if (good == 0) continue;
+    Partial part = of({good_times, good}, {good_values, good});
+    part.readings = 0;
+    merge(part);
   }
+}
+
+Partial Partial::of(std::span<const std::int64_t> times, std::span<const double> values) {
+  auto part = partial_of(values.data(), values.size(), AreaOfTimes{times.data(), values.data()});
+  part.first_time = times.front(), part.last_time = times.back();
+  return part;
+}
+
+Partial Partial::evenly_spaced(std::int64_t first_time, std::int64_t step,
+                               std::span<const double> values) {
+  auto part = partial_of(values.data(), values.size(), AreaOfSteps{values.data(), step});
+  part.first_time = first_time;
+  part.last_time = first_time + static_cast<std::int64_t>(values.size() - 1) * step;
+  return part;
 }
 
 void Partial::merge(const Partial& later) {

@@ -10,12 +10,14 @@
 // restart at 0.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <vector>
 
 #include "node/history/reading.h"
+#include "node/history/wrapping.h"
 #include "schemas/base/bytes.h"
 #include "schemas/base/result.h"
 
@@ -40,6 +42,11 @@ struct Partial {
   // Columns of readings in order of time, all later than those before; of one length.
   void add(std::span<const std::int64_t> times, std::span<const double> values,
            std::span<const Quality> qualities);
+  // Of good and finite values, at least one: at these times, of the same number; or from
+  // `first_time` on, `step` ns apart.
+  static Partial of(std::span<const std::int64_t> times, std::span<const double> values);
+  static Partial evenly_spaced(std::int64_t first_time, std::int64_t step,
+                               std::span<const double> values);
   // `later` begins after this ends.
   void merge(const Partial& later);
 
@@ -53,6 +60,16 @@ struct Partial {
   }
   bool operator==(const Partial&) const = default;
 };
+
+// What a value comes to that holds from one time to another, in value times nanoseconds.
+inline double held(double value, std::int64_t from, std::int64_t to) {
+  return value * static_cast<double>(wrapping_difference(to, from));
+}
+// What a counter rose by between two readings. (A mask: whether a value falls is not foreseeable.)
+inline double risen(double from, double to) {
+  const auto stays = -static_cast<std::int64_t>(to >= from);
+  return to - std::bit_cast<double>(std::bit_cast<std::int64_t>(from) & stays);
+}
 
 // Columns of partials as bytes (columns.h), self-delimiting; gives back every bit. Those without
 // good readings come back with zeros. Refuses (store_failed): what the columns refuse, columns of

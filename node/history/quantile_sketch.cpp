@@ -117,6 +117,11 @@ void QuantileSketch::merge(const QuantileSketch& other) {
 }
 
 void QuantileSketch::merge_buckets(std::span<const Bucket> others) {
+  if (others.empty()) return;
+  if (buckets_.empty() || buckets_.back().key < others.front().key) {
+    buckets_.insert(buckets_.end(), others.begin(), others.end());
+    return;
+  }
   // The buckets there already are counted up; the new ones are made room for and put in from
   // behind.
   std::size_t at = 0, fresh = 0;
@@ -180,10 +185,16 @@ void QuantileSketch::encode(Bytes& out) const {
 }
 
 Result<QuantileSketch> QuantileSketch::take(ByteView& bytes) {
+  QuantileSketch sketch;
+  if (auto taken = take(bytes, sketch); !taken) return std::move(taken).error();
+  return sketch;
+}
+
+Outcome QuantileSketch::take(ByteView& bytes, QuantileSketch& sketch) {
   ByteView rest = bytes;
   std::uint64_t size = 0;
   if (!take_varint(rest, size) || size > rest.size() / 2) return cut_short();
-  QuantileSketch sketch;
+  sketch.clear();
   sketch.buckets_.reserve(size);
   std::int64_t key = 0;
   for (std::uint64_t i = 0; i < size; ++i) {
@@ -204,7 +215,7 @@ Result<QuantileSketch> QuantileSketch::take(ByteView& bytes) {
     sketch.buckets_.push_back({static_cast<std::int32_t>(key), count});
   }
   bytes = rest;
-  return sketch;
+  return {};
 }
 
 }  // namespace entente::node

@@ -38,6 +38,8 @@ class QuantileSketch {
   void encode(Bytes& out) const;
   // Refuses (store_failed): cut short, buckets out of order or of no double, counts that overflow.
   static Result<QuantileSketch> take(ByteView& bytes);
+  // The same into one that is there, whose memory is used again.
+  static Outcome take(ByteView& bytes, QuantileSketch& into);
 
  private:
   struct Bucket {

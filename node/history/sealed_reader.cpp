@@ -3,6 +3,8 @@
 namespace entente::node {
 namespace {
 
+constexpr std::size_t kAhead = 4;  // series whose memory is asked for before its turn
+
 bool by_last_time(const SegmentPlace& segment, std::int64_t time) {
   return segment.last_time < time;
 }
@@ -117,9 +119,25 @@ bool SealedReader::add(const Piece& piece, std::span<const Place> places, Figure
   const bool is_bucket = piece.kind == Piece::Kind::bucket;
   const auto directory = is_bucket ? blobs_.bucket(piece.id) : blobs_.directory(piece.id);
   if (directory == nullptr) return false;
+  if (figures == Figures::sums && piece.kind != Piece::Kind::part_of_segment) {
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      out[i]->partial.count += directory->count(places[i]);
+      out[i]->partial.sum += directory->sum(places[i]);
+    }
+    return true;
+  }
   const bool with_sketch = figures == Figures::moments_and_sketch;
+  // What is at an edge is looked up for all series before any of it is read.
+  struct Edge {
+    const IndexedChunk* chunk = nullptr;
+    IndexedChunk::Range range;
+    Summary* out = nullptr;
+  };
+  static thread_local std::vector<Edge> edges;
+  edges.clear();
   std::shared_ptr<const SegmentData> data;
   for (std::size_t i = 0; i < places.size(); ++i) {
+    if (data != nullptr && i + kAhead < places.size()) data->prefetch(places[i + kAhead]);
     const auto* series = directory->find(places[i]);
     if (series == nullptr) continue;
     const bool whole =
@@ -127,7 +145,7 @@ bool SealedReader::add(const Piece& piece, std::span<const Place> places, Figure
         (piece.window.contains({series->first_time}) && piece.window.contains({series->last.time}));
     if (whole) {
       out[i]->partial.merge(series->partial);
-      if (with_sketch) out[i]->sketch.merge(directory->sketch(places[i]));
+      if (with_sketch) directory->merge_sketch(places[i], out[i]->sketch);
       continue;
     }
     if (series->last.time < piece.window.from.ns || series->first_time >= piece.window.to.ns) {
@@ -135,10 +153,14 @@ bool SealedReader::add(const Piece& piece, std::span<const Place> places, Figure
     }
     if (data == nullptr) data = blobs_.data(piece.id);
     if (data == nullptr) return false;
-    must(data->aggregate(*series, piece.window, out[i]->partial,
-                         with_sketch ? &out[i]->sketch : nullptr),
-         piece.id);
+    const auto chunk = data->indexed(*series);
+    if (!chunk) must(Outcome(chunk.error()), piece.id);
+    edges.push_back({*chunk, (*chunk)->range(piece.window), out[i]});
   }
+  for (const auto& edge : edges) {
+    edge.chunk->aggregate(edge.range, edge.out->partial, with_sketch ? &edge.out->sketch : nullptr);
+  }
+  if (data != nullptr) blobs_.weigh(piece.id);
   return true;
 }
 

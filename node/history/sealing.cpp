@@ -26,12 +26,9 @@ std::vector<Readings> read_segment(Blobs& blobs, std::int64_t id) {
 }
 
 // `fresh` wins where both have a reading of one time.
-void merge_into(Readings& old, const std::vector<Entry>& fresh) {
+void merge_into(Readings& old, std::span<const Entry> fresh) {
   if (fresh.empty()) return;
-  if (old.empty() || old.times.back() < fresh.front().time) {
-    for (const auto& entry : fresh) old.add(entry);
-    return;
-  }
+  if (old.empty() || old.times.back() < fresh.front().time) return old.add(fresh);
   Readings all;
   std::size_t at = 0;
   const auto take_old = [&] { all.add({old.times[at], old.values[at], old.qualities[at]}), ++at; };
@@ -67,7 +64,7 @@ std::vector<std::int64_t> cuts(const std::vector<Readings>& readings) {
 void encode_range(const std::vector<Readings>& readings, std::int64_t from,
                   std::optional<std::int64_t> to, std::vector<EncodedSegment>& out) {
   std::vector<Place> places;
-  std::vector<Readings> part;
+  std::vector<ReadingsView> part;
   for (std::size_t place = 0; place < readings.size(); ++place) {
     const auto& of = readings[place];
     const auto begin = std::lower_bound(of.times.begin(), of.times.end(), from) - of.times.begin();
@@ -75,9 +72,7 @@ void encode_range(const std::vector<Readings>& readings, std::int64_t from,
                         : static_cast<std::ptrdiff_t>(of.size());
     if (begin >= end) continue;
     places.push_back(static_cast<Place>(place));
-    part.push_back({{of.times.begin() + begin, of.times.begin() + end},
-                    {of.values.begin() + begin, of.values.begin() + end},
-                    {of.qualities.begin() + begin, of.qualities.begin() + end}});
+    part.emplace_back(of, static_cast<std::size_t>(begin), static_cast<std::size_t>(end));
   }
   if (!places.empty()) out.push_back(encode_segment(places, part));
 }
@@ -123,11 +118,11 @@ Described described_as(Place place, TimeWindow bucket, const Summary& summary) {
 
 }  // namespace
 
-SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
+SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, const Frozen& fresh) {
   const auto& segments = sealed.segments;
-  std::map<std::ptrdiff_t, Frozen> targets;
+  std::map<std::ptrdiff_t, std::vector<std::span<const Entry>>> targets;  // by place
   for (std::size_t place = 0; place < fresh.size(); ++place) {
-    auto& entries = fresh[place];
+    const auto& entries = fresh[place];
     for (auto from = entries.begin(); from != entries.end();) {
       const auto target = target_of(segments, from->time);
       const auto to =
@@ -137,10 +132,10 @@ SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
               : entries.end();
       auto& into = targets[target.segment];
       if (into.empty()) into.resize(kGroupSeries);
-      into[place].insert(into[place].end(), from, to);
+      ENTENTE_CHECK(into[place].empty());  // targets are stretches of time
+      into[place] = {from, to};
       from = to;
     }
-    entries = {};
   }
   SealChange change;
   for (auto& [target, entries] : targets) {
@@ -152,7 +147,6 @@ SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh) {
     }
     for (std::size_t place = 0; place < kGroupSeries; ++place) {
       merge_into(readings[place], entries[place]);
-      entries[place] = {};
     }
     encode_cut(readings, change.added);
   }
@@ -282,7 +276,7 @@ Bytes bucket_with(Blobs& blobs, const SealedPlaces& sealed, Level level, const B
       }
     };
     if (!reader.visit(place, whole, add)) gone();
-    merge_into(all, {from, to});
+    merge_into(all, std::span<const Entry>(from, to));
     Summary summary;
     summary.partial.add(all.times, all.values, all.qualities);
     for (std::size_t i = 0; i < all.size(); ++i) {

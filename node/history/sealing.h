@@ -21,7 +21,7 @@ struct SealChange {
 
 // `fresh` by place, each ascending in time; of two with one time the fresh one counts.
 // Throws StoreFault.
-SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, Frozen fresh);
+SealChange seal_into(Blobs& blobs, const SealedPlaces& sealed, const Frozen& fresh);
 // Takes readings out: of each series (by place) those of its window, which may be empty.
 SealChange erase_from(Blobs& blobs, const SealedPlaces& sealed,
                       const std::vector<TimeWindow>& windows);

@@ -63,6 +63,11 @@ Result<Directory> Directory::decode(ByteView bytes) {
   auto content = without_checksum(bytes, "a directory of the history");
   if (!content) return std::move(content).error();
   ByteView rest = *content;
+  if (!rest.empty() && rest.front() > kVersion) {
+    return make_error(ErrorCode::version_too_new,
+                      "a directory of the history is of a newer format than this program knows",
+                      "start the program that wrote it, or a newer one");
+  }
   if (rest.empty() || rest.front() != kVersion) return damaged_directory();
   rest = rest.subspan(1);
   std::array<std::vector<std::int64_t>, 5> fields;  // place, offset, first, last time, quality
@@ -83,6 +88,7 @@ Result<Directory> Directory::decode(ByteView bytes) {
   last->read(0, last_values);
   Directory made;
   made.index_.fill(-1);
+  made.sums_.resize(kGroupSeries);
   std::int64_t place_before = -1;
   for (std::size_t i = 0; i < size; ++i) {
     const auto place = fields[0][i];
@@ -98,6 +104,7 @@ Result<Directory> Directory::decode(ByteView bytes) {
     series.first_time = fields[2][i];
     series.last = {fields[3][i], last_values[i], static_cast<Quality>(fields[4][i])};
     series.partial = (*partials)[i];
+    made.sums_[series.place] = {series.partial.count, series.partial.sum};
     made.index_[series.place] = static_cast<std::int16_t>(i);
     made.series_.push_back(series);
   }
@@ -118,11 +125,21 @@ QuantileSketch Directory::sketch(Place place) const {
   return std::move(QuantileSketch::take(rest)).value();
 }
 
-std::size_t Directory::memory() const {
-  return sizeof *this + series_.size() * (sizeof(SegmentSeries) + 4) + sketches_.size();
+void Directory::merge_sketch(Place place, QuantileSketch& into) const {
+  static thread_local QuantileSketch taken;
+  const auto index = static_cast<std::size_t>(index_[place]);
+  ByteView rest = ByteView(sketches_).subspan(sketch_offsets_[index]);
+  ENTENTE_CHECK(QuantileSketch::take(rest, taken).has_value());  // decode() took it before
+  into.merge(taken);
 }
 
-EncodedSegment encode_segment(std::span<const Place> places, std::span<const Readings> readings) {
+std::size_t Directory::memory() const {
+  return sizeof *this + series_.size() * (sizeof(SegmentSeries) + 4) + sums_.size() * sizeof(Sum) +
+         sketches_.size();
+}
+
+EncodedSegment encode_segment(std::span<const Place> places,
+                              std::span<const ReadingsView> readings) {
   EncodedSegment made;
   made.first_time = std::numeric_limits<std::int64_t>::max();
   made.last_time = std::numeric_limits<std::int64_t>::min();
@@ -165,95 +182,49 @@ Result<std::unique_ptr<SegmentData>> SegmentData::open(Bytes bytes) {
   return std::unique_ptr<SegmentData>(new SegmentData(std::move(bytes)));
 }
 
-Result<const SegmentData::Loaded*> SegmentData::chunk_of(const SegmentSeries& series,
-                                                         bool with_parts) const {
-  auto& complete = complete_[series.place];
-  if (const auto* known = complete.load(std::memory_order_acquire)) return known;
+Result<Chunk> SegmentData::chunk_of(const SegmentSeries& series) const {
+  if (series.offset > bytes_.size()) return damaged_directory();
+  ByteView rest = ByteView(bytes_).subspan(series.offset);
+  return Chunk::take(rest, kChunkReadings);
+}
+
+Result<const IndexedChunk*> SegmentData::indexed(const SegmentSeries& series) const {
+  auto& kept = indexed_[series.place];
+  if (const auto* known = kept.load(std::memory_order_acquire)) return known;
   std::lock_guard guard(mutex_);
-  auto& loaded = chunks_[series.place];
-  if (loaded == nullptr) {
-    if (series.offset > bytes_.size()) return damaged_directory();
-    ByteView rest = ByteView(bytes_).subspan(series.offset);
-    auto chunk = Chunk::take(rest, kChunkReadings);
-    if (!chunk) return std::move(chunk).error();
-    loaded = std::make_unique<Loaded>(Loaded{*chunk, {}});
-  }
-  if (!with_parts) return loaded.get();
-  const auto size = loaded->chunk.size();
-  std::array<std::int64_t, kBlock> times;
-  std::array<double, kBlock> values;
-  std::array<Quality, kBlock> qualities;
-  loaded->parts.resize((size + kPart - 1) / kPart);
-  for (std::size_t from = 0; from < size; from += kBlock) {
-    const auto count = std::min(kBlock, size - from);
-    loaded->chunk.read(from, {times.data(), count}, {values.data(), count},
-                       {qualities.data(), count});
-    for (std::size_t at = 0; at < count; at += kPart) {
-      const auto part = std::min(kPart, count - at);
-      loaded->parts[(from + at) / kPart].add(std::span(times.data() + at, part),
-                                             std::span(values.data() + at, part),
-                                             std::span(qualities.data() + at, part));
-    }
-  }
-  complete.store(loaded.get(), std::memory_order_release);
-  return loaded.get();
+  auto& made = made_[series.place];
+  if (made != nullptr) return made.get();
+  auto chunk = chunk_of(series);
+  if (!chunk) return std::move(chunk).error();
+  auto fresh = IndexedChunk::make(*chunk);
+  if (!fresh) return std::move(fresh).error();
+  made = std::move(*fresh);
+  memory_.fetch_add(made->memory(), std::memory_order_relaxed);
+  kept.store(made.get(), std::memory_order_release);
+  return made.get();
 }
 
 Outcome SegmentData::read(const SegmentSeries& series, TimeWindow window, Readings& out) const {
-  auto loaded = chunk_of(series, false);
-  if (!loaded) return std::move(loaded).error();
-  const auto& chunk = (*loaded)->chunk;
-  const auto from = chunk.lower_bound(window.from.ns);
-  const auto to = chunk.lower_bound(window.to.ns);
+  auto chunk = chunk_of(series);
+  if (!chunk) return std::move(chunk).error();
+  const auto from = chunk->lower_bound(window.from.ns);
+  const auto to = chunk->lower_bound(window.to.ns);
   if (from >= to) return {};
   const auto begin = out.size();
   const auto count = to - from;
   out.times.resize(begin + count);
   out.values.resize(begin + count);
   out.qualities.resize(begin + count);
-  chunk.read(from, std::span(out.times).subspan(begin), std::span(out.values).subspan(begin),
-             std::span(out.qualities).subspan(begin));
+  chunk->read(from, std::span(out.times).subspan(begin), std::span(out.values).subspan(begin),
+              std::span(out.qualities).subspan(begin));
   return {};
 }
 
 Outcome SegmentData::aggregate(const SegmentSeries& series, TimeWindow window, Partial& partial,
                                QuantileSketch* sketch) const {
-  auto loaded = chunk_of(series, true);
-  if (!loaded) return std::move(loaded).error();
-  const auto& chunk = (*loaded)->chunk;
-  const auto& parts = (*loaded)->parts;
-  auto from = chunk.lower_bound(window.from.ns);
-  const auto to = chunk.lower_bound(window.to.ns);
-  std::array<std::int64_t, kBlock> times;
-  std::array<double, kBlock> values;
-  std::array<Quality, kBlock> qualities;
-  while (from < to) {
-    const auto part_end = std::min((from / kPart + 1) * kPart, chunk.size());
-    if (sketch == nullptr && from % kPart == 0 && part_end <= to) {
-      partial.merge(parts[from / kPart]);
-      from = part_end;
-      continue;
-    }
-    const auto end = sketch == nullptr ? part_end : (from / kBlock + 1) * kBlock;
-    auto count = std::min({end, to, chunk.size()}) - from;
-    const std::span t(times.data(), count);
-    const std::span v(values.data(), count);
-    const std::span q(qualities.data(), count);
-    chunk.read(from, t, v, q);
-    Partial part;
-    part.add(t, v, q);
-    partial.merge(part);
-    from += count;
-    if (sketch == nullptr) continue;
-    if (part.count < count) {
-      std::size_t good = 0;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (q[i] == Quality::good) values[good++] = values[i];
-      }
-      count = good;
-    }
-    sketch->add(std::span<const double>(values.data(), count));
-  }
+  auto unpacked = indexed(series);
+  if (!unpacked) return std::move(unpacked).error();
+  (*unpacked)->aggregate(window, partial, sketch);
   return {};
 }
 

@@ -15,7 +15,7 @@
 #include <span>
 #include <vector>
 
-#include "node/history/chunk.h"
+#include "node/history/indexed_chunk.h"
 #include "node/history/partial.h"
 #include "node/history/quantile_sketch.h"
 #include "node/history/tail.h"
@@ -46,19 +46,28 @@ struct SegmentSeries {
 // Threads: any, const.
 class Directory {
  public:
-  // Refuses (store_failed): a wrong checksum, an unknown version, columns that do not fit.
+  // Refuses: store_failed (a wrong checksum, columns that do not fit), version_too_new.
   static Result<Directory> decode(ByteView bytes);
   std::span<const SegmentSeries> series() const { return series_; }
   const SegmentSeries* find(Place place) const {
     const auto index = index_[place];
     return index < 0 ? nullptr : &series_[static_cast<std::size_t>(index)];
   }
+  // Of any series; 0 when it is not here or has no good reading.
+  std::uint64_t count(Place place) const { return sums_[place].count; }
+  double sum(Place place) const { return sums_[place].sum; }
   // Of a series that is here.
   QuantileSketch sketch(Place place) const;
+  void merge_sketch(Place place, QuantileSketch& into) const;
   std::size_t memory() const;
 
  private:
+  struct Sum {
+    std::uint64_t count = 0;
+    double sum = 0;
+  };
   std::vector<SegmentSeries> series_;  // ascending by place
+  std::vector<Sum> sums_;              // by place, of all kGroupSeries
   std::array<std::int16_t, kGroupSeries> index_{};
   std::vector<std::uint32_t> sketch_offsets_;
   Bytes sketches_;
@@ -79,7 +88,8 @@ struct EncodedSegment {
   Bytes data;
 };
 // `readings[i]` belongs to `places[i]`; places ascend, no series is empty.
-EncodedSegment encode_segment(std::span<const Place> places, std::span<const Readings> readings);
+EncodedSegment encode_segment(std::span<const Place> places,
+                              std::span<const ReadingsView> readings);
 
 // Threads: any; what is worked out for a chunk at its first use is kept.
 class SegmentData {
@@ -89,25 +99,34 @@ class SegmentData {
 
   // Appends the series' readings of the window. Refuses (store_failed): a damaged chunk.
   Outcome read(const SegmentSeries& series, TimeWindow window, Readings& out) const;
-  // Merges what the readings of the window come to, which begin after `partial` ends.
+  // Merges what the readings of the window come to, which begin after `partial` ends. Refuses as
+  // read() does, and times that do not ascend.
   Outcome aggregate(const SegmentSeries& series, TimeWindow window, Partial& partial,
                     QuantileSketch* sketch) const;
-  std::size_t memory() const { return bytes_.size() + bytes_.size() / 4; }
+  // The series unpacked, as long as this lives. Refuses as aggregate() does.
+  Result<const IndexedChunk*> indexed(const SegmentSeries& series) const;
+  // Tells the processor that this series will be aggregated soon.
+  void prefetch(Place place) const {
+    const auto* chunk =
+        reinterpret_cast<const char*>(indexed_[place].load(std::memory_order_relaxed));
+    if (chunk == nullptr) return;
+    __builtin_prefetch(chunk);
+    __builtin_prefetch(chunk + 64);
+    __builtin_prefetch(chunk + 128);
+  }
+  // Grows with the series that were aggregated.
+  std::size_t memory() const { return memory_.load(std::memory_order_relaxed); }
 
  private:
-  struct Loaded {
-    Chunk chunk;
-    std::vector<Partial> parts;  // of kPart readings each; worked out for aggregates only
-  };
-  static constexpr std::size_t kPart = 32;
-  explicit SegmentData(Bytes bytes) : bytes_(std::move(bytes)) {}
-  Result<const Loaded*> chunk_of(const SegmentSeries& series, bool with_parts) const;
+  explicit SegmentData(Bytes bytes)
+      : bytes_(std::move(bytes)), memory_(sizeof *this + bytes_.capacity()) {}
+  Result<Chunk> chunk_of(const SegmentSeries& series) const;
 
   const Bytes bytes_;
   mutable std::mutex mutex_;
-  mutable std::array<std::unique_ptr<Loaded>, kGroupSeries> chunks_;  // guarded by mutex_
-  // Those of chunks_ that are complete, parts included: read without the mutex.
-  mutable std::array<std::atomic<const Loaded*>, kGroupSeries> complete_{};
+  mutable std::array<std::unique_ptr<const IndexedChunk>, kGroupSeries> made_;  // guarded by mutex_
+  mutable std::array<std::atomic<const IndexedChunk*>, kGroupSeries> indexed_{};  // those of made_
+  mutable std::atomic<std::size_t> memory_;
 };
 
 }  // namespace entente::node

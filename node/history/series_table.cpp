@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "node/limits.h"
+#include "node/history/limits.h"
 
 namespace entente::node {
 
@@ -41,7 +41,7 @@ Result<SeriesId> SeriesTable::open_guarded(std::string_view twin, std::string_vi
       signal.size() > limits::kSignalNameBytes) {
     return make_error(ErrorCode::invalid_argument, "a series needs a twin and a signal");
   }
-  if (series_.size() >= limits::kSeries) {
+  if (series_.size() - forgotten_ >= limits::kSeries || series_.size() >= limits::kSeriesNumbers) {
     return make_error(ErrorCode::overloaded, "this node keeps no more than " +
                                                  std::to_string(limits::kSeries) + " series");
   }
@@ -94,6 +94,7 @@ void SeriesTable::forget(SeriesId id) {
   twins_.release(of.twin);
   signals_.release(of.signal);
   of = {};
+  ++forgotten_;
 }
 
 std::vector<SeriesId> SeriesTable::of_twin(std::string_view twin) const {

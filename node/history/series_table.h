@@ -21,7 +21,7 @@ namespace entente::node {
 class SeriesTable {
  public:
   // Refuses: invalid_argument (an empty name, one longer than its limit), overloaded
-  // (limits::kSeries exist).
+  // (limits::kSeries exist that are not forgotten, or limits::kSeriesNumbers were ever given).
   Result<SeriesId> open(std::string_view twin, std::string_view signal);
   std::optional<SeriesId> find(std::string_view twin, std::string_view signal) const;
   // Opens many, a twin's one after another, and has the table for itself as long as it lives.
@@ -34,6 +34,7 @@ class SeriesTable {
     // A number that is taken and has no names.
     SeriesId skip() {
       table_.series_.emplace_back();
+      ++table_.forgotten_;
       return static_cast<SeriesId>(table_.series_.size() - 1);
     }
 
@@ -77,6 +78,7 @@ class SeriesTable {
   Names signals_;
   std::vector<std::uint32_t> newest_;  // by the twin's number: its series opened last
   std::vector<Series> series_;         // by id
+  std::size_t forgotten_ = 0;          // of series_
   std::uint32_t opened_twin_ = 0;      // of the series opened last
 };
 

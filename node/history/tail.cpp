@@ -18,6 +18,16 @@ void Readings::add(const Entry& entry) {
   qualities.push_back(entry.quality);
 }
 
+void Readings::add(std::span<const Entry> entries) {
+  const auto begin = size();
+  times.resize(begin + entries.size());
+  values.resize(begin + entries.size());
+  qualities.resize(begin + entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) times[begin + i] = entries[i].time;
+  for (std::size_t i = 0; i < entries.size(); ++i) values[begin + i] = entries[i].value;
+  for (std::size_t i = 0; i < entries.size(); ++i) qualities[begin + i] = entries[i].quality;
+}
+
 void Readings::clear() {
   times.clear();
   values.clear();

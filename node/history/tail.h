@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "node/history/reading.h"
@@ -27,7 +28,22 @@ struct Readings {
   std::size_t size() const { return times.size(); }
   bool empty() const { return times.empty(); }
   void add(const Entry& entry);
+  void add(std::span<const Entry> entries);
   void clear();
+};
+
+// Columns of somebody else's.
+struct ReadingsView {
+  std::span<const std::int64_t> times;
+  std::span<const double> values;
+  std::span<const Quality> qualities;
+  ReadingsView(const Readings& all) : ReadingsView(all, 0, all.size()) {}
+  ReadingsView(const Readings& all, std::size_t from, std::size_t to)
+      : times(std::span(all.times).subspan(from, to - from)),
+        values(std::span(all.values).subspan(from, to - from)),
+        qualities(std::span(all.qualities).subspan(from, to - from)) {}
+  std::size_t size() const { return times.size(); }
+  bool empty() const { return times.empty(); }
 };
 
 // Equal in value, where NaN equals NaN.

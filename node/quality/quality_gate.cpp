@@ -5,6 +5,8 @@
 #include <bit>
 #include <unordered_map>
 
+#include "node/history/limits.h"
+
 namespace entente::node {
 namespace {
 
@@ -138,7 +140,7 @@ QualityGate::~QualityGate() = default;
 
 QualityGate::Slot* QualityGate::slot_of(SeriesId series) {
   const auto number = static_cast<std::size_t>(series);
-  if (number >= limits::kSeries) return nullptr;
+  if (number >= limits::kSeriesNumbers) return nullptr;
   state_->slots.grow_to(number + 1);
   return &state_->slots[number];
 }

@@ -31,7 +31,7 @@ class QualityGate {
   ~QualityGate();
 
   // From now on the series is judged by this rule; what is known of it stays. True when it was not
-  // watched before. Ids from limits::kSeries on are judged without memory.
+  // watched before. Ids from limits::kSeriesNumbers on are judged without memory.
   bool watch(SeriesId series, const Rule& rule);
   // The same by the book.
   bool watch(SeriesId series, const ResolvedType& type, const Signal& signal,

@@ -263,6 +263,9 @@ Error damaged_wal(const std::string& path, const std::string& what) {
 
 const char* page_check_vfs() {
   static sqlite3_vfs vfs = [] {
+    // Counting what is allocated takes a lock for each allocation, and nobody asks. Without effect
+    // where SQLite was in use before.
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
     return made_vfs();
   }();
@@ -316,6 +319,12 @@ Outcome check_wal(const std::string& path) {
     commit_behind = word(frame.data() + 4, true) != 0;
   }
   return {};
+}
+
+bool has_page_checks(const std::string& path) {
+  std::array<char, 100> header{};
+  std::ifstream file(path, std::ios::binary);
+  return file.read(header.data(), header.size()) && header[kReservedAt] == kPageCheckBytes;
 }
 
 Result<PageScan> scan_pages(const std::string& path) {

@@ -46,6 +46,9 @@ class ReadDamagedPages {
 // To be called before the first connection of a process opens `path`.
 [[nodiscard]] Outcome check_wal(const std::string& path);
 
+// Has this file room for checksums, as its header says? No: it cannot be read.
+bool has_page_checks(const std::string& path);
+
 // Compares every page of a file that nobody in this process has open. `checked` is false when the
 // file has no page checksums. Refuses (store_failed): it cannot be read.
 struct PageScan {

@@ -4,9 +4,10 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <unordered_map>
 
-#include "node/limits.h"
+#include "node/store/limits.h"
 #include "node/store/page_check.h"
 
 namespace entente::node {
@@ -170,6 +171,14 @@ std::string first_text(sqlite3* handle, const char* sql) {
   return text;
 }
 
+// Each page tells by itself whether it is as it was written; reading all of a large file for what
+// only a fault of SQLite's could leave would make opening as slow as the file is large.
+bool is_to_be_read_through(const std::string& path) {
+  std::error_code ignored;
+  const auto bytes = std::filesystem::file_size(path, ignored);
+  return ignored || bytes <= limits::kQuickCheckBytes || !has_page_checks(path);
+}
+
 void configure(sqlite3* handle, Database::Mode mode) {
   const bool writes = mode == Database::Mode::read_write;
   sqlite3_busy_timeout(handle, limits::kBusyTimeoutMs);
@@ -217,7 +226,7 @@ Result<Database> Database::open(const std::string& path, Mode mode, Check check)
   sqlite3_file_control(state->handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   try {
     configure(state->handle, mode);
-    if (writes && check == Check::quick) {
+    if (writes && check == Check::quick && is_to_be_read_through(path)) {
       auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
       if (verdict != "ok") {
         if (const auto page = take_damaged_page(); !page.empty()) verdict = page;

@@ -143,7 +143,7 @@ class ThreadedStore final : public Store {
 
   // False: the transaction is gone.
   bool run_one(Run& run) {
-    database_.exec("SAVEPOINT job");
+    database_.cached("SAVEPOINT job").run();
     try {
       run.state = run.job.run(database_) ? State::done : State::refused;
     } catch (const StoreFault& fault) {
@@ -164,7 +164,7 @@ class ThreadedStore final : public Store {
       return false;
     }
     if (run.state != State::done) database_.exec("ROLLBACK TO job");
-    database_.exec("RELEASE job");
+    database_.cached("RELEASE job").run();
     return true;
   }
 

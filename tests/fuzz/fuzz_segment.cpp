@@ -50,7 +50,10 @@ void read_all(const Directory& directory, const SegmentData& data) {
     ENTENTE_CHECK(within.size() <= readings.size());
     Partial partial, again;
     QuantileSketch sketch;
-    ENTENTE_CHECK(data.aggregate(series, part, partial, &sketch));
+    const bool ascending = std::is_sorted(readings.times.begin(), readings.times.end(),
+                                          [](auto a, auto b) { return a <= b; });
+    ENTENTE_CHECK(data.aggregate(series, part, partial, &sketch).has_value() == ascending);
+    if (!ascending) continue;
     ENTENTE_CHECK(data.aggregate(series, part, again, nullptr));
     ENTENTE_CHECK(partial.readings == within.size() && again.readings == within.size());
     ENTENTE_CHECK(sketch.count() == partial.count);
