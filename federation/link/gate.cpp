@@ -42,9 +42,21 @@ class SessionObject final : public Governed<wire::Session> {
     outcome.setDesk(*agreements_);
     return kj::READY_NOW;
   }
+  kj::Promise<void> feeds(FeedsContext context) override {
+    const auto& make = caller().governor->hooks().feeds;
+    auto outcome = context.getResults().initOutcome();
+    if (!make) {
+      outcome.initRefusal().setCode(static_cast<std::uint16_t>(ErrorCode::unsupported));
+      return kj::READY_NOW;
+    }
+    if (!feeds_) feeds_ = make(caller());
+    outcome.setDesk(*feeds_);
+    return kj::READY_NOW;
+  }
 
   std::optional<wire::Questions::Client> questions_;
   std::optional<wire::Agreements::Client> agreements_;
+  std::optional<wire::Feeds::Client> feeds_;
 };
 
 class GateObject final : public Governed<wire::Gate> {
@@ -72,9 +84,8 @@ class GateObject final : public Governed<wire::Gate> {
     const Outcome admitted = governor.hooks().admit(caller().peer);
     if (!admitted) return refuse(admitted.error().code);
     Caller of_session = caller();
-    of_session.session_expires =
-        std::min(governor.clock().now() + governor.limits().session_life,
-                 caller().peer.certificate_expires);
+    of_session.session_expires = std::min(governor.clock().now() + governor.limits().session_life,
+                                          caller().peer.certificate_expires);
     auto welcome = outcome.initWelcome();
     const std::uint16_t protocol = std::min(most, kProtocolMost);
     welcome.setProtocol(protocol);
@@ -90,7 +101,9 @@ class GateObject final : public Governed<wire::Gate> {
 
 }  // namespace
 
-const char* software_name() { return "entente " ENTENTE_VERSION; }
+const char* software_name() {
+  return "entente " ENTENTE_VERSION;
+}
 
 std::string tame(std::string_view text) {
   std::string out(text.substr(0, limits::kPeerTextBytes));

@@ -38,6 +38,7 @@ struct LinkHooks {
   // (a promise would be refused by the caller's firewall).
   std::function<wire::Questions::Client(const Caller&)> questions;
   std::function<wire::Agreements::Client(const Caller&)> agreements;
+  std::function<wire::Feeds::Client(const Caller&)> feeds;
   // Optional.
   std::function<void(const LinkEvent&)> on_event;
 };
