@@ -14,6 +14,7 @@
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
+#include "federation/feed/feed_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/limits.h"
@@ -103,6 +104,9 @@ Outcome open_ledger(Core& core) {
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
   core.receipts = std::make_unique<ReceiptShelf>(*core.store);
   if (auto loaded = core.receipts->load(); !loaded) return loaded;
+  core.given_feeds = std::make_unique<FeedLedger>(*core.store, *core.ledger, core.clock);
+  core.followed_feeds = std::make_unique<FeedShelf>(*core.store);
+  if (auto loaded = core.followed_feeds->load(); !loaded) return loaded;
   const std::string& chosen = core.settings.head_file;
   core.head_file =
       std::make_unique<HeadFile>(chosen.empty() ? core.settings.path("keys/ledger.head") : chosen);
@@ -123,10 +127,11 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(core, "entente.db", "ledger",
-                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration(), ledger_standing_migration()});
+  auto store = open_store(
+      core, "entente.db", "ledger",
+      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
+       ledger_standing_migration(), FeedLedger::migration(), FeedShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto history_store = open_store(core, "history.db", "history", history_migrations());
@@ -179,6 +184,9 @@ void open_asking(Core& core) {
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
       core.noise, site, core.metrics, core.settings.grid});
+  core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
+      core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
+      core.keyring.keys.answer, core.noise, site, core.settings.grid});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
@@ -197,6 +205,12 @@ void open_asking(Core& core) {
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
       site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+  core.feed_caller = std::make_unique<federation::FeedCaller>(federation::FeedCaller::Parts{
+      core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+      federation::send_feeds_over(*core.link_manager), *core.receipts});
+  core.feeds = std::make_unique<FeedService>(FeedService::Parts{
+      core.loop, *core.workers, core.clock, core.random, *core.feed_caller, *core.followed_feeds,
+      *core.given_feeds, site, core.settings.default_epsilon, core.settings.ask_timeout});
 }
 
 // Lets every job of the stores be reported while what the reports speak to still stands: twice,
@@ -227,6 +241,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_feed_routes(routes, core);
   add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -290,6 +305,8 @@ Result<int> serve(Core& core, std::ostream& out) {
                  .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
   chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
+  core.feeds->stop();
+  core.feed_gate->stop();
   core.ask.reset();
   core.asker.reset();
   core.enrolment.reset();
@@ -297,6 +314,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.collectors->stop();
   core.workers->stop();
   drain_stores(core);
+  core.feeds.reset();
+  core.feed_caller.reset();
+  core.feed_gate.reset();
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();
