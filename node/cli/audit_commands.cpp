@@ -1,4 +1,4 @@
-// The audits: of the chain of records, and of what is promised to the units.
+// The audit of what is promised to the units. Of the log: audit_log_commands.cpp.
 #include <boost/json.hpp>
 #include <ostream>
 
@@ -13,21 +13,6 @@ namespace json = boost::json;
 using Form = OptionSpec::Form;
 
 constexpr std::uint64_t kRunsMost = 10'000'000;
-
-Result<int> verify_audit(Session& session) {
-  auto got = session.get("/api/v1/audit/verify");
-  if (!got) return std::move(got).error();
-  const bool intact = is_true(*got, "ok");
-  const std::string bad = json::serialize(field(*got, "first_bad"));
-  json::object object = object_of(std::move(*got));
-  std::vector<std::pair<std::string, json::value>> lines;
-  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
-  session.show({std::move(object), properties_table(std::move(lines)), "", true});
-  if (intact) return 0;
-  session.say("The audit chain is broken at entry " + bad +
-              ": what follows it cannot be trusted. Compare with the partners' receipts.");
-  return exit_code(ErrorCode::verification_failed);
-}
 
 const char* verdict_of(bool refuted, bool control) {
   if (control) return refuted ? "caught" : "MISSED";
@@ -115,12 +100,6 @@ Result<int> audit_privacy_command(Session& session) {
 }  // namespace
 
 void add_audit_commands(CommandTable& table) {
-  table.push_back({"audit verify",
-                   Effect::ro,
-                   "Verify the chain of the local audit log",
-                   {},
-                   {"entente audit verify"},
-                   verify_audit});
   table.push_back({"audit privacy",
                    Effect::ro,
                    "Try to get more out of answers than is charged for them, on made-up twins",

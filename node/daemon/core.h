@@ -20,8 +20,10 @@
 #include "federation/link/workers.h"
 #include "node/config/declarations.h"
 #include "node/config/settings.h"
+#include "node/daemon/access_register.h"
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
+#include "node/daemon/audit_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
 #include "node/daemon/keyring.h"
@@ -76,6 +78,7 @@ struct Core {
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
 
+  std::unique_ptr<AccessRegister> access;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
   std::shared_ptr<const federation::SiteSnapshot> site;
@@ -95,6 +98,7 @@ struct Core {
   std::unique_ptr<federation::FeedCaller> feed_caller;
   std::unique_ptr<FeedService> feeds;
   std::unique_ptr<Collectors> collectors;
+  std::unique_ptr<AuditKeeper> audit;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;

@@ -1,7 +1,5 @@
 #include "node/daemon/upkeep.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 
 #include "federation/agree/agreements_desk.h"
@@ -9,6 +7,7 @@
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/link_register.h"
+#include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 #include "security/identity/words.h"
@@ -160,6 +159,9 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     tend(core);
     keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
+    if (ticks % std::max<std::int64_t>(core.settings.audit_checkpoint.ns / kTick.ns, 1) == 0) {
+      core.audit->turn();
+    }
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
@@ -236,6 +238,8 @@ federation::LinkHooks link_hooks(Core& core) {
   // A question's own decision, with agreement and export, is the gate's.
   hooks.decide = [&core, allowed](const federation::Caller& caller,
                                   const federation::MethodRow& row) -> Outcome {
+    // The partner learns no more than that this site's store failed.
+    if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
     const bool agreements = row.verb.starts_with("agreement.");
     return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
@@ -256,6 +260,9 @@ federation::LinkHooks link_hooks(Core& core) {
   hooks.agreements = [&core](const federation::Caller& caller) {
     return federation::make_agreements_desk(caller, *core.agreements);
   };
+  hooks.witness = [&core](const federation::Caller& caller, security::WitnessOffer offer) {
+    return witness_partner(core, caller, std::move(offer));
+  };
   hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
   return hooks;
 }
@@ -270,7 +277,8 @@ void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void
   entry.addresses = enrolled.addresses;
   entry.chain = enrolled.partner.chain();
   entry.words = security::to_text(enrolled.words);
-  core.links->add(std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
+  const std::string actor = "organisation:" + entry.organisation.hex();
+  core.links->add(actor, std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
     stored(added ? Outcome{} : Outcome(added.error()));
   });
 }
@@ -365,26 +373,13 @@ std::vector<HealthCheck> Core::checks() const {
     return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
             ""};
   };
-  return {{"certificate", certificate},    {"charter", charter},
-          {"federation port", listening},  {"links", link_state},
-          {"agreements", agreement_state}, {"ledger", budget}};
-}
-
-std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
-  const Hash256 hash = token_hash(token);
-  const Entry* owner = nullptr;
-  for (const Entry& entry : entries_) {
-    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0)
-      owner = &entry;
-  }
-  return owner == nullptr ? std::nullopt : policy_.user(owner->user);
-}
-
-Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
-  const auto decision =
-      security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
-  if (decision.allowed) return {};
-  return make_error(decision.code, decision.reason);
+  return {{"certificate", certificate},
+          {"charter", charter},
+          {"federation port", listening},
+          {"links", link_state},
+          {"agreements", agreement_state},
+          {"ledger", budget},
+          {"audit log", [this] { return audit->check(); }}};
 }
 
 }  // namespace entente::node

@@ -93,7 +93,8 @@ struct FeedBench {
     Store::Options options;
     options.path = folder / "entente.db";
     options.migrations = {audit_migration(), ReleaseLedger::migration(),
-                          ledger_standing_migration(), FeedLedger::migration()};
+                          ledger_standing_migration(), audit_tree_migration(),
+                          FeedLedger::migration()};
     options.deliver = [this](std::function<void()> work) { loop.post(std::move(work)); };
     auto opened = Store::open(std::move(options));
     REQUIRE(opened);
