@@ -132,14 +132,21 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
     }
   }
   for (const Group& group : question.groups) {
-    std::uint64_t units = 0;
-    for (const std::uint32_t cell : group.cells) units += view.cells.at(cell).units;
+    const std::uint64_t units = view.units_within(group.cells);
     if (units < agreement.min_units) {
       return make_error(ErrorCode::group_too_small,
                         "the group " + group_label(group) + " has " + std::to_string(units) +
                             " declared units, the agreement asks for at least " +
                             std::to_string(agreement.min_units));
     }
+  }
+  if (!question.private_keys.empty() && view.private_min_units < agreement.min_units) {
+    return make_error(ErrorCode::group_too_small,
+                      "'" + view.name + "' names values of private keys that " +
+                          std::to_string(view.private_min_units) +
+                          " units share, the agreement asks for at least " +
+                          std::to_string(agreement.min_units),
+                      "declare the export with a larger private_min_units");
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
     return make_error(ErrorCode::epsilon_refused,
@@ -240,6 +247,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.release_key =
       hash_parts("entente release key v2", {inquiry.question_hash.view(), bytes_of(view.domain)});
   inquiry.charges = price->charges;
+  inquiry.delta = price->delta;
   return Admitted{std::move(opened->envelope), std::move(*question), agreed->view,
                   std::move(*price), std::move(inquiry)};
 }

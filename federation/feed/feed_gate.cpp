@@ -8,6 +8,7 @@
 #include "federation/feed/limits.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
+#include "federation/query/contribution.h"
 #include "schemas/base/hash.h"
 #include "schemas/base/log.h"
 #include "security/identity/keys.h"
@@ -179,12 +180,9 @@ entente::Outcome FeedGate::fold(Pending& pending) const {
   if (parts_.grid.ns > 0) {
     pending.slot = answer_slot(pending.question, *priced.view, parts_.grid);
   }
-  FoldRequest request{priced.view, pending.question.columns, {}};
-  for (std::size_t i = 0; i < pending.question.tick_count(); ++i) {
-    request.ticks.push_back(pending.question.tick(i));
-  }
-  auto folded = parts_.twins.fold(request);
+  auto folded = parts_.twins.fold(fold_request(pending.question, priced.view));
   if (!folded) return std::move(folded).error();
+  bound_contributions(pending.question, *priced.view, choice_, *folded);
   if (auto fits = check_sums(priced.terms, priced.price, folded->units.size()); !fits) return fits;
   auto exact = aggregate(pending.question, *priced.view, pending.price, *folded);
   if (!exact) return std::move(exact).error();

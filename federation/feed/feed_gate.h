@@ -38,7 +38,7 @@ class FeedGate {
   };
   using Outcome = DisclosureGate::Outcome;
 
-  explicit FeedGate(Parts parts) : parts_(std::move(parts)) {}
+  explicit FeedGate(Parts parts) : parts_(std::move(parts)), choice_(parts_.answer_key) {}
 
   // `verb` is the method that was called; the signed order must say the same.
   kj::Promise<Outcome> handle(const security::PeerIdentity& peer, FeedVerb verb,
@@ -77,6 +77,7 @@ class FeedGate {
   Outcome refuse(const Error& error, const Pending& pending);
 
   Parts parts_;
+  const security::ChoiceKey choice_;
   mutable Guarded<std::map<QueryId, std::shared_ptr<const Priced>>> prices_;
   bool tending_ = false;
   kj::Promise<void> background_ = nullptr;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "federation/feed/limits.h"
+#include "federation/query/contribution.h"
 #include "schemas/base/limits.h"
 #include "schemas/base/zone.h"
 #include "security/privacy/dyadic.h"
@@ -177,8 +178,13 @@ Result<FeedPrice> price_sums(const FeedTerms& terms, FeedPrice price, const Expo
   const Wide heaviest = most(weights);
   auto layout = lay_out(terms.question, view);
   if (!layout) return std::move(layout).error();
+  // A unit that may be counted in G groups of a tick, others in other ticks, moves all of a tick's
+  // streams together by at most G times what it moves one that it is in throughout: each by no more
+  // than that, and their sum by no more than G of it.
+  price.tick.groups_touched = groups_touched(terms.question, view);
+  const std::uint64_t parts = layout->size() * price.tick.groups_touched;
   for (StatisticLayout& one : *layout) {
-    if (auto done = add_noise_to(one, terms.question, layout->size(), heaviest); !done) {
+    if (auto done = add_noise_to(one, terms.question, parts, heaviest); !done) {
       return std::move(done).error();
     }
     if (auto fits = check_overflow(one, view.declared_units(), terms, price); !fits)
@@ -264,6 +270,9 @@ Result<std::vector<TimeWindow>> feed_ticks(const FeedTerms& terms, const ExportV
 Result<FeedPrice> price_feed(const FeedTerms& terms, const ExportView& view) {
   if (terms.question.rho_per_block == 0) {
     return make_error(ErrorCode::epsilon_refused, "the feed names no charge");
+  }
+  if (!terms.question.private_keys.empty()) {
+    return shape("feeds have public group keys only", "group by the export's public keys");
   }
   if (terms.kind != FeedKind::repeat) {
     if (auto fits = check_additive(terms.question); !fits) return std::move(fits).error();

@@ -10,7 +10,8 @@
 //             f_b |C 1_k|^2 shares
 // f_b is 4 where a tick straddles blocks, which changes a value instead of removing it, else 1.
 // One variance serves all ticks: the block with the most shares pays exactly rho_per_block, the
-// others theirs, rounded up. The k statistics of a question share a charge equally, as always.
+// others theirs, rounded up. The k statistics of a question share a charge equally, as always, and
+// a unit that may be counted in G groups costs G times as much. Private group keys are refused.
 // Dyadic nodes and Toeplitz sums need values that add up over ticks: sum of the reducers sum, delta
 // and duration, and count(condition), which then counts unit-ticks. Threads: any; pure.
 #pragma once

@@ -178,7 +178,8 @@ Outcome check_tick(const FeedPlan& feed, const ExportView& view, std::uint32_t s
       return unfit("the release does not fit the feed's terms");
     }
     for (std::size_t i = 0; i < release.cells.size(); ++i) {
-      if (release.cells[i].group != i / ticks || release.cells[i].tick != i % ticks) {
+      if (release.cells[i].group != i / ticks || release.cells[i].tick != i % ticks ||
+          !release.cells[i].values.empty()) {
         return unfit("the release has cells nobody asked for");
       }
     }
@@ -189,7 +190,8 @@ Outcome check_tick(const FeedPlan& feed, const ExportView& view, std::uint32_t s
     return unfit("the release does not fit the feed's terms");
   }
   for (std::size_t i = 0; i < release.cells.size(); ++i) {
-    if (release.cells[i].group != i / each || release.cells[i].tick != i % each) {
+    if (release.cells[i].group != i / each || release.cells[i].tick != i % each ||
+        !release.cells[i].values.empty()) {
       return unfit("the release has cells nobody asked for");
     }
   }
