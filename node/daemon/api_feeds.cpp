@@ -82,24 +82,29 @@ Result<FeedRequest> read_request(const Call& call) {
 awaitable<Result<Reply>> start_feed(Core& core, const Call& call) {
   auto request = read_request(call);
   if (!request) co_return std::move(request).error();
-  co_return co_await replied(core, core.feeds->start(std::move(*request)));
+  auto reply = core.feeds->start(std::move(*request));
+  co_return co_await replied(core, kj::mv(reply));
 }
 
 awaitable<Result<Reply>> list_feeds(Core& core, const Call&) {
-  co_return co_await replied(core, core.feeds->list());
+  auto reply = core.feeds->list();
+  co_return co_await replied(core, kj::mv(reply));
 }
 
 awaitable<Result<Reply>> show_feed(Core& core, const Call& call) {
-  co_return co_await replied(core, core.feeds->show(call.path.at("id")));
+  auto reply = core.feeds->show(call.path.at("id"));
+  co_return co_await replied(core, kj::mv(reply));
 }
 
 awaitable<Result<Reply>> pull_feed(Core& core, const Call& call) {
-  if (call.dry_run) co_return co_await replied(core, core.feeds->show(call.path.at("id")));
-  co_return co_await replied(core, core.feeds->pull(call.path.at("id")));
+  const std::string id = call.path.at("id");
+  auto reply = call.dry_run ? core.feeds->show(id) : core.feeds->pull(id);
+  co_return co_await replied(core, kj::mv(reply));
 }
 
 awaitable<Result<Reply>> cancel_feed(Core& core, const Call& call) {
-  co_return co_await replied(core, core.feeds->cancel(call.path.at("id"), call.dry_run));
+  auto reply = core.feeds->cancel(call.path.at("id"), call.dry_run);
+  co_return co_await replied(core, kj::mv(reply));
 }
 
 }  // namespace
