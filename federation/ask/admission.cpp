@@ -175,15 +175,16 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
   return {};
 }
 
-Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
-                       ByteView signed_envelope, Instant now) {
+Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site, const security::PeerIdentity& peer,
+                                     ByteView signed_envelope, std::string_view context,
+                                     Instant now) {
   const auto partner = site.partners.find(peer.organisation);
   if (partner == site.partners.end()) {
     return make_error(ErrorCode::link_not_active, "no active link with this organisation");
   }
   auto outer = signed_from_bytes(signed_envelope);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(partner->second.envelope_key, security::contexts::kEnvelope, *outer)) {
+  if (!security::verify(partner->second.envelope_key, context, *outer)) {
     return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
   }
   auto envelope = envelope_from_bytes(outer->body);
@@ -193,60 +194,85 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
     return make_error(ErrorCode::verification_failed, "the envelope is for or from somebody else");
   }
   if (auto fresh = check_fresh(*envelope, now); !fresh) return std::move(fresh).error();
+  return OpenedEnvelope{std::move(*envelope), envelope_hash(outer->body)};
+}
 
-  auto agreement = find_agreement(site, *envelope, now);
+Result<AgreedExport> agreed_export(const SiteSnapshot& site, const Envelope& envelope,
+                                   const Question& question, Instant now) {
+  auto agreement = find_agreement(site, envelope, now);
   if (!agreement) return std::move(agreement).error();
   const Agreement& terms = (*agreement)->value;
-  auto question = question_from_bytes(envelope->question);
-  if (!question) return std::move(question).error();
-  const ExportView* agreed = terms.find_export(question->export_name);
-  const auto offered = site.exports.find(question->export_name);
+  const ExportView* agreed = terms.find_export(question.export_name);
+  const auto offered = site.exports.find(question.export_name);
   if (agreed == nullptr || offered == site.exports.end()) {
     return make_error(ErrorCode::denied,
-                      "the export '" + question->export_name + "' is not part of the agreement");
+                      "the export '" + question.export_name + "' is not part of the agreement");
   }
   const std::shared_ptr<const ExportView> view = offered->second;
-  // Views are compared as values: to hash one is to build it as a message. check_question, below,
-  // would call another hash a fault of shape.
-  if (*agreed != *view || question->export_hash != export_hash(*view)) {
+  // Views are compared as values: to hash one is to build it as a message. check_question would
+  // call another hash a fault of shape.
+  if (*agreed != *view || question.export_hash != export_hash(*view)) {
     return make_error(ErrorCode::agreement_missing,
                       "the export '" + view->name + "' has changed since the agreement was signed",
                       "propose the agreement again");
   }
-  if (auto purpose = check_purpose(terms, envelope->purpose); !purpose) {
+  if (auto purpose = check_purpose(terms, envelope.purpose); !purpose) {
     return std::move(purpose).error();
   }
   if (auto allowed = check_allowed(site, **agreement, view->name, now); !allowed) {
     return std::move(allowed).error();
   }
-  if (auto shape = check_question(*question, *view, now); !shape) return std::move(shape).error();
-  if (auto shape = check_shape(*question, *view, terms); !shape) return std::move(shape).error();
-  auto price = price_of(*question, *view);
+  return AgreedExport{*agreement, view};
+}
+
+ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& opened,
+                             const AgreedExport& agreed) {
+  ReleaseInquiry inquiry;
+  inquiry.partner = opened.envelope.origin;
+  inquiry.query_id = opened.envelope.query_id;
+  inquiry.envelope_hash = opened.hash;
+  inquiry.deadline = opened.envelope.deadline;
+  inquiry.domain = agreed.view->domain;
+  inquiry.site_cap = agreed.view->rho_cap;
+  inquiry.partner_quota = agreed.agreement->value.rho_per_block;
+  inquiry.delta_cap = agreed.view->threshold_delta;
+  inquiry.guaranteed_to_others = guaranteed_to_others(site, inquiry.domain, inquiry.partner);
+  inquiry.shown = shown_receipt(site, opened.envelope.receipt);
+  return inquiry;
+}
+
+Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
+                       ByteView signed_envelope, Instant now) {
+  auto opened = open_envelope(site, peer, signed_envelope, security::contexts::kEnvelope, now);
+  if (!opened) return std::move(opened).error();
+  if (auto agreement = find_agreement(site, opened->envelope, now); !agreement) {
+    return std::move(agreement).error();
+  }
+  auto question = question_from_bytes(opened->envelope.question);
+  if (!question) return std::move(question).error();
+  auto agreed = agreed_export(site, opened->envelope, *question, now);
+  if (!agreed) return std::move(agreed).error();
+  const ExportView& view = *agreed->view;
+  if (auto shape = check_question(*question, view, now); !shape) return std::move(shape).error();
+  if (auto shape = check_shape(*question, view, agreed->agreement->value); !shape) {
+    return std::move(shape).error();
+  }
+  auto price = price_of(*question, view);
   if (!price) return std::move(price).error();
 
-  const std::uint32_t revision = view->revision_at(now, question->window.to);
-  Admitted admitted{
-      std::move(*envelope), std::move(*question), view, std::move(*price), revision, {}};
-  ReleaseInquiry& inquiry = admitted.inquiry;
-  inquiry.partner = peer.organisation;
-  inquiry.query_id = admitted.envelope.query_id;
-  inquiry.envelope_hash = envelope_hash(outer->body);
-  inquiry.deadline = admitted.envelope.deadline;
-  inquiry.question_hash = question_hash(admitted.envelope.question);
-  inquiry.release_key = release_key_of(inquiry.question_hash, view->domain, revision);
-  if (is_additive(admitted.question) && inquiry.delta.units == 0) {
-    inquiry.cells = AdditiveCells{cells_key(admitted.question, revision), admitted.question.window,
-                                  admitted.question.every, admitted.envelope.fresh};
+  const std::uint32_t revision = view.revision_at(now, question->window.to);
+  ReleaseInquiry inquiry = inquiry_about(site, *opened, *agreed);
+  inquiry.question_hash = question_hash(opened->envelope.question);
+  inquiry.release_key = release_key_of(inquiry.question_hash, view.domain, revision);
+  if (is_additive(*question) && price->delta.units == 0) {
+    inquiry.cells = AdditiveCells{cells_key(*question, revision), question->window, question->every,
+                                  opened->envelope.fresh};
   }
-  inquiry.domain = view->domain;
-  inquiry.charges = admitted.price.charges;
-  inquiry.site_cap = view->rho_cap;
-  inquiry.partner_quota = terms.rho_per_block;
-  inquiry.delta = admitted.price.delta;
-  inquiry.delta_cap = view->threshold_delta;
-  inquiry.guaranteed_to_others = guaranteed_to_others(site, view->domain, inquiry.partner);
-  inquiry.shown = shown_receipt(site, admitted.envelope.receipt);
-  return admitted;
+  inquiry.charges = price->charges;
+  inquiry.delta = price->delta;
+  return Admitted{
+      std::move(opened->envelope), std::move(*question), agreed->view, std::move(*price), revision,
+      std::move(inquiry)};
 }
 
 }  // namespace entente::federation

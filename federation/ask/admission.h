@@ -33,6 +33,27 @@ struct Admitted {
 [[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, Instant now);
 
+// The steps of admit(), for other ways to ask (federation/feed).
+struct OpenedEnvelope {
+  Envelope envelope;
+  Hash256 hash;
+};
+// Signature in this context, audience, freshness. Refuses as admit() does.
+[[nodiscard]] Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site,
+                                                   const security::PeerIdentity& peer,
+                                                   ByteView signed_envelope,
+                                                   std::string_view context, Instant now);
+struct AgreedExport {
+  const ActiveAgreement* agreement = nullptr;  // in the snapshot
+  std::shared_ptr<const ExportView> view;
+};
+// Agreement (active, theirs, covers export and purpose), decide. Refuses as admit() does.
+[[nodiscard]] Result<AgreedExport> agreed_export(const SiteSnapshot& site, const Envelope& envelope,
+                                                 const Question& question, Instant now);
+// Who asks under what caps; the question's hash, the release's key and the charges are open.
+ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& opened,
+                             const AgreedExport& agreed);
+
 // The receipt that an envelope shows, if this site has signed it, with its answer key or one of
 // earlier charters: nobody else can say how far its log had come, so what does not verify counts as
 // not shown.

@@ -57,43 +57,6 @@ std::string words_of(ErrorCode code) {
   return name;
 }
 
-// Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused.
-Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
-                           const Hash256& envelope_hash, const OrgId& self, ByteView sealed) {
-  auto opened = seal.open(sealed);
-  if (!opened) return std::move(opened).error();
-  auto outer = signed_from_bytes(*opened);
-  if (!outer) return std::move(outer).error();
-  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
-    return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
-  }
-  auto answer = answer_from_bytes(outer->body);
-  if (!answer) return std::move(answer).error();
-  if (answer->envelope_hash != envelope_hash || answer->audience != self) {
-    return make_error(ErrorCode::verification_failed, "the answer belongs to another question");
-  }
-  return answer;
-}
-
-// The receipt that came with an answer; refused when it is not of this site and this answer. None
-// from software that gives none.
-Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const AskTarget& target) {
-  if (answer.receipt.empty()) return std::optional<LedgerReceipt>();
-  const auto unfit = make_error(ErrorCode::verification_failed,
-                                "the answer's receipt is not its site's, or of another answer");
-  const auto outer = signed_from_bytes(answer.receipt);
-  if (!outer ||
-      !security::verify(target.partner.answer_key, security::contexts::kReceipt, *outer)) {
-    return unfit;
-  }
-  const auto receipt = ledger_receipt_from_bytes(outer->body);
-  const bool fits = receipt && receipt->organisation == target.partner.organisation &&
-                    receipt->site == target.view->site && receipt->head.link == answer.audit_head &&
-                    receipt->issued == answer.issued;
-  if (!fits) return unfit;
-  return std::optional(*receipt);
-}
-
 // Whether a release states the statistics that were asked for. Cells of earlier releases that were
 // added up have noise of other variances and cover the window exactly.
 bool states(const Release& release, const Question& question, const Price& price) {
@@ -130,6 +93,40 @@ Result<Release> open_release(const Answer& answer, const AskTarget& target,
 }
 
 }  // namespace
+
+Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
+                           const Hash256& envelope_hash, const OrgId& self, ByteView sealed) {
+  auto opened = seal.open(sealed);
+  if (!opened) return std::move(opened).error();
+  auto outer = signed_from_bytes(*opened);
+  if (!outer) return std::move(outer).error();
+  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
+    return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
+  }
+  auto answer = answer_from_bytes(outer->body);
+  if (!answer) return std::move(answer).error();
+  if (answer->envelope_hash != envelope_hash || answer->audience != self) {
+    return make_error(ErrorCode::verification_failed, "the answer belongs to another question");
+  }
+  return answer;
+}
+
+Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const AskTarget& target) {
+  if (answer.receipt.empty()) return std::optional<LedgerReceipt>();
+  const auto unfit = make_error(ErrorCode::verification_failed,
+                                "the answer's receipt is not its site's, or of another answer");
+  const auto outer = signed_from_bytes(answer.receipt);
+  if (!outer ||
+      !security::verify(target.partner.answer_key, security::contexts::kReceipt, *outer)) {
+    return unfit;
+  }
+  const auto receipt = ledger_receipt_from_bytes(outer->body);
+  const bool fits = receipt && receipt->organisation == target.partner.organisation &&
+                    receipt->site == target.view->site && receipt->head.link == answer.audit_head &&
+                    receipt->issued == answer.issued;
+  if (!fits) return unfit;
+  return std::optional(*receipt);
+}
 
 std::string_view to_text(MemberState state) {
   switch (state) {

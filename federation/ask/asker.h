@@ -77,6 +77,16 @@ struct FederatedAnswer {
   bool partial() const;
 };
 
+// Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused
+// (verification_failed).
+[[nodiscard]] Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
+                                         const Hash256& envelope_hash, const OrgId& self,
+                                         ByteView sealed);
+// The receipt that came with an answer; refused when it is not of this site and this answer. None
+// from software that gives none.
+[[nodiscard]] Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer,
+                                                                const AskTarget& target);
+
 // A partner's reply before it is opened: a refusal, or the sealed signed answer.
 using MemberReply = std::variant<Refusal, Bytes>;
 // Sends a signed envelope to a partner; rejects when it cannot be reached.

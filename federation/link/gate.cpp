@@ -42,6 +42,17 @@ class SessionObject final : public Governed<wire::Session> {
     outcome.setDesk(*agreements_);
     return kj::READY_NOW;
   }
+  kj::Promise<void> feeds(FeedsContext context) override {
+    const auto& make = caller().governor->hooks().feeds;
+    auto outcome = context.getResults().initOutcome();
+    if (!make) {
+      outcome.initRefusal().setCode(static_cast<std::uint16_t>(ErrorCode::unsupported));
+      return kj::READY_NOW;
+    }
+    if (!feeds_) feeds_ = make(caller());
+    outcome.setDesk(*feeds_);
+    return kj::READY_NOW;
+  }
   kj::Promise<void> witness(WitnessContext context) override {
     const auto& judge = caller().governor->hooks().witness;
     const auto offer = judge ? read_offer(context.getParams()) : no_offer(ErrorCode::unsupported);
@@ -81,6 +92,7 @@ class SessionObject final : public Governed<wire::Session> {
 
   std::optional<wire::Questions::Client> questions_;
   std::optional<wire::Agreements::Client> agreements_;
+  std::optional<wire::Feeds::Client> feeds_;
 };
 
 class GateObject final : public Governed<wire::Gate> {

@@ -45,6 +45,7 @@ struct LinkHooks {
   // (a promise would be refused by the caller's firewall).
   std::function<wire::Questions::Client(const Caller&)> questions;
   std::function<wire::Agreements::Client(const Caller&)> agreements;
+  std::function<wire::Feeds::Client(const Caller&)> feeds;
   // Judges the caller's checkpoint (security/audit/witness.h), and keeps it before it answers.
   std::function<kj::Promise<Result<WitnessReply>>(const Caller&, security::WitnessOffer)> witness;
   // Optional.

@@ -25,16 +25,21 @@ const MethodTable& MethodTable::standard() {
   const auto session = capnp::typeId<wire::Session>();
   const auto questions = capnp::typeId<wire::Questions>();
   const auto agreements = capnp::typeId<wire::Agreements>();
+  const auto feeds = capnp::typeId<wire::Feeds>();
   static const MethodTable table({
       {gate, 0, "Gate.open", admin, "link.open"},
       {session, 0, "Session.ping", bulk, "link.ping"},
       {session, 1, "Session.questions", admin, "link.open"},
       {session, 2, "Session.agreements", admin, "link.open"},
       {session, 3, "Session.witness", admin, "link.witness"},
+      {session, 4, "Session.feeds", admin, "link.open"},
       {questions, 0, "Questions.ask", ask, "question.ask"},
       {agreements, 0, "Agreements.propose", admin, "agreement.propose"},
       {agreements, 1, "Agreements.settle", admin, "agreement.settle"},
       {agreements, 2, "Agreements.terminate", admin, "agreement.terminate"},
+      {feeds, 0, "Feeds.start", ask, "feed.start"},
+      {feeds, 1, "Feeds.pull", ask, "feed.pull"},
+      {feeds, 2, "Feeds.cancel", ask, "feed.cancel"},
   });
   return table;
 }

@@ -15,6 +15,7 @@ Table blocks_table(const json::value& budget) {
                {"block", "block"},
                {"cap_epsilon", "cap", Kind::epsilon},
                {"spent_epsilon", "spent", Kind::epsilon},
+               {"reserved_epsilon", "of it for feeds", Kind::epsilon},
                {"left_epsilon", "left", Kind::epsilon},
                {"percent_left", "left of cap", Kind::percent},
                {"week_epsilon", "7 days to it", Kind::epsilon},
@@ -24,8 +25,9 @@ Table blocks_table(const json::value& budget) {
     for (const json::value& block : array_of_field(domain, "blocks")) {
       table.rows.push_back({field(domain, "domain"), field(block, "start"),
                             field(domain, "cap_epsilon"), field(block, "spent_epsilon"),
-                            field(block, "left_epsilon"), field(block, "percent_left"),
-                            field(block, "week_epsilon"), field(block, "year_epsilon")});
+                            field(block, "reserved_epsilon"), field(block, "left_epsilon"),
+                            field(block, "percent_left"), field(block, "week_epsilon"),
+                            field(block, "year_epsilon")});
     }
   }
   return table;

@@ -66,6 +66,7 @@ void add_link_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 void add_access_commands(CommandTable& table);
 void add_audit_commands(CommandTable& table);
+void add_feed_commands(CommandTable& table);
 void add_audit_log_commands(CommandTable& table);
 CommandTable all_commands();
 

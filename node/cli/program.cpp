@@ -214,6 +214,7 @@ CommandTable all_commands() {
   add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
+  add_feed_commands(table);
   add_access_commands(table);
   add_audit_log_commands(table);
   add_audit_commands(table);
@@ -239,6 +240,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
       {"system", "System twins, composed of members"},
+      {"feed", "Standing questions to partners, and what came of them"},
       {"export", "What partners may be offered"},
       {"budget", "The privacy budget"},
       {"audit", "The audit chain, and the audit of privacy"},

@@ -25,6 +25,7 @@ void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, 
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
+void add_feed_routes(RouteTable& table, Core& core);        // feeds, followed and given
 void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exports, status
 void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
 void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses

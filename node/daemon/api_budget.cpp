@@ -49,6 +49,7 @@ struct BudgetView {
   std::map<std::string, std::string> names;                   // scope -> local alias
   std::map<std::string, std::map<std::string, Terms>> terms;  // domain -> scope -> terms
   json::array quotas;
+  std::vector<LedgerRow> reserved = {};  // by feeds; read on the worker
 };
 
 BudgetView view_of(const Core& core) {
@@ -108,6 +109,16 @@ json::array partners_json(const BlockReport& block, const std::vector<LedgerRow>
   return out;
 }
 
+// What running feeds hold of a block for ticks to come: a part of what is spent.
+RhoUnits reserved_of(const std::vector<LedgerRow>& reserved, const ExportView& view,
+                     Instant block) {
+  RhoUnits sum;
+  for (const LedgerRow& row : reserved) {
+    if (row.domain == view.domain && row.block == block) sum.units += row.spent.units;
+  }
+  return sum;
+}
+
 json::object block_json(const BlockReport& block, const std::vector<LedgerRow>& rows,
                         const ExportView& view, const BudgetView& budget) {
   const std::uint64_t cap = view.rho_cap.units, spent = block.block.rho.units;
@@ -119,6 +130,8 @@ json::object block_json(const BlockReport& block, const std::vector<LedgerRow>& 
   return {{"start", block_text(block.start)},
           {"spent_epsilon", epsilon_of(block.block, view)},
           {"left_epsilon", shown_epsilon({left}, view.delta)},
+          {"reserved_epsilon",
+           shown_epsilon(reserved_of(budget.reserved, view, block.start), view.delta)},
           {"spent_rho", spent},
           {"cap_rho", cap},
           {"percent_left", 100.0 * static_cast<double>(left) / static_cast<double>(cap)},
@@ -153,8 +166,10 @@ json::object domain_json(const ReleaseLedger& ledger, const std::vector<LedgerRo
 }
 
 awaitable<Result<Reply>> show_budget(Core& core, const Call&) {
-  auto job = [&core, domains = domains_of(core), budget = view_of(core)]() -> Result<json::value> {
+  auto job = [&core, domains = domains_of(core),
+              budget = view_of(core)]() mutable -> Result<json::value> {
     const std::vector<LedgerRow> rows = core.ledger->rows();
+    budget.reserved = core.given_feeds->reserved();
     json::array all;
     for (const auto& [name, view] : domains) {
       all.push_back(domain_json(*core.ledger, rows, *view, budget));

@@ -12,6 +12,8 @@
 #include "federation/agree/agreement_exchange.h"
 #include "federation/ask/asker.h"
 #include "federation/ask/disclosure_gate.h"
+#include "federation/feed/feed_caller.h"
+#include "federation/feed/feed_gate.h"
 #include "federation/link/enrolment_port.h"
 #include "federation/link/link_manager.h"
 #include "federation/link/loop.h"
@@ -23,6 +25,7 @@
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
 #include "node/daemon/collectors.h"
+#include "node/daemon/feed_service.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
@@ -33,6 +36,8 @@
 #include "node/limits.h"
 #include "node/store/answer_shelf.h"
 #include "node/store/ballast.h"
+#include "node/store/feed_ledger.h"
+#include "node/store/feed_shelf.h"
 #include "node/store/head_file.h"
 #include "node/store/receipt_shelf.h"
 #include "node/store/release_ledger.h"
@@ -70,6 +75,8 @@ struct Core {
   std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone
   std::unique_ptr<ReceiptShelf> receipts;
   std::unique_ptr<AnswerShelf> answers;
+  std::unique_ptr<FeedLedger> given_feeds;
+  std::unique_ptr<FeedShelf> followed_feeds;
   // The store's thread alone takes from it; the workers, which go first, refill it.
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
@@ -86,10 +93,13 @@ struct Core {
 
   NodeMetrics metrics;
   std::unique_ptr<federation::DisclosureGate> gate;
+  std::unique_ptr<federation::FeedGate> feed_gate;
   std::unique_ptr<federation::LinkManager> link_manager;
   std::unique_ptr<federation::EnrolmentPort> enrolment;
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
+  std::unique_ptr<federation::FeedCaller> feed_caller;
+  std::unique_ptr<FeedService> feeds;
   std::unique_ptr<Collectors> collectors;
   std::unique_ptr<AuditKeeper> audit;
 

@@ -14,6 +14,7 @@
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
+#include "federation/feed/feed_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/limits.h"
@@ -105,6 +106,9 @@ Outcome open_ledger(Core& core) {
   core.receipts = std::make_unique<ReceiptShelf>(*core.store);
   if (auto loaded = core.receipts->load(); !loaded) return loaded;
   core.answers = std::make_unique<AnswerShelf>(*core.store);
+  core.given_feeds = std::make_unique<FeedLedger>(*core.store, *core.ledger, core.clock);
+  core.followed_feeds = std::make_unique<FeedShelf>(*core.store);
+  if (auto loaded = core.followed_feeds->load(); !loaded) return loaded;
   const std::string& chosen = core.settings.head_file;
   core.head_file =
       std::make_unique<HeadFile>(chosen.empty() ? core.settings.path("keys/ledger.head") : chosen);
@@ -131,7 +135,7 @@ Outcome open_data(Core& core) {
        AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration()});
+       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -195,6 +199,9 @@ void open_asking(Core& core) {
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
       core.noise, site, core.metrics, core.settings.grid});
+  core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
+      core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
+      core.keyring.keys.answer, core.noise, site, core.settings.grid});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
@@ -214,6 +221,12 @@ void open_asking(Core& core) {
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
       site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+  core.feed_caller = std::make_unique<federation::FeedCaller>(federation::FeedCaller::Parts{
+      core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+      federation::send_feeds_over(*core.link_manager), *core.receipts});
+  core.feeds = std::make_unique<FeedService>(FeedService::Parts{
+      core.loop, *core.workers, core.clock, core.random, *core.feed_caller, *core.followed_feeds,
+      *core.given_feeds, site, core.settings.default_epsilon, core.settings.ask_timeout});
 }
 
 // Lets every job of the stores be reported while what the reports speak to still stands: twice,
@@ -244,6 +257,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_feed_routes(routes, core);
   add_audit_routes(routes, core);
   add_access_routes(routes, core);
   add_budget_routes(routes, core);
@@ -310,6 +324,8 @@ Result<int> serve(Core& core, std::ostream& out) {
                  .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
   chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
+  core.feeds->stop();
+  core.feed_gate->stop();
   core.ask.reset();
   core.asker.reset();
   core.enrolment.reset();
@@ -317,6 +333,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.collectors->stop();
   core.workers->stop();
   drain_stores(core);
+  core.feeds.reset();
+  core.feed_caller.reset();
+  core.feed_gate.reset();
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();

@@ -4,6 +4,7 @@
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
+#include "federation/feed/feed_desk.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/witnessing.h"
@@ -108,6 +109,8 @@ void tend(Core& core) {
   const Instant now = core.clock.now();
   deliver_outbox(core);
   core.agreements->expire(now);
+  core.feed_gate->tend_in_background();
+  core.feeds->tend();
   if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();
   std::size_t active = 0, connected = 0;
   for (const auto& [org, link] : core.links->entries()) {
@@ -274,6 +277,9 @@ federation::LinkHooks link_hooks(Core& core) {
   };
   hooks.questions = [&core](const federation::Caller& caller) {
     return federation::make_questions_desk(caller, *core.gate);
+  };
+  hooks.feeds = [&core](const federation::Caller& caller) {
+    return federation::make_feeds_desk(caller, *core.feed_gate);
   };
   hooks.agreements = [&core](const federation::Caller& caller) {
     return federation::make_agreements_desk(caller, *core.agreements);

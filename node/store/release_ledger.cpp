@@ -384,13 +384,23 @@ std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) cons
 
 void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                            std::function<void(Result<CommittedRelease>)> done) {
+  commit_with(std::move(inquiry), std::move(draw), {}, std::move(done));
+}
+
+void ReleaseLedger::commit_with(ReleaseInquiry inquiry, std::function<Bytes()> draw, With with,
+                                std::function<void(Result<CommittedRelease>)> done) {
   store_.post<CommittedRelease>(
-      [inquiry = std::move(inquiry), draw = std::move(draw),
+      [inquiry = std::move(inquiry), draw = std::move(draw), with = std::move(with),
        this](Database& database) -> Result<CommittedRelease> {
         if (const auto closed = restored()) {
           return make_error(ErrorCode::reconcile_needed, closed->evidence);
         }
-        return commit_in(database, inquiry, draw, clock_.now());
+        auto committed = commit_in(database, inquiry, draw, clock_.now());
+        const bool again = committed && committed->reused && committed->charged.empty();
+        if (!committed || !with || again) return committed;
+        if (auto more = with(database); !more) return std::move(more).error();
+        committed->audit_head = audit_head(database);
+        return committed;
       },
       std::move(done));
 }

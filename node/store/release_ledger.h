@@ -50,6 +50,12 @@ class ReleaseLedger final : public federation::ReleaseStore {
               std::function<void(Result<federation::CommittedRelease>)> done) override;
   void note(const federation::ReleaseInquiry& inquiry, std::string_view outcome) override;
 
+  // As commit(); `with` runs in the same transaction after the release is stored, unless this
+  // partner had paid for it before, and undoes all of it when it refuses.
+  using With = std::function<Outcome(Database&)>;
+  void commit_with(federation::ReleaseInquiry inquiry, std::function<Bytes()> draw, With with,
+                   std::function<void(Result<federation::CommittedRelease>)> done);
+
   // Any thread but the loop's: what has been spent, in block order; what reconciliations spent.
   std::vector<LedgerRow> rows() const;
   std::optional<Reconciled> reconciled(std::string_view domain) const;

@@ -32,6 +32,7 @@ struct WitnessOutcome {
   }
 }
 struct AgreementsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Agreements; } }
+struct FeedsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Feeds; } }
 
 interface Gate {                    # built for the verified identity of the connection
   open @0 (hello :Hello) -> (outcome :OpenOutcome);
@@ -42,6 +43,7 @@ interface Session {
   questions @1 () -> (outcome :QuestionsOutcome);
   agreements @2 () -> (outcome :AgreementsOutcome);
   witness @3 (note :Text, oldSize :UInt64, proof :List(Data)) -> (outcome :WitnessOutcome);  # the caller's own log
+  feeds @4 () -> (outcome :FeedsOutcome);
 }
 
 interface Questions {
@@ -52,4 +54,13 @@ interface Agreements {
   propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # SignedAgreement with the provider's signature
   settle @1 (agreement :Data) -> (outcome :SettleOutcome);          # the same with both
   terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);  # its id
+}
+
+interface Feeds {                   # standing questions: pulled, never pushed
+  # Each takes a Signed Envelope whose question is a FeedOrder. The sealed SignedAnswer holds a FeedStanding in place
+  # of a release after start and cancel, and the tick's Release after pull. A tick that is not closed yet is refused
+  # with window_open and how long to wait; the same tick is the same bytes whenever it is pulled.
+  start @0 (envelope :Data) -> (outcome :AskOutcome);
+  pull @1 (envelope :Data) -> (outcome :AskOutcome);
+  cancel @2 (envelope :Data) -> (outcome :AskOutcome);
 }

@@ -57,6 +57,10 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"link suspend", {"oregon"}},
       {"link resume", {"oregon"}},
       {"link revoke", {"oregon", "--yes"}},
+      {"feed start", {"SELECT x", "--for", "30d"}},
+      {"feed show", {"3f9a"}},
+      {"feed pull", {"3f9a"}},
+      {"feed cancel", {"3f9a", "--yes"}},
       {"agreement propose", {"FILE"}},
       {"agreement sign", {"3f9a"}},
       {"agreement show", {"3f9a"}},
@@ -359,10 +363,10 @@ TEST_SUITE("node/cli") {
           "monitor-53  Seattle    dtmi:org:air:Monitor;1  pm25 12.4 ug/m3  2 h\n"
           "m-1         Łódź 東京  dtmi:org:air:Monitor;1  -                  -\n");
     CHECK(run(node, {"budget", "show"}).out ==
-          "domain  block                 cap  spent  left  left of cap  7 days to it  365 days "
-          "to it\n"
-          "air     2015-08-23T00:00:00Z    8   4.25   3.7         46 %           9.5           "
-          "20.25\n");
+          "domain  block                 cap  spent  of it for feeds  left  left of cap  "
+          "7 days to it  365 days to it\n"
+          "air     2015-08-23T00:00:00Z    8   4.25                1   3.7         46 %  "
+          "         9.5           20.25\n");
     CHECK(run(node, {"budget", "show", "--partners"}).out ==
           "domain  block                 organisation  spent  left for it  quota  guaranteed\n"
           "air     2015-08-23T00:00:00Z  airshed        4.25          1.5      6           2\n");

@@ -144,9 +144,29 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/readings", Verb::write_readings, BodyKind::lines,
        R"j({"accepted":2,"rejected":[{"line":2,"reason":"no signal 'pm26'"}],"duplicates":1})j");
   post("/api/v1/ask", Verb::ask, BodyKind::json, kAnswer);
+  const char* const feed =
+      R"j({"id":"3f9a21cc00","role":"followed","organisation":"oregon","export":"air",)j"
+      R"j("question":"SELECT mean(pm25) FROM air@oregon OVER 1d","kind":"repeat",)j"
+      R"j("mechanism":"per-tick buckets","over":"1d","ticks":30,"released":1,"state":"running",)j"
+      R"j("code":null,"from":"2015-08-23T00:00:00Z","until":"2015-09-22T00:00:00Z",)j"
+      R"j("first_due":"2015-08-24T02:00:00Z","charge":{"epsilon":0.5,"rho":9,"blocks":[)j"
+      R"j({"start":"2015-08-23T00:00:00Z","epsilon":0.5}]},"mechanisms":[{"mechanism":)j"
+      R"j("per-tick buckets","chosen":true,"error95":1.5}],"expected":[{"label":"mean(pm25)",)j"
+      R"j("group":[],"total":false,"error95":1.5}],"items":[{"label":"mean(pm25)",)j"
+      R"j("unit":"ug/m3"}],"group_keys":[],"coverage":{"ticks":30,"released":1,"late":0,)j"
+      R"j("missing":0},"series":[{"sequence":0,"from":"2015-08-23T00:00:00Z","state":"released",)j"
+      R"j("age_s":7300,"rows":[{"group":[],"total":false,"values":[{"value":43.7,)j"
+      R"j("standard_error":0.8,"lower":42.1,"upper":45.3}]}]},{"sequence":1,)j"
+      R"j("from":"2015-08-24T00:00:00Z","state":"waiting","rows":[]}],"pulled":1,)j"
+      R"j("last_error":"","returned_blocks":3})j";
+  get("/api/v1/feeds", Verb::ask, R"j({"items":[)j" + std::string(feed) + "]}");
+  post("/api/v1/feeds", Verb::ask, BodyKind::json, feed);
+  get("/api/v1/feeds/{id}", Verb::ask, feed);
+  post("/api/v1/feeds/{id}/pull", Verb::ask, BodyKind::json, feed);
+  post("/api/v1/feeds/{id}/cancel", Verb::ask, BodyKind::json, feed);
   get("/api/v1/budget", Verb::read_budgets,
       R"j({"domains":[{"domain":"air","unit":"twin","cap_epsilon":8,"delta":1e-6,"blocks":[)j"
-      R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,)j"
+      R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,"reserved_epsilon":1,)j"
       R"j("percent_left":46.3,"week_epsilon":9.5,"year_epsilon":20.25,)j"
       R"j("partners":[{"organisation":"airshed","spent_epsilon":4.25,"left_epsilon":1.5,)j"
       R"j("quota_epsilon":6,"guaranteed_epsilon":2}]}]}],"partners_quota":[]})j");

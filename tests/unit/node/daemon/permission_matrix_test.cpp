@@ -40,6 +40,7 @@ struct Parts {
     add_federation_routes(routes, *core);
     add_budget_routes(routes, *core);
     add_question_routes(routes, *core);
+    add_feed_routes(routes, *core);
     add_audit_routes(routes, *core);
     add_access_routes(routes, *core);
   }
@@ -129,7 +130,9 @@ TEST_SUITE("node/daemon permission matrix") {
       CAPTURE(route.path);
       const bool named = route.path.find('{') != std::string::npos;
       const Resource resource = resource_of(route, filled(route, "press-7"));
-      const bool of_the_node = route.path.starts_with("/api/v1/access");
+      // Feeds are granted with asking, none of them alone.
+      const bool of_the_node =
+          route.path.starts_with("/api/v1/access") || route.path.starts_with("/api/v1/feeds");
       CHECK((resource.kind == ResourceKind::node) == (resource == Resource{}));
       if (named && !of_the_node) {
         CHECK(resource.kind != ResourceKind::node);

@@ -1,0 +1,17 @@
+// Limits of feeds.
+#pragma once
+
+#include <cstddef>
+
+#include "schemas/base/time.h"
+
+namespace entente::federation::limits {
+
+// A sum's largest value is at least this many steps of the lattice, so that rounding one unit's
+// value costs less than a hundredth of it.
+inline constexpr std::int64_t kFeedFineness = 64;
+inline constexpr std::size_t kFeedsPriced =
+    256;  // prices kept, so that a pull need not compute one
+inline constexpr std::size_t kFeedsRunning = 1'024;  // at one site, of all partners together
+
+}  // namespace entente::federation::limits
