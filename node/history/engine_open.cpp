@@ -8,7 +8,7 @@
 namespace entente::node {
 namespace {
 
-Error damaged(std::string what) {
+Error unreadable(std::string what) {
   return make_error(ErrorCode::store_failed, "history.db: " + std::move(what),
                     "run 'entente node check'");
 }
@@ -37,14 +37,14 @@ Outcome HistoryEngine::load_series(Database& database) {
     if (query.text(1).empty()) {
       const auto id = loader->skip();
       if (static_cast<std::int64_t>(id) != query.integer(0)) {
-        return damaged("series " + std::to_string(query.integer(0)) + " is out of order");
+        return unreadable("series " + std::to_string(query.integer(0)) + " is out of order");
       }
       taken_from_of(id) = kForgotten;
       continue;
     }
     const auto opened = loader->open(query.text(1), query.text(2));
     if (!opened || static_cast<std::int64_t>(*opened) != query.integer(0)) {
-      return damaged("series " + std::to_string(query.integer(0)) + " is out of order");
+      return unreadable("series " + std::to_string(query.integer(0)) + " is out of order");
     }
   }
   loader.reset();
@@ -69,11 +69,11 @@ Outcome HistoryEngine::load_places(Database& database) {
       "ORDER BY series_group, first_time");
   while (segments.step()) {
     auto* group = of(segments.integer(0));
-    if (group == nullptr) return damaged("a segment of no group");
+    if (group == nullptr) return unreadable("a segment of no group");
     const SegmentPlace place{segments.integer(1), segments.integer(2), segments.integer(3),
                              static_cast<std::uint64_t>(segments.integer(4))};
     if (!group->segments.empty() && group->segments.back().last_time >= place.first_time) {
-      return damaged("segment " + std::to_string(place.id) + " overlaps another");
+      return unreadable("segment " + std::to_string(place.id) + " overlaps another");
     }
     group->segments.push_back(place);
     next_id_ = std::max(next_id_, place.id + 1);
@@ -89,7 +89,7 @@ Outcome HistoryEngine::load_places(Database& database) {
                         "start the program that wrote it, or a newer one");
     }
     if (group == nullptr || level < 0) {
-      return damaged("bucket " + std::to_string(buckets.integer(1)) + " of no group or level");
+      return unreadable("bucket " + std::to_string(buckets.integer(1)) + " of no group or level");
     }
     group->buckets[static_cast<std::size_t>(level)].push_back(
         {buckets.integer(3), buckets.integer(1)});
@@ -99,14 +99,14 @@ Outcome HistoryEngine::load_places(Database& database) {
       database.cached("SELECT series_group, readings_from, minutes_from, hours_from FROM retained");
   while (retained.step()) {
     auto* group = of(retained.integer(0));
-    if (group == nullptr) return damaged("a horizon of no group");
+    if (group == nullptr) return unreadable("a horizon of no group");
     group->from = {retained.integer(1), retained.integer(2), retained.integer(3)};
   }
   auto& horizons = database.cached("SELECT series, readings_from FROM series_horizon");
   while (horizons.step()) {
     const auto id = horizons.integer(0);
     if (id < 0 || static_cast<std::size_t>(id) >= newest_.size()) {
-      return damaged("a horizon of an unknown series");
+      return unreadable("a horizon of an unknown series");
     }
     auto& from = taken_from_of(static_cast<SeriesId>(id));
     from = std::max(from, horizons.integer(1));
@@ -122,12 +122,12 @@ Outcome HistoryEngine::load_latest(Database& database) {
   while (rows.step()) {
     const auto number = static_cast<std::size_t>(rows.integer(0));
     auto decoded = Directory::decode(rows.blob(1));
-    if (!decoded) return damaged("latest readings of group " + std::to_string(number));
+    if (!decoded) return unreadable("latest readings of group " + std::to_string(number));
     auto& group = groups_.at(number);
     group.sealed_last.resize(kGroupSeries);
     for (const auto& series : decoded->series()) {
       const auto id = number * kGroupSeries + series.place;
-      if (id >= newest_.size()) return damaged("latest readings of an unknown series");
+      if (id >= newest_.size()) return unreadable("latest readings of an unknown series");
       group.sealed_last[series.place] = series.last;
       newest_[id] = series.last.time;
     }
@@ -140,14 +140,14 @@ Outcome HistoryEngine::replay(Database& database) {
   while (rows.step()) {
     auto batch = decode_batch(rows.blob(1));
     if (!batch) {
-      return damaged("row " + std::to_string(rows.integer(0)) +
+      return unreadable("row " + std::to_string(rows.integer(0)) +
                      " of the journal: " + batch.error().what);
     }
     const auto late = [&](std::size_t i) { return batch->times[i] < taken_from(batch->series[i]); };
     bool any_late = false;
     for (std::size_t i = 0; i < batch->size(); ++i) {
       const auto id = static_cast<std::size_t>(batch->series[i]);
-      if (id >= newest_.size()) return damaged("a batch of an unknown series");
+      if (id >= newest_.size()) return unreadable("a batch of an unknown series");
       if (late(i)) {
         any_late = true;
         continue;

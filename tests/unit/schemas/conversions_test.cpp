@@ -314,6 +314,9 @@ TEST_SUITE("schemas/conversions") {
          {"cells", [](Release& r) { r.statistics[0].width = UINT32_MAX; }},
          {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
          {"cells", [](Release& r) { r.cells[1].tick = 0; }},
+         {"cells", [](Release& r) { r.cells[0].values = {"b"}; }},
+         {"cells", [](Release& r) { r.cells[1].values = {""}; }},
+         {"cells", [](Release& r) { r.cells[1].values.assign(9, "a"); }},
          {"charges",
           [](Release& r) {
             r.composed_of = {{r.question_hash, {{1}, {2}}}};
