@@ -18,6 +18,7 @@
 #include "federation/link/workers.h"
 #include "node/config/declarations.h"
 #include "node/config/settings.h"
+#include "node/daemon/access_register.h"
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
@@ -62,6 +63,7 @@ struct Core {
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
   std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
   std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone
@@ -70,6 +72,7 @@ struct Core {
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
 
+  std::unique_ptr<AccessRegister> access;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
   std::shared_ptr<const federation::SiteSnapshot> site;

@@ -1,7 +1,5 @@
 #include "node/daemon/upkeep.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 
 #include "federation/agree/agreements_desk.h"
@@ -153,6 +151,23 @@ void retain(Core& core) {
   });
 }
 
+// A change of a twin's unit is written down while it is new, not when somebody asks: it takes
+// effect with the block after.
+void note_units(Core& core) {
+  const bool queued = core.workers->post([&core] {
+    for (const auto& [name, view] : core.declarations.exports) {
+      if (view->unit == "twin") continue;
+      try {
+        auto noted = core.units->units(core.twins->state(), *view);
+        if (!noted) log::warn("units", "waits for its turn", {{"reason", noted.error().what}});
+      } catch (const StoreFault& fault) {
+        log::warn("units", "waits for its turn", {{"reason", fault.what()}});
+      }
+    }
+  });
+  if (!queued) log::debug("units", "the workers are busy; in a minute again", {});
+}
+
 kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> writing) {
   return core.loop.after(kTick).then([&core, ticks, writing] {
     tend(core);
@@ -164,6 +179,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
+      note_units(core);
     }
     return tend_for_ever(core, ticks + 1, writing);
   });
@@ -273,7 +289,8 @@ void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void
   entry.addresses = enrolled.addresses;
   entry.chain = enrolled.partner.chain();
   entry.words = security::to_text(enrolled.words);
-  core.links->add(std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
+  const std::string actor = "organisation:" + entry.organisation.hex();
+  core.links->add(actor, std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
     stored(added ? Outcome{} : Outcome(added.error()));
   });
 }
@@ -375,33 +392,6 @@ std::vector<HealthCheck> Core::checks() const {
           {"agreements", agreement_state},
           {"ledger", budget},
           {"audit log", [this] { return audit->check(); }}};
-}
-
-// With an audit log that cannot be trusted: health, unlinking and status.
-static bool stays_open(Verb verb) {
-  using enum Verb;
-  return verb == read_status || verb == read_links || verb == manage_links || verb == read_audit ||
-         verb == read_policy || verb == read_agreements || verb == read_budgets;
-}
-
-std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
-  const Hash256 hash = token_hash(token);
-  const Entry* owner = nullptr;
-  for (const Entry& entry : entries_) {
-    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0)
-      owner = &entry;
-  }
-  return owner == nullptr ? std::nullopt : policy_.user(owner->user);
-}
-
-Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
-  const auto decision =
-      security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
-  if (!decision.allowed) return make_error(decision.code, decision.reason);
-  if (const auto why = distrusted_(); why && !stays_open(verb)) {
-    return make_error(ErrorCode::store_failed, why->what, why->remedy);
-  }
-  return {};
 }
 
 }  // namespace entente::node

@@ -206,6 +206,27 @@ void FakeNode::fill(RouteTable& table) {
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
+  const char* policy =
+      R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"
+      R"j("grants":[{"to":"user:ann","verb":"write_twins","resource":"twin:press-7",)j"
+      R"j("expires":null,"state":"active"}]})j";
+  get("/api/v1/access", Verb::read_policy, policy);
+  post("/api/v1/access/users/{user}/roles", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/roles/{role}/revoke", Verb::manage_roles, BodyKind::json,
+       policy);
+  post("/api/v1/access/grants", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/grants/revoke", Verb::manage_roles, BodyKind::json, policy);
+  get("/api/v1/access/why", Verb::read_policy,
+      R"j({"user":"ann","allowed":true,"reason":"role analyst allows it","could_grant":[]})j");
+  get("/api/v1/access/who-can", Verb::read_policy,
+      R"j({"items":[{"user":"ann","reason":"role analyst allows it"}]})j");
+  get("/api/v1/access/tokens", Verb::read_policy,
+      R"j({"items":[{"name":"gate","user":"ann","only":["ask"],"state":"active",)j"
+      R"j("expires":"2026-01-01T00:00:00Z"}]})j");
+  post("/api/v1/access/tokens", Verb::manage_roles, BodyKind::json,
+       R"j({"name":"gate","user":"ann","expires":"2026-01-01T00:00:00Z","token":"ent_x"})j");
+  post("/api/v1/access/tokens/{name}/revoke", Verb::manage_roles, BodyKind::json,
+       R"j({"name":"gate","state":"revoked"})j");
   get("/api/v1/audit/records", Verb::read_audit,
       R"j({"items":[{"sequence":1,"time":"2026-01-01T00:00:00Z","actor":"node",)j"
       R"j("action":"release","object":"export:air","outcome":"done","detail":{}}],"next":""})j");
