@@ -42,8 +42,6 @@ Result<PrivacyAudit> run(Random& random, const MakeScratchLedger& ledger, const 
                          const std::vector<Experiment>& controls, bool laws,
                          const AuditOptions& options) {
   if (auto enough = check_runs(options); !enough) return std::move(enough).error();
-  auto scratch = ScratchSite::open(random, ledger);
-  if (!scratch) return std::move(scratch).error();
   PrivacyAudit audit;
   const std::size_t all = experiments.size() + controls.size() + (laws ? 1 : 0);
   std::size_t done = 0;
@@ -60,11 +58,13 @@ Result<PrivacyAudit> run(Random& random, const MakeScratchLedger& ledger, const 
     check_mechanisms(random, options.runs, each.risk, audit);
     step();
   }
-  Observatory observatory(**scratch, site, each);
   for (const auto& [list, findings] :
        {std::pair{&experiments, &audit.findings}, std::pair{&controls, &audit.controls}}) {
     for (const Experiment& experiment : *list) {
-      auto finding = observatory.observe(experiment);
+      // A site of its own: an account that grew with every experiment would be slow to read.
+      auto scratch = ScratchSite::open(random, ledger);
+      if (!scratch) return std::move(scratch).error();
+      auto finding = Observatory(**scratch, site, each).observe(experiment);
       if (!finding) return std::move(finding).error();
       findings->push_back(std::move(*finding));
       step();

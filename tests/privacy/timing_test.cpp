@@ -19,6 +19,7 @@
 #include "federation/ask/disclosure_gate.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
+#include "security/privacy/noise_pool.h"
 #include "tests/support/two_organisations.h"
 
 using namespace entente;
@@ -176,6 +177,15 @@ TEST_SUITE("privacy/timing") {
     const double bare = leak(slower, Duration{}, 300);
     MESSAGE("without the grid: " << bare);
     CHECK(bare > 0.3);
+  }
+
+  TEST_CASE("how long an answer from the pool takes says nothing about its noise") {
+    SystemRandom random;
+    security::NoisePool pool(random, {security::kNoisePoolDraws, {}});
+    const std::size_t count = queries();
+    const double hidden = leak(pool, milliseconds(10), count);
+    MESSAGE("correlation over " << count << " answers from the pool on the grid: " << hidden);
+    CHECK(std::fabs(hidden) < allowed(count));
   }
 
   TEST_CASE("the exact sampler takes longer for larger noise which is why there is a grid") {
