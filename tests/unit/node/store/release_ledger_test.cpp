@@ -110,6 +110,44 @@ TEST_SUITE("node/release_ledger") {
     CHECK(verify_audit(*reader, {}).first_bad == 1);
   }
 
+  TEST_CASE("a composed release charges the asker's quota alone or changes nothing") {
+    Bench bench;
+    const auto composed = [](std::uint64_t question, std::uint64_t partner, std::uint64_t charge) {
+      ReleaseInquiry inquiry = inquiry_of(question, partner, 30);
+      inquiry.cells = federation::AdditiveCells{inquiry.question_hash, {}, {}};
+      inquiry.composed = {{inquiry.charges[0].start, {charge}}};
+      return inquiry;
+    };
+    const auto first = bench.commit(composed(1, 1, 70), {1, 2, 3});
+    REQUIRE(first);
+    CHECK(first->reused);
+    CHECK(first->charged == std::vector<BlockAmount>{{*parse_instant("2015-08-23"), {70}}});
+    CHECK(bench.spent("site") == 0);
+    CHECK(bench.spent(test::partner_of(1).hex()) == 70);
+    // Beyond the quota nothing is kept, and what costs nothing has room.
+    CHECK(bench.commit(composed(2, 1, 20)).error().code == ErrorCode::budget_exhausted);
+    CHECK(bench.spent(test::partner_of(1).hex()) == 70);
+    ReleaseInquiry free = composed(2, 1, 0);
+    free.composed->clear();
+    CHECK(bench.commit(free, {4}));
+    // Again the same bytes free, with and without a new composition.
+    for (const bool anew : {false, true}) {
+      ReleaseInquiry again = composed(1, 1, 70);
+      if (!anew) again.composed.reset();
+      const auto repeated = bench.commit(again, {9});
+      REQUIRE(repeated);
+      CHECK(repeated->release == Bytes{1, 2, 3});
+      CHECK(repeated->charged.empty());
+    }
+    // For another partner the question is new.
+    ReleaseInquiry other = composed(1, 2, 0);
+    other.composed.reset();
+    const auto drawn = bench.commit(other, {5});
+    REQUIRE(drawn);
+    CHECK(drawn->release == Bytes{5});
+    CHECK(bench.spent("site") == 30);
+  }
+
   TEST_CASE("any sequence of questions stays within every cap, as a naive model says") {
     for (std::uint32_t seed = 0; seed < 20; ++seed) {
       CAPTURE(seed);
