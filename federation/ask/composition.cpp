@@ -273,6 +273,7 @@ std::optional<Composition> compose_of(const Question& question, const Price& pri
 }  // namespace
 
 bool is_additive(const Question& question) {
+  if (!question.private_keys.empty()) return false;
   for (const Item& item : question.items) {
     if (item.aggregate != Aggregate::sum || !item.column) return false;
     const Column& column = question.columns.at(*item.column);
@@ -311,7 +312,7 @@ Result<StoredRelease> as_if_paid(const Question& question, const ExportView& vie
 
 std::optional<Composition> compose(const Question& question, const ExportView& view,
                                    const Price& price, const std::vector<StoredRelease>& stored) {
-  if (!is_additive(question)) return {};
+  if (!is_additive(question) || price.groups_touched != 1) return {};
   const std::vector<Source> sources = read_sources(question, price, stored);
   if (sources.empty()) return {};
   auto own = compose_of(question, price, cells_of(question, sources, true), view);

@@ -10,6 +10,9 @@
 // groups and policy), the same items and groups and the same revision may be used, each once,
 // wherever they cover every tick of the question exactly. What was composed is not composed again.
 //
+// Not where a unit may be counted in several groups: which of them it is counted in is chosen for
+// each question (contribution.h). Not by private keys either, whose groups nobody knows beforehand.
+//
 // Whose cells. Those of releases that the asker has paid for are free: it could add them up itself.
 // Cells that others have paid for are used only if that makes the answer no less exact than the
 // noise that the question would get, and if each block's charge for the whole releases they are

@@ -5,6 +5,7 @@
 //   exact aggregate on a worker -> one transaction {debit, noise, final bytes, audit intent} ->
 //   sign, seal to the asker -> send on the time grid
 //
+// Before the aggregate each unit is held to the groups that were priced (contribution.h).
 // A sum whose window is covered by cells that were released before is answered from them, without
 // noise, charge to the site or private read (composition.h), unless the asker wants it fresh. What
 // is released of a window again after a scheduled revision is charged like any other question.
@@ -27,6 +28,7 @@
 #include "schemas/answer.h"
 #include "schemas/base/clock.h"
 #include "security/identity/keys.h"
+#include "security/privacy/choice_key.h"
 #include "security/privacy/noise.h"
 
 namespace entente::federation {
@@ -74,6 +76,7 @@ class DisclosureGate {
   kj::Promise<Outcome> leave(Outcome outcome, Duration slot, Duration started);
 
   Parts parts_;
+  security::ChoiceKey choice_;  // which groups a unit is counted in
 };
 
 }  // namespace entente::federation

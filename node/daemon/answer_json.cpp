@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <set>
 
+#include "federation/query/contribution.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
@@ -41,7 +44,10 @@ json::object charged_json(const MemberCoverage& member) {
     most = std::max(most, epsilon);
     rho += block.rho.units;
   }
-  return {{"epsilon", most}, {"rho", rho}, {"blocks", std::move(blocks)}};
+  return {{"epsilon", most},
+          {"rho", rho},
+          {"delta", shown_delta(member.delta_charged)},
+          {"blocks", std::move(blocks)}};
 }
 
 // "left" is the least over the blocks touched, as a share of the cap with its epsilon equivalent.
@@ -118,6 +124,23 @@ Estimate exactly(double value) {
 
 }  // namespace
 
+double shown_delta(DeltaUnits delta) {
+  return std::round(security::to_double(delta) * 1e15) / 1e15;
+}
+
+std::string protected_words(std::string_view unit) {
+  return "the readings of " + unit_words(unit) + " in one block";
+}
+
+std::string naming_words(const ExportView& view) {
+  char delta[32];
+  std::snprintf(delta, sizeof delta, "%.3g", shown_delta(view.private_delta));
+  return "values of private keys are named where at least " +
+         std::to_string(view.private_min_units) +
+         " units share them and noise allows; others are missing. It spends delta " + delta +
+         " of each block besides epsilon";
+}
+
 json::object question_head(const std::string& question, const Plan& plan) {
   json::object out;
   out["question"] = question;
@@ -139,6 +162,28 @@ double shown_epsilon(RhoUnits rho, DeltaUnits delta) {
 
 std::string shown_time(Instant instant) {
   return to_text(Instant{instant.ns - instant.ns % seconds(1).ns});
+}
+
+json::object export_json(const ExportView& view) {
+  json::array measures, revisions;
+  for (const Measure& measure : view.measures) measures.push_back(json::value(measure.signal));
+  for (const Duration after : view.revisions) revisions.push_back(json::value(to_text(after)));
+  return {{"name", view.name},
+          {"domain", view.domain},
+          {"type", view.type},
+          {"keys", json::value_from(view.keys)},
+          {"measures", std::move(measures)},
+          {"tick", to_text(view.tick)},
+          {"lateness", to_text(view.lateness)},
+          {"revisions", std::move(revisions)},
+          {"cells", view.cells.size()},
+          {"declared_units", view.declared_units()},
+          {"unit", view.unit},
+          {"protects", unit_words(view.unit)},
+          {"groups_per_unit", view.groups_per_unit},
+          {"private_keys", json::value_from(view.private_keys)},
+          {"private_delta", shown_delta(view.private_delta)},
+          {"private_min_units", view.private_min_units}};
 }
 
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
@@ -166,7 +211,14 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
   json::array coverage;
   for (const MemberCoverage& member : answer.coverage) coverage.push_back(coverage_json(member));
   out["coverage"] = std::move(coverage);
-  out["unit"] = "one twin's readings of one block";
+  std::set<std::string> units;
+  for (const MemberCoverage& member : answer.coverage) {
+    if (member.state == MemberState::answered) units.insert(protected_words(member.unit));
+  }
+  std::string protects;
+  for (const std::string& one : units) protects += (protects.empty() ? "" : "; ") + one;
+  out["unit"] = protects;
+  out["cells_may_be_missing"] = !answer.plan.private_places.empty();
   out["mechanism"] =
       "exact discrete Gaussian noise, added by each site; ranges cover the noise alone";
   return out;
@@ -179,8 +231,10 @@ json::value exact_json(const std::string& question, const Plan& plan,
   out["partial"] = false;
   json::array all;
   for (const ExactRow& row : rows) {
-    json::object one = row_head(
-        plan, row.total ? std::vector<std::string>{} : plan.groups[row.group], row.total, row.tick);
+    std::vector<std::string> group =
+        row.total ? std::vector<std::string>{} : plan.groups[row.group];
+    for (std::size_t i = 0; i < row.keys.size(); ++i) group[plan.private_places[i]] = row.keys[i];
+    json::object one = row_head(plan, group, row.total, row.tick);
     json::array values;
     for (std::size_t i = 0; i < row.values.size(); ++i) {
       const std::vector<double>& value = row.values[i];

@@ -225,7 +225,9 @@ json::object agreement_json(const Core& core, const AgreementEntry& entry) {
 
 json::object whole_agreement_json(const Core& core, const AgreementEntry& entry) {
   json::object out = agreement_json(core, entry);
-  json::array aggregates, tests;
+  json::array aggregates, tests, offers;
+  for (const ExportView& view : entry.value.exports) offers.push_back(export_json(view));
+  out["offers"] = std::move(offers);
   for (const Aggregate one : entry.value.aggregates)
     aggregates.push_back(json::value(to_text(one)));
   for (const AgreementTest& test : entry.value.tests) {

@@ -97,21 +97,7 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
 
 awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
   json::array items;
-  for (const auto& [name, view] : core.declarations.exports) {
-    json::array measures, revisions;
-    for (const Duration after : view->revisions) revisions.push_back(json::value(to_text(after)));
-    for (const Measure& measure : view->measures) measures.push_back(json::value(measure.signal));
-    items.push_back({{"name", name},
-                     {"domain", view->domain},
-                     {"type", view->type},
-                     {"keys", json::value_from(view->keys)},
-                     {"measures", std::move(measures)},
-                     {"tick", to_text(view->tick)},
-                     {"lateness", to_text(view->lateness)},
-                     {"revisions", std::move(revisions)},
-                     {"cells", view->cells.size()},
-                     {"declared_units", view->declared_units()}});
-  }
+  for (const auto& [name, view] : core.declarations.exports) items.push_back(export_json(*view));
   co_return Reply::json({{"items", std::move(items)}});
 }
 

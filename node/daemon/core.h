@@ -64,6 +64,7 @@ struct Core {
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
   std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
   std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone

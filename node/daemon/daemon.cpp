@@ -125,13 +125,13 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store =
-      open_store(core, "entente.db", "ledger",
-                 {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                  AgreementRegister::migration(), domain_migration(),
-                  CollectorRegister::migration(), ledger_standing_migration(),
-                  audit_tree_migration(), checkpoint_migration(), AccessRegister::migration(),
-                  ReleaseLedger::cells_migration(), AnswerShelf::migration()});
+  auto store = open_store(
+      core, "entente.db", "ledger",
+      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
+       ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
+       AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
+       AnswerShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -150,7 +150,9 @@ Outcome open_data(Core& core) {
   core.history = std::move(*history);
   core.quality = std::make_unique<QualityGate>(core.declarations.quality);
   warn_of_idle_rules(core);
-  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
+  core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
+  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
+                                            core.units.get());
   const auto state = core.twins->state();
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
     return bound;

@@ -29,6 +29,7 @@ std::string block_text(Instant start) {
 struct Total {
   const AskTarget* target = nullptr;
   std::map<Instant, RhoUnits> charges;  // without blocks that are not charged
+  DeltaUnits delta;                     // of the questions by private keys, of each block
   Duration longest;                     // window and lateness of what is charged
 };
 
@@ -64,6 +65,7 @@ class Batch {
       std::uint64_t& sum = total.charges[charge.start].units;
       if (__builtin_add_overflow(sum, charge.rho.units, &sum)) sum = UINT64_MAX;
     }
+    total.delta.units += price.delta.units;
     total.longest = std::max(total.longest, question.window.length() + view.lateness);
     if (is_additive(question)) {
       auto stored = as_if_paid(question, view);
@@ -152,6 +154,7 @@ json::object total_json(const Batch& batch, const Total& total) {
   json::object out{{"organisation", total.target->partner.name},
                    {"domain", view.domain},
                    {"epsilon", shown.epsilon},
+                   {"delta", shown_delta(total.delta)},
                    {"quota_epsilon", shown_epsilon(terms.rho_per_block, view.delta)},
                    {"guaranteed_epsilon", shown_epsilon(terms.rho_guaranteed, view.delta)},
                    {"blocks", std::move(shown.blocks)}};
@@ -188,7 +191,7 @@ std::string hundredths(double probability) {
 // Of the block that the batch is charged most for, at the site where that is.
 void add_odds(const Batch& batch, json::object& out) {
   double guesses = 0.5, epsilon = 0;
-  std::string unit = "twin";
+  std::string_view unit = "twin";
   for (const auto& [seat, total] : batch.totals()) {
     for (const auto& [start, rho] : total.charges) {
       guesses = std::max(guesses, security::right_guesses_most(rho, total.target->view->delta));
@@ -203,16 +206,15 @@ void add_odds(const Batch& batch, json::object& out) {
   }
   char times[64];
   std::snprintf(times, sizeof times, "%.*f", epsilon < 3 ? 2 : 0, std::exp(epsilon));
-  out["protects"] = "one " + unit +
-                    "'s readings of one block: the odds about any one of them move by at most x" +
-                    times;
+  out["protects"] =
+      protected_words(unit) + ": the odds about any one of them move by at most x" + times;
   const std::string right = hundredths(guesses);
   const std::string wrong = std::to_string(100 - std::stoi(right));
   out["odds"] = {{"right_at_most", guesses},
                  {"text",
                   "an outsider who knows all the rest and guesses, at even odds, between "
-                  "two stories of one " +
-                      unit + "'s readings in one block is right " + right +
+                  "two stories of " +
+                      protected_words(unit) + " is right " + right +
                       " times in 100 at most with these answers: even odds become " + right + ":" +
                       wrong + " at best"}};
 }
@@ -243,6 +245,7 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
       auto price = price_of(*part.question, *target.view);
       if (!price) return std::move(price).error();
       prices[i] = std::move(*price);
+      if (prices[i].naming) notes.insert(naming_words(*target.view));
       members.push_back({&part, &prices[i], target.view});
       auto cost = charged.add(q + 1, asked, target, *part.question, prices[i]);
       if (!cost) return std::move(cost).error();
@@ -251,6 +254,7 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
       paid = paid || cost->free.empty();
       charge.push_back({{"organisation", target.partner.name},
                         {"epsilon", shown.epsilon},
+                        {"delta", cost->free.empty() ? shown_delta(prices[i].delta) : 0.0},
                         {"free", cost->free.empty() ? json::value() : json::value(cost->free)},
                         {"blocks", std::move(shown.blocks)}});
     }

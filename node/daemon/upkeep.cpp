@@ -152,6 +152,23 @@ void retain(Core& core) {
   });
 }
 
+// A change of a twin's unit is written down while it is new, not when somebody asks: it takes
+// effect with the block after.
+void note_units(Core& core) {
+  const bool queued = core.workers->post([&core] {
+    for (const auto& [name, view] : core.declarations.exports) {
+      if (view->unit == "twin") continue;
+      try {
+        auto noted = core.units->units(core.twins->state(), *view);
+        if (!noted) log::warn("units", "waits for its turn", {{"reason", noted.error().what}});
+      } catch (const StoreFault& fault) {
+        log::warn("units", "waits for its turn", {{"reason", fault.what()}});
+      }
+    }
+  });
+  if (!queued) log::debug("units", "the workers are busy; in a minute again", {});
+}
+
 kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> writing) {
   return core.loop.after(kTick).then([&core, ticks, writing] {
     tend(core);
@@ -163,6 +180,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
+      note_units(core);
     }
     return tend_for_ever(core, ticks + 1, writing);
   });

@@ -413,6 +413,28 @@ TEST_SUITE("node/cli") {
     }
   }
 
+  TEST_CASE("an audit tells each export by name and one that leaks exits 8") {
+    FakeNode node;
+    const Ran held = run(node, {"audit", "privacy", "--quick", "-o", "json"});
+    CHECK(held.code == 0);
+    const auto data = parsed(held.out);
+    CHECK(data.at("ok").as_bool());
+    CHECK(data.at("runs").to_number<int>() == 20'000);
+    CHECK(data.at("items").as_array().size() == 4);
+    CHECK(data.at("items").at(2).at("about").as_string() == "air");
+    CHECK(data.at("items").at(2).at("runs").to_number<int>() == 20'000);
+    CHECK(parsed(run(node, {"audit", "privacy", "--full", "-o", "json"}).out)
+              .at("runs")
+              .to_number<int>() == 1'000'000);
+    CHECK(run(node, {"audit", "privacy", "--full", "--quick"}).code != 0);
+    node.folder.write("exports.toml", "leaks");
+    const Ran leaks =
+        run(node, {"audit", "privacy", "--exports", node.folder.path + "/exports.toml"});
+    CHECK(leaks.code == 8);
+    CHECK(has(leaks.out, "REFUTED"));
+    CHECK(has(leaks.err, "Suspend the agreements"));
+  }
+
   TEST_CASE("a broken audit chain exits 8, an unhealthy node makes doctor exit 1") {
     FakeNode node;
     node.reply("GET /api/v1/audit/verify",

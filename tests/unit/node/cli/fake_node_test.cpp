@@ -1,5 +1,7 @@
 #include "tests/unit/node/cli/fake_node.h"
 
+#include "federation/audit/privacy_audit.h"
+
 namespace entente::node::test {
 namespace {
 
@@ -262,6 +264,18 @@ FakeNode::FakeNode() {
     }
     return LocalReport{
         {{"ok", findings.empty()}, {"findings", findings}, {"repairs", boost::json::array()}}, {}};
+  };
+  local.privacy_audit =
+      [](const PrivacyAuditOptions& options) -> Result<std::vector<federation::PrivacyAudit>> {
+    federation::PrivacyAudit made_up;
+    made_up.mechanisms = {{"law", 10, 5, false, false}};
+    made_up.controls = {{"half the noise", "mean(load)", options.runs, 1, 0.9, 2, 1.5, 1e-6, true}};
+    federation::PrivacyAudit own = made_up;
+    own.subject = "air", own.mechanisms.clear();
+    own.findings = {{"one unit dropped", "count(*)", options.runs, 1, 0.9, 0.8, 0.5, 1e-6, false}};
+    // A file that begins so stands for an export whose answers leak.
+    own.findings[0].refuted = options.exports && options.exports->text.find("leaks") == 0;
+    return std::vector{made_up, own};
   };
   local.agreement_check = [](const AgreementCheckOptions& options) -> Result<LocalReport> {
     if (options.text.find("[agreement]") == std::string::npos) {
