@@ -28,7 +28,8 @@ class FileLedger final : public federation::ScratchLedger {
     Store::Options options;
     options.path = (folder_ / "scratch.db").string();
     options.migrations = {audit_migration(), ReleaseLedger::migration(),
-                          ledger_standing_migration(), audit_tree_migration()};
+                          ledger_standing_migration(), audit_tree_migration(),
+                          ReleaseLedger::cells_migration()};
     options.deliver = [&loop](std::function<void()> work) { loop.post(std::move(work)); };
     auto store = Store::open(std::move(options));
     if (!store) return std::move(store).error();

@@ -78,7 +78,7 @@ struct Provider {
     site = both.site();
     store = open("entente.db", {audit_migration(), ReleaseLedger::migration(),
                                 ledger_standing_migration(), audit_tree_migration(),
-                                UnitRegister::migration()});
+                                ReleaseLedger::cells_migration(), UnitRegister::migration()});
     history_store = open("history.db", history_migrations());
     twins = std::move(*TwinRegistry::load(*history_store));
     history = std::move(*open_history(*history_store, clock));
