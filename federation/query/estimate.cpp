@@ -228,7 +228,8 @@ std::vector<AnswerRow> named_rows(const Plan& plan, const Shared& shared,
   std::vector<AnswerRow> rows;
   for (const MemberRelease& member : releases) {
     for (const ReleasedCell& cell : member.release->cells) {
-      AnswerRow row = figures_of(shared, row_of(*member.plan->question, *member.price, cell));
+      AnswerRow row =
+          figures_of(shared, row_of(*member.plan->question, *member.price, *member.release, cell));
       row.group = named_group(plan, member.plan->groups.at(cell.group), cell.values);
       row.tick = cell.tick;
       rows.push_back(std::move(row));
