@@ -14,6 +14,7 @@
 
 #include "federation/agree/agreement_exchange.h"
 #include "federation/agree/agreement_lint.h"
+#include "node/audit/declared_sites.h"
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
 #include "node/daemon/daemon.h"
@@ -205,6 +206,7 @@ int main(int argc, char** argv) {
   local.serve = serve;
   local.agreement_check = check_agreement;
   local.node_check = check_node;
+  local.privacy_audit = run_privacy_audits;
   Streams streams = process_streams();
   return run_cli({argv + 1, argv + argc}, streams, local);
 }

@@ -43,9 +43,22 @@ struct Measure {
   bool operator==(const Measure&) const = default;
 };
 
+// What one privacy unit is, as ExportView::unit says it:
+//   "twin"            each twin
+//   "property:NAME"   all twins with one value of the property
+//   "ancestor:NAME"   all twins below one twin: where the relationship NAME, followed from twin to
+//                     twin, ends; a DTMI for NAME is the nearest twin of that type instead
+struct UnitRule {
+  enum class Kind { twin, property, relationship, type };
+  Kind kind = Kind::twin;
+  std::string name;  // of the property, relationship or type; empty for twins
+  bool operator==(const UnitRule&) const = default;
+};
+std::optional<UnitRule> unit_rule_from(std::string_view text);
+
 struct PublicCell {
   std::vector<std::string> values;  // one per key, in the export's order
-  std::uint32_t units = 0;          // declared
+  std::uint32_t units = 0;          // declared; a unit is counted in each cell where it has twins
   bool operator==(const PublicCell&) const = default;
 };
 
@@ -63,10 +76,21 @@ struct ExportView {
   Duration lateness;
   RhoUnits rho_cap;
   DeltaUnits delta;
-  std::string unit = "twin";
+  std::string unit = "twin";        // UnitRule's text
   DeltaUnits threshold_delta = {};  // cap of each block for thresholding; 0 = no private keys
+  // In how many groups of a question one unit is counted, at most. A twin is in one.
+  std::uint32_t groups_per_unit = 1;
+  // Group keys whose values are no public fact: a value is named where its units reach a threshold
+  // and are at least private_min_units. Each such question spends private_delta of every block that
+  // it is charged to.
+  std::vector<std::string> private_keys = {};
+  DeltaUnits private_delta = {};
+  std::uint32_t private_min_units = 0;  // 0 = no private keys
   const Measure* measure(std::string_view signal) const;
   std::uint32_t declared_units() const;
+  // How many units lie in these cells, at least: where units may lie in several cells, those of the
+  // largest.
+  std::uint64_t units_within(const std::vector<std::uint32_t>& cells) const;
   bool operator==(const ExportView&) const = default;
 };
 

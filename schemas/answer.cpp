@@ -1,5 +1,7 @@
 #include "schemas/answer.h"
 
+#include <tuple>
+
 #include "schemas/canonical.h"
 #include "schemas/receipt.h"
 #include "schemas/rules.h"
@@ -54,6 +56,10 @@ Outcome read_statistics(wire::Release::Reader in, Release& out) {
   return {};
 }
 
+auto place_of(const ReleasedCell& cell) {
+  return std::tie(cell.group, cell.values, cell.tick);
+}
+
 Outcome read_cells(wire::Release::Reader in, Release& out) {
   const auto cells = in.getCells();
   if (cells.size() > limits::kCells) return kRefuseRelease("cells", "holds more than 4096 cells");
@@ -61,10 +67,18 @@ Outcome read_cells(wire::Release::Reader in, Release& out) {
   for (const Statistic& statistic : out.statistics) integers += statistic.width;
   out.cells.reserve(cells.size());
   for (const auto item : cells) {
-    ReleasedCell cell{item.getGroup(), item.getTick(), {}};
-    if (!out.cells.empty() && std::pair(cell.group, cell.tick) <=
-                                  std::pair(out.cells.back().group, out.cells.back().tick)) {
-      return kRefuseRelease("cells", "must ascend by group, then tick, each once");
+    ReleasedCell cell{item.getGroup(), item.getTick(), {}, {}};
+    if (item.getValues().size() > limits::kExportKeys) {
+      return kRefuseRelease("cells", "must hold at most 8 values of private keys");
+    }
+    for (const auto raw : item.getValues()) {
+      cell.values.push_back(string_from(raw));
+      if (!rules::is_label(cell.values.back(), limits::kLabelBytes)) {
+        return kRefuseRelease("cells", "must hold values of clean UTF-8 of 1 to 255 bytes");
+      }
+    }
+    if (!out.cells.empty() && place_of(cell) <= place_of(out.cells.back())) {
+      return kRefuseRelease("cells", "must ascend by group, then values, then tick, each once");
     }
     const auto mantissas = item.getMantissas();
     if (mantissas.size() != integers) {
@@ -90,7 +104,7 @@ Result<Release> read_release(wire::Release::Reader in) {
   out.domain = string_from(in.getDomain());
   if (!is_local_id(out.domain)) return kRefuseRelease("domain", "is no local id");
   out.unit = string_from(in.getUnit());
-  if (!rules::is_property_name(out.unit)) return kRefuseRelease("unit", "is no property's name");
+  if (!unit_rule_from(out.unit)) return kRefuseRelease("unit", "says no unit");
   out.revision = in.getRevision();
   if (auto done = read_amounts(in.getCharges(), kRefuseRelease, "charges", out.charges); !done) {
     return std::move(done).error();
@@ -160,6 +174,9 @@ Bytes canonical_bytes(const Release& release) {
     cells[i].setTick(cell.tick);
     auto mantissas = cells[i].initMantissas(static_cast<unsigned>(cell.mantissas.size()));
     for (unsigned j = 0; j < mantissas.size(); ++j) mantissas.set(j, cell.mantissas[j]);
+    if (cell.values.empty()) continue;
+    auto values = cells[i].initValues(static_cast<unsigned>(cell.values.size()));
+    for (unsigned j = 0; j < values.size(); ++j) values.set(j, cell.values[j]);
   }
   out.setReleasedNs(release.released.ns);
   return canonicalize(out.asReader());

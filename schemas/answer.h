@@ -30,7 +30,8 @@ struct Statistic {
 struct ReleasedCell {
   std::uint32_t group = 0;
   std::uint32_t tick = 0;
-  std::vector<std::int64_t> mantissas;  // as many as the statistics are wide together
+  std::vector<std::int64_t> mantissas;   // as many as the statistics are wide together
+  std::vector<std::string> values = {};  // of the question's private keys
   bool operator==(const ReleasedCell&) const = default;
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -70,6 +71,30 @@ Outcome read_keys(wire::ExportView::Reader in, ExportView& out) {
   return {};
 }
 
+// After keys and threshold_delta.
+Outcome read_private_keys(wire::ExportView::Reader in, ExportView& out) {
+  const auto keys = in.getPrivateKeys();
+  if (keys.size() > limits::kExportKeys) return kRefuse("privateKeys", "holds more than 8 keys");
+  std::set<std::string> seen(out.keys.begin(), out.keys.end());
+  for (const auto raw : keys) {
+    std::string key = string_from(raw);
+    if (!rules::is_property_name(key))
+      return kRefuse("privateKeys", "must hold names of properties");
+    if (!seen.insert(key).second) return kRefuse("privateKeys", "names a key twice");
+    out.private_keys.push_back(std::move(key));
+  }
+  out.private_delta = {in.getPrivateDelta()};
+  out.private_min_units = in.getPrivateMinUnits();
+  const bool any = !out.private_keys.empty();
+  if (any != (out.private_delta.units > 0) || out.private_delta > out.threshold_delta) {
+    return kRefuse("privateDelta", "must be above 0, at most thresholdDelta, and for private keys");
+  }
+  if (any != (out.private_min_units > 0)) {
+    return kRefuse("privateMinUnits", "must be at least 1, and for private keys");
+  }
+  return {};
+}
+
 Outcome read_cells(wire::ExportView::Reader in, ExportView& out) {
   const auto cells = in.getCells();
   if (cells.size() == 0 || cells.size() > limits::kCells) {
@@ -135,9 +160,17 @@ Result<ExportView> read_export(wire::ExportView::Reader in) {
   out.delta = {in.getDeltaUnits()};
   if (out.delta.units >= kDeltaOne) return kRefuse("delta", "must be below 1");
   out.unit = string_from(in.getUnit());
-  if (!rules::is_property_name(out.unit)) return kRefuse("unit", "is no property's name");
+  const auto unit = unit_rule_from(out.unit);
+  if (!unit) return kRefuse("unit", "must be \"twin\", \"property:NAME\" or \"ancestor:NAME\"");
+  // One is written as 0, as it was before more could be said.
+  out.groups_per_unit = in.getGroupsPerUnit() == 0 ? 1 : in.getGroupsPerUnit();
+  if (out.groups_per_unit > limits::kCells) return kRefuse("groupsPerUnit", "must be 1 to 4096");
+  if (unit->kind == UnitRule::Kind::twin && out.groups_per_unit > 1) {
+    return kRefuse("groupsPerUnit", "must be 1 where the unit is a twin");
+  }
   out.threshold_delta = {in.getThresholdDelta()};
   if (out.threshold_delta.units >= kDeltaOne) return kRefuse("thresholdDelta", "must be below 1");
+  if (auto done = read_private_keys(in, out); !done) return std::move(done).error();
   return out;
 }
 
@@ -174,6 +207,13 @@ void write_export(const ExportView& view, wire::ExportView::Builder out) {
   out.setDeltaUnits(view.delta.units);
   out.setUnit(view.unit);
   out.setThresholdDelta(view.threshold_delta.units);
+  out.setGroupsPerUnit(view.groups_per_unit == 1 ? 0 : view.groups_per_unit);
+  if (!view.private_keys.empty()) {
+    write_texts(view.private_keys,
+                out.initPrivateKeys(static_cast<unsigned>(view.private_keys.size())));
+  }
+  out.setPrivateDelta(view.private_delta.units);
+  out.setPrivateMinUnits(view.private_min_units);
 }
 
 Bytes canonical_bytes(const ExportView& view) {
@@ -199,6 +239,34 @@ const Measure* ExportView::measure(std::string_view signal) const {
     if (candidate.signal == signal) return &candidate;
   }
   return nullptr;
+}
+
+std::optional<UnitRule> unit_rule_from(std::string_view text) {
+  constexpr std::string_view kProperty = "property:", kAncestor = "ancestor:";
+  if (text == "twin") return UnitRule{};
+  if (text.starts_with(kProperty)) {
+    text.remove_prefix(kProperty.size());
+    if (!rules::is_property_name(text)) return std::nullopt;
+    return UnitRule{UnitRule::Kind::property, std::string(text)};
+  }
+  if (!text.starts_with(kAncestor)) return std::nullopt;
+  text.remove_prefix(kAncestor.size());
+  if (text.starts_with("dtmi:")) {
+    if (!rules::is_label(text, limits::kLabelBytes)) return std::nullopt;
+    return UnitRule{UnitRule::Kind::type, std::string(text)};
+  }
+  if (!rules::is_property_name(text)) return std::nullopt;
+  return UnitRule{UnitRule::Kind::relationship, std::string(text)};
+}
+
+std::uint64_t ExportView::units_within(const std::vector<std::uint32_t>& within) const {
+  std::uint64_t sum = 0, most = 0;
+  for (const std::uint32_t cell : within) {
+    const std::uint64_t one = cells.at(cell).units;
+    sum += one;
+    most = std::max(most, one);
+  }
+  return unit == "twin" ? sum : most;
 }
 
 std::uint32_t ExportView::declared_units() const {

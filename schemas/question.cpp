@@ -127,6 +127,12 @@ Outcome check_groups(const Question& question) {
       return wrong(at("groupKeys", i), "is named twice");
     }
   }
+  std::set<std::string> named(keys.begin(), keys.end());
+  for (std::size_t i = 0; i < question.private_keys.size(); ++i) {
+    const std::string& key = question.private_keys[i];
+    if (!rules::is_property_name(key)) return wrong(at("privateKeys", i), "is not a name");
+    if (!named.insert(key).second) return wrong(at("privateKeys", i), "is named twice");
+  }
   std::set<std::uint32_t> cells;
   std::set<std::vector<std::string>> values;
   for (std::size_t i = 0; i < question.groups.size(); ++i) {
@@ -282,6 +288,9 @@ void write(wire::Question::Builder out, const Question& question) {
   out.setEveryNs(question.every ? question.every->ns : 0);
   out.setRhoPerBlock(question.rho_per_block);
   out.setTreeHeight(question.tree_height);
+  if (question.private_keys.empty()) return;
+  auto keys = out.initPrivateKeys(static_cast<unsigned>(question.private_keys.size()));
+  for (unsigned i = 0; i < keys.size(); ++i) keys.set(i, question.private_keys[i].c_str());
 }
 
 // ---- From the wire. Sizes are checked before anything is copied; the rules afterwards.
@@ -385,6 +394,8 @@ Result<Question> read(wire::Question::Reader in) {
   if (in.getEveryNs() != 0) question.every = Duration{in.getEveryNs()};
   question.rho_per_block = in.getRhoPerBlock();
   question.tree_height = in.getTreeHeight();
+  if (in.getPrivateKeys().size() > limits::kExportKeys) return wrong("privateKeys", "are too many");
+  for (const auto key : in.getPrivateKeys()) question.private_keys.push_back(string_from(key));
   return question;
 }
 

@@ -96,6 +96,9 @@ struct Question {
   // Levels of the trees from which a release answers min, max, median and quantile: one number for
   // all members of a plan, so that their trees can be added. 0 where none is asked for.
   std::uint8_t tree_height = 0;
+  // Private keys of the export (ExportView::private_keys): the site splits every group by their
+  // values, and names those that enough units share. One site's questions only.
+  std::vector<std::string> private_keys = {};
 
   std::size_t tick_count() const;
   TimeWindow tick(std::size_t index) const;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "federation/query/contribution.h"
 #include "security/privacy/accounting.h"
 #include "security/privacy/rho.h"
 
@@ -42,13 +43,16 @@ std::vector<Worth> worth_of(const ExportView& view, std::uint32_t units, RhoUnit
   std::vector<Worth> worth;
   const double rho = security::to_double(quota);
   if (units == 0 || !(rho > 0)) return worth;
-  worth.push_back({"count", "", 1 / std::sqrt(2 * rho), 0});
+  // A unit that counts in G groups of a question costs sqrt(G) times the noise in each.
+  const double wider =
+      std::sqrt(std::min<double>(view.groups_per_unit, static_cast<double>(view.cells.size())));
+  worth.push_back({"count", "", wider / std::sqrt(2 * rho), 0});
   for (const Measure& measure : view.measures) {
     const ReducerBounds* bounds = measure.bounds_for(measure.default_reducer);
     if (bounds == nullptr) continue;
     const double width = bounds->upper - bounds->lower;
     worth.push_back({"mean(" + measure.signal + ")", measure.unit,
-                     width / (2 * units * std::sqrt(rho)), width});
+                     wider * width / (2 * units * std::sqrt(rho)), width});
   }
   return worth;
 }
@@ -104,7 +108,9 @@ void warn_of_caps(const ExportView& view, const ExportMeaning& meaning, RhoUnits
 }
 
 std::string protects(const ExportView& view) {
-  const std::string what = "what one " + view.unit + " contributes ";
+  const bool one = view.unit == "twin";
+  const std::string what =
+      "what " + unit_words(view.unit) + (one ? " contributes " : " contribute ");
   return view.block.ns > 0 ? what + "in " + to_text(view.block) : what + "ever";
 }
 

@@ -132,14 +132,21 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
     }
   }
   for (const Group& group : question.groups) {
-    std::uint64_t units = 0;
-    for (const std::uint32_t cell : group.cells) units += view.cells.at(cell).units;
+    const std::uint64_t units = view.units_within(group.cells);
     if (units < agreement.min_units) {
       return make_error(ErrorCode::group_too_small,
                         "the group " + group_label(group) + " has " + std::to_string(units) +
                             " declared units, the agreement asks for at least " +
                             std::to_string(agreement.min_units));
     }
+  }
+  if (!question.private_keys.empty() && view.private_min_units < agreement.min_units) {
+    return make_error(ErrorCode::group_too_small,
+                      "'" + view.name + "' names values of private keys that " +
+                          std::to_string(view.private_min_units) +
+                          " units share, the agreement asks for at least " +
+                          std::to_string(agreement.min_units),
+                      "declare the export with a larger private_min_units");
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
     return make_error(ErrorCode::epsilon_refused,
@@ -212,6 +219,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.charges = admitted.price.charges;
   inquiry.site_cap = view->rho_cap;
   inquiry.partner_quota = terms.rho_per_block;
+  inquiry.delta = admitted.price.delta;
   inquiry.delta_cap = view->threshold_delta;
   inquiry.guaranteed_to_others = guaranteed_to_others(site, view->domain, inquiry.partner);
   inquiry.shown = shown_receipt(site, admitted.envelope.receipt);

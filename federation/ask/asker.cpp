@@ -46,6 +46,7 @@ MemberCoverage coverage_of(const AskTarget& target) {
   coverage.site = target.view->site;
   coverage.export_name = target.view->name;
   coverage.delta = target.view->delta;
+  coverage.unit = target.view->unit;
   return coverage;
 }
 
@@ -97,16 +98,17 @@ Result<Release> open_release(const Answer& answer, const AskTarget& target,
                              const Price& price) {
   auto release = release_from_bytes(answer.release);
   if (!release) return std::move(release).error();
-  const bool fits = release->organisation == target.partner.organisation &&
-                    release->site == target.view->site &&
-                    release->question_hash == question_hash(question_bytes) &&
-                    release->statistics == price.statistics &&
-                    release->cells.size() == question.groups.size() * question.tick_count();
+  const bool fits =
+      release->organisation == target.partner.organisation && release->site == target.view->site &&
+      release->question_hash == question_hash(question_bytes) &&
+      release->statistics == price.statistics &&
+      (price.naming || release->cells.size() == question.groups.size() * question.tick_count());
   if (!fits) {
     return make_error(ErrorCode::verification_failed, "the release does not fit the question");
   }
   for (const ReleasedCell& cell : release->cells) {
-    if (cell.group >= question.groups.size() || cell.tick >= question.tick_count()) {
+    if (cell.group >= question.groups.size() || cell.tick >= question.tick_count() ||
+        cell.values.size() != question.private_keys.size()) {
       return make_error(ErrorCode::verification_failed, "the release has cells nobody asked for");
     }
   }
@@ -227,6 +229,7 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   member.coverage.charged = std::move(answer->charged);
   member.coverage.left = std::move(answer->left);
   member.coverage.caps = std::move(answer->caps);
+  member.coverage.delta_charged = answer->delta_charged;
   member.coverage.age = answer->issued - question.window.to;
   member.release = std::move(*release);
 }

@@ -59,7 +59,9 @@ struct MemberCoverage {
   std::vector<BlockAmount> left;
   std::vector<BlockAmount> caps;
   DeltaUnits delta;
-  Duration age;  // answer time minus the window's end
+  DeltaUnits delta_charged = {};  // to each block of `charged`, for naming groups of private keys
+  std::string unit = "twin";      // what the site protects
+  Duration age;                   // answer time minus the window's end
 };
 
 struct FederatedAnswer {

@@ -3,6 +3,7 @@
 #include "federation/ask/answer_slot.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
+#include "federation/query/contribution.h"
 #include "federation/query/release.h"
 #include "schemas/base/crash_point.h"
 #include "schemas/base/log.h"
@@ -31,7 +32,7 @@ struct WorkerResult {
 
 // On a worker: has the ledger room, and if this is new, the exact aggregate.
 WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore& releases,
-                                   const TwinSource& twins) {
+                                   const TwinSource& twins, const security::ChoiceKey& choice) {
   WorkerResult result;
   auto standing = releases.inquire(admitted.inquiry);
   if (!standing) {
@@ -43,15 +44,16 @@ WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore&
   }
   result.standing = std::move(*standing);
   if (result.standing.release) return result;
-  FoldRequest request{admitted.view, admitted.question.columns, {}};
-  for (std::size_t i = 0; i < admitted.question.tick_count(); ++i) {
-    request.ticks.push_back(admitted.question.tick(i));
-  }
-  auto folded = twins.fold(request);
+  auto folded = twins.fold(fold_request(admitted.question, admitted.view));
   if (!folded) {
     result.refusal = std::move(folded).error();
     return result;
   }
+  if (folded->left_out > 0) {
+    log::info("gate", "twins without a unit were left out",
+              {{"export", admitted.view->name}, {"twins", std::to_string(folded->left_out)}});
+  }
+  bound_contributions(admitted.question, *admitted.view, choice, *folded);
   auto exact = aggregate(admitted.question, *admitted.view, admitted.price, *folded);
   if (!exact) {
     result.refusal = std::move(exact).error();
@@ -64,7 +66,8 @@ WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore&
 
 }  // namespace
 
-DisclosureGate::DisclosureGate(Parts parts) : parts_(std::move(parts)) {}
+DisclosureGate::DisclosureGate(Parts parts)
+    : parts_(std::move(parts)), choice_(parts_.answer_key) {}
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::PeerIdentity& peer,
                                                             ByteView signed_envelope) {
@@ -104,10 +107,10 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
 
 kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
     std::shared_ptr<Pending> pending) {
-  return off_loop<WorkerResult>(parts_.loop, parts_.workers,
-                                [pending, &releases = parts_.releases, &twins = parts_.twins] {
-                                  return inquire_and_aggregate(pending->admitted, releases, twins);
-                                })
+  auto work = [this, pending] {
+    return inquire_and_aggregate(pending->admitted, parts_.releases, parts_.twins, choice_);
+  };
+  return off_loop<WorkerResult>(parts_.loop, parts_.workers, std::move(work))
       .then([this, pending](WorkerResult result) -> kj::Promise<Outcome> {
         if (result.refusal) {
           Outcome outcome = refuse(*result.refusal, pending.get());

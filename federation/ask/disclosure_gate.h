@@ -5,6 +5,7 @@
 //   exact aggregate on a worker -> one transaction {debit, noise, final bytes, audit intent} ->
 //   sign, seal to the asker -> send on the time grid
 //
+// Before the aggregate each unit is held to the groups that were priced (contribution.h).
 // A refusal costs nothing, changes nothing and precedes every private read. A crash before the
 // commit: nothing left. After it: the same bytes are sent again when asked again.
 // The partner learns a code and public names of its own question; the full reason stays in the log.
@@ -23,6 +24,7 @@
 #include "schemas/answer.h"
 #include "schemas/base/clock.h"
 #include "security/identity/keys.h"
+#include "security/privacy/choice_key.h"
 #include "security/privacy/noise.h"
 
 namespace entente::federation {
@@ -70,6 +72,7 @@ class DisclosureGate {
   kj::Promise<Outcome> leave(Outcome outcome, Duration slot, Duration started);
 
   Parts parts_;
+  security::ChoiceKey choice_;  // which groups a unit is counted in
 };
 
 }  // namespace entente::federation

@@ -28,4 +28,9 @@ double epsilon_of_event(std::size_t likely, std::size_t unlikely, std::size_t ru
 std::vector<double> epsilon_at_least(std::span<const double> with, std::span<const double> without,
                                      std::span<const double> deltas, double risk);
 
+// The least mu of Gaussian differential privacy (Dong, Roth, Su 2022) under which the counts of all
+// those events are possible: for noise that is Gaussian, as that of every release, a far closer
+// bound from the same samples (Nasr and others, "Tight auditing", 2023). 0 at least.
+double mu_at_least(std::span<const double> with, std::span<const double> without, double risk);
+
 }  // namespace entente::federation

@@ -42,6 +42,42 @@ class SessionObject final : public Governed<wire::Session> {
     outcome.setDesk(*agreements_);
     return kj::READY_NOW;
   }
+  kj::Promise<void> witness(WitnessContext context) override {
+    const auto& judge = caller().governor->hooks().witness;
+    const auto offer = judge ? read_offer(context.getParams()) : no_offer(ErrorCode::unsupported);
+    if (!offer) {
+      write_code(context, offer.error().code);
+      return kj::READY_NOW;
+    }
+    return judge(caller(), *offer).then([context](Result<WitnessReply>&& reply) mutable {
+      if (!reply) return write_code(context, reply.error().code);
+      auto outcome = context.getResults().initOutcome();
+      if (reply->cosigned.empty()) {
+        outcome.setSeen(reply->seen.c_str());
+      } else {
+        outcome.setCosigned(reply->cosigned.c_str());
+      }
+    });
+  }
+
+  static Result<security::WitnessOffer> no_offer(ErrorCode code) { return make_error(code, ""); }
+  static void write_code(WitnessContext& context, ErrorCode code) {
+    context.getResults().initOutcome().initRefusal().setCode(static_cast<std::uint16_t>(code));
+  }
+  static Result<security::WitnessOffer> read_offer(WitnessParams::Reader in) {
+    const auto note = in.getNote();
+    const auto proof = in.getProof();
+    if (note.size() > security::kNoteBytes || proof.size() > security::kProofHashes) {
+      return no_offer(ErrorCode::invalid_argument);
+    }
+    security::WitnessOffer offer{{note.begin(), note.size()}, in.getOldSize(), {}};
+    for (const auto step : proof) {
+      const auto hash = Hash256::from_bytes({step.begin(), step.size()});
+      if (!hash) return no_offer(ErrorCode::invalid_argument);
+      offer.proof.push_back(*hash);
+    }
+    return offer;
+  }
 
   std::optional<wire::Questions::Client> questions_;
   std::optional<wire::Agreements::Client> agreements_;
@@ -72,9 +108,8 @@ class GateObject final : public Governed<wire::Gate> {
     const Outcome admitted = governor.hooks().admit(caller().peer);
     if (!admitted) return refuse(admitted.error().code);
     Caller of_session = caller();
-    of_session.session_expires =
-        std::min(governor.clock().now() + governor.limits().session_life,
-                 caller().peer.certificate_expires);
+    of_session.session_expires = std::min(governor.clock().now() + governor.limits().session_life,
+                                          caller().peer.certificate_expires);
     auto welcome = outcome.initWelcome();
     const std::uint16_t protocol = std::min(most, kProtocolMost);
     welcome.setProtocol(protocol);
@@ -90,7 +125,9 @@ class GateObject final : public Governed<wire::Gate> {
 
 }  // namespace
 
-const char* software_name() { return "entente " ENTENTE_VERSION; }
+const char* software_name() {
+  return "entente " ENTENTE_VERSION;
+}
 
 std::string tame(std::string_view text) {
   std::string out(text.substr(0, limits::kPeerTextBytes));

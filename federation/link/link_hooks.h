@@ -10,6 +10,7 @@
 #include "federation/link/method_table.h"
 #include "federation/link/tls_context.h"
 #include "schemas/wire/gate.capnp.h"
+#include "security/audit/witness.h"
 
 namespace entente::federation {
 
@@ -21,6 +22,12 @@ struct LinkEvent {
   Direction direction;
   std::string reason;   // ours, fixed words; a peer's own text is cut and never trusted
   std::string address;
+};
+
+// What a partner is told about the checkpoint that it showed.
+struct WitnessReply {
+  std::string cosigned;  // a signature line; empty: see `seen`
+  std::string seen;      // the newest note seen of its log; empty: none
 };
 
 // All are called on the loop thread and must not block.
@@ -38,6 +45,8 @@ struct LinkHooks {
   // (a promise would be refused by the caller's firewall).
   std::function<wire::Questions::Client(const Caller&)> questions;
   std::function<wire::Agreements::Client(const Caller&)> agreements;
+  // Judges the caller's checkpoint (security/audit/witness.h), and keeps it before it answers.
+  std::function<kj::Promise<Result<WitnessReply>>(const Caller&, security::WitnessOffer)> witness;
   // Optional.
   std::function<void(const LinkEvent&)> on_event;
 };

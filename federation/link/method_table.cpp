@@ -30,6 +30,7 @@ const MethodTable& MethodTable::standard() {
       {session, 0, "Session.ping", bulk, "link.ping"},
       {session, 1, "Session.questions", admin, "link.open"},
       {session, 2, "Session.agreements", admin, "link.open"},
+      {session, 3, "Session.witness", admin, "link.witness"},
       {questions, 0, "Questions.ask", ask, "question.ask"},
       {agreements, 0, "Agreements.propose", admin, "agreement.propose"},
       {agreements, 1, "Agreements.settle", admin, "agreement.settle"},

@@ -53,6 +53,15 @@ Outcome check_groups(const Question& question, const ExportView& view) {
       return shape("the group keys are not in the export's order");
     }
   }
+  auto next = view.private_keys.begin();
+  for (const std::string& key : question.private_keys) {
+    next = std::find(next, view.private_keys.end(), key);
+    if (next == view.private_keys.end()) {
+      return shape("'" + key + "' is no private key of '" + view.name +
+                   "', or not in the export's order");
+    }
+    ++next;
+  }
   std::uint32_t first = 0;
   for (std::size_t g = 0; g < question.groups.size(); ++g) {
     const Group& group = question.groups[g];

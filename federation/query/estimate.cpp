@@ -207,8 +207,36 @@ AnswerRow figures_of(const Shared& shared, const Row& sums) {
   return row;
 }
 
-// The declared units of a member's group.
+// A group's values with those of the private keys in their places.
+std::vector<std::string> named_group(const Plan& plan, std::size_t group,
+                                     const std::vector<std::string>& values) {
+  std::vector<std::string> name = plan.groups[group];
+  for (std::size_t i = 0; i < plan.private_places.size(); ++i) {
+    name[plan.private_places[i]] = values.at(i);
+  }
+  return name;
+}
+
+// One site's cells as they were named: groups outer, then values, then ticks. No totals, since
+// nobody knows what is missing from them.
+std::vector<AnswerRow> named_rows(const Plan& plan, const Shared& shared,
+                                  const std::vector<MemberRelease>& releases) {
+  ENTENTE_CHECK(releases.size() <= 1);
+  std::vector<AnswerRow> rows;
+  for (const MemberRelease& member : releases) {
+    for (const ReleasedCell& cell : member.release->cells) {
+      AnswerRow row = figures_of(shared, row_of(*member.plan->question, *member.price, cell));
+      row.group = named_group(plan, member.plan->groups.at(cell.group), cell.values);
+      row.tick = cell.tick;
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+// The declared units of a member's group; of one of private keys, as many as it takes to be named.
 double declared(const PreviewMember& member, std::size_t group) {
+  if (member.price->naming) return member.view->private_min_units;
   double units = 0;
   for (const std::uint32_t cell : member.plan->question->groups[group].cells) {
     units += member.view->cells[cell].units;
@@ -260,6 +288,7 @@ ExpectedError errors_of(const Shared& shared, const Row& sums) {
 
 std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRelease>& releases) {
   const Shared shared(plan);
+  if (!plan.private_places.empty()) return named_rows(plan, shared, releases);
   const std::size_t ticks = plan.ticks.size();
   std::vector<Row> table(plan.groups.size() * ticks);
   for (const MemberRelease& member : releases) {
@@ -277,7 +306,10 @@ std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRele
       rows.push_back(std::move(row));
     }
   }
-  if (plan.groups.size() < 2) return rows;
+  const bool once = std::all_of(releases.begin(), releases.end(), [](const MemberRelease& one) {
+    return one.price->groups_touched == 1;
+  });
+  if (plan.groups.size() < 2 || !once) return rows;
   for (std::size_t t = 0; t < ticks; ++t) {
     Row total;
     for (std::size_t g = 0; g < plan.groups.size(); ++g) add(total, table[g * ticks + t]);
@@ -306,10 +338,14 @@ std::vector<ExpectedError> expected_errors(const Plan& plan,
   Row total;
   for (std::size_t g = 0; g < plan.groups.size(); ++g) {
     rows.push_back(errors_of(shared, table[g]));
-    rows.back().group = plan.groups[g];
+    rows.back().group = named_group(
+        plan, g, std::vector<std::string>(plan.private_places.size(), "(each named value)"));
     add(total, table[g]);
   }
-  if (plan.groups.size() > 1) {
+  const bool once = std::all_of(members.begin(), members.end(), [](const PreviewMember& one) {
+    return one.price->groups_touched == 1 && !one.price->naming;
+  });
+  if (plan.groups.size() > 1 && once) {
     rows.push_back(errors_of(shared, total));
     rows.back().total = true;
   }

@@ -36,7 +36,9 @@ struct AnswerRow {
   std::vector<std::vector<Estimate>> bins;  // one per item; of histograms that somebody answered
 };
 
-// Groups outer, ticks inner; then, when there is more than one group, a total for each tick.
+// Groups outer, ticks inner; then, when there is more than one group, a total for each tick, unless
+// a unit may be counted in several groups. Of private keys the cells that were released, in their
+// order, and no total.
 std::vector<AnswerRow> merge_rows(const Plan& plan, const std::vector<MemberRelease>& releases);
 
 // What a preview states: the expected half width of the 95 % range of each item (of a histogram:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "federation/query/bins.h"
@@ -100,24 +101,35 @@ std::vector<ExactRow> blend_exact(const Question& question, const ExportView& vi
   for (std::size_t g = 0; g < groups; ++g) {
     for (const std::uint32_t cell : question.groups[g].cells) group_of.at(cell) = g;
   }
-  const auto row = [&](std::size_t group, std::size_t tick, bool total) {
+  using Place = std::pair<std::size_t, std::vector<std::string>>;
+  std::map<Place, std::vector<const FoldedUnit*>> members;
+  if (question.private_keys.empty()) {
+    for (std::size_t g = 0; g < groups; ++g) members[{g, {}}];
+  }
+  std::vector<const FoldedUnit*> all;
+  for (const FoldedUnit& unit : folded.units) {
+    if (group_of.at(unit.cell) == kNone) continue;
+    members[{group_of[unit.cell], unit.keys}].push_back(&unit);
+    all.push_back(&unit);
+  }
+  const auto row = [&](ExactRow made, const std::vector<const FoldedUnit*>& of) {
     Units units;
-    for (const FoldedUnit& unit : folded.units) {
-      const std::size_t own = group_of.at(unit.cell);
-      if (own == kNone || (!total && own != group)) continue;
-      units.push_back(unit.values.data() + tick * question.columns.size());
+    for (const FoldedUnit* unit : of) {
+      units.push_back(unit->values.data() + made.tick * question.columns.size());
     }
-    ExactRow made{group, static_cast<std::uint32_t>(tick), total, {}};
     for (const Item& item : question.items)
       made.values.push_back(blend(item, question.columns, units));
     return made;
   };
   std::vector<ExactRow> rows;
-  for (std::size_t g = 0; g < groups; ++g) {
-    for (std::size_t t = 0; t < ticks; ++t) rows.push_back(row(g, t, false));
+  for (const auto& [place, of] : members) {
+    for (std::uint32_t t = 0; t < ticks; ++t) {
+      rows.push_back(row({place.first, t, false, {}, place.second}, of));
+    }
   }
-  if (groups > 1) {
-    for (std::size_t t = 0; t < ticks; ++t) rows.push_back(row(0, t, true));
+  // A unit that lies in several groups would count more than once in a total.
+  if (groups > 1 && view.unit == "twin" && question.private_keys.empty()) {
+    for (std::uint32_t t = 0; t < ticks; ++t) rows.push_back(row({0, t, true, {}, {}}, all));
   }
   return rows;
 }

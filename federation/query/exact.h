@@ -19,11 +19,13 @@ struct ExactRow {
   bool total = false;
   // One per item: one number, or a histogram's counts; empty when no unit has a value.
   std::vector<std::vector<double>> values;
+  std::vector<std::string> keys = {};  // the values of the question's private keys
 };
 
-// Rows as merge_rows gives them. Variance is that of the population; quantiles interpolate linearly
-// between order statistics (Hyndman and Fan 1996, type 7); a histogram's last bin includes its
-// edge.
+// Rows as merge_rows gives them; of private keys every value that there is. No total where a unit
+// is no twin and may lie in several groups. Variance is that of the population; quantiles
+// interpolate linearly between order statistics (Hyndman and Fan 1996, type 7); a histogram's last
+// bin includes its edge.
 std::vector<ExactRow> blend_exact(const Question& question, const ExportView& view,
                                   const FoldedTable& folded);
 

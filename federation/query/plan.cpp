@@ -150,6 +150,11 @@ Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
     const Instant from = window->window.from + cell_length * static_cast<std::int64_t>(i);
     plan.ticks.push_back({from, from + cell_length});
   }
+  // Of one member alone, as plan_groups has checked.
+  for (const std::string& key : grouping->members.front().private_keys) {
+    const auto at = std::find(plan.group_keys.begin(), plan.group_keys.end(), key);
+    plan.private_places.push_back(static_cast<std::size_t>(at - plan.group_keys.begin()));
+  }
   std::map<DeltaUnits, std::uint64_t> rho_by_delta;  // the conversion is a search, and slow
   for (std::size_t m = 0; m < members.size(); ++m) {
     auto& groups = grouping->members[m];
@@ -173,7 +178,8 @@ Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
                      window->window,
                      window->every,
                      rho->second,
-                     0};
+                     0,
+                     std::move(groups.private_keys)};
   }
   if (!options.exact) choose_trees(members, plan);
   return plan;

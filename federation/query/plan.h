@@ -64,8 +64,11 @@ struct MemberPlan {
 
 struct Plan {
   std::vector<PlannedItem> items;
-  std::vector<std::string> group_keys;           // as written
-  std::vector<std::vector<std::string>> groups;  // values in group_keys' order; members in order
+  std::vector<std::string> group_keys;  // as written
+  // Values in group_keys' order; members in order. Empty texts stand for the private keys' values,
+  // which only the site knows: the value of question.private_keys[i] belongs to private_places[i].
+  std::vector<std::vector<std::string>> groups;
+  std::vector<std::size_t> private_places;
   TimeWindow window;
   std::vector<TimeWindow> ticks;    // the answer's cells in time, at least one
   std::vector<MemberPlan> members;  // one for each member given; at least one has a question
@@ -75,10 +78,10 @@ struct Plan {
 };
 
 // Refuses, pointing at the place in the sentence: query_unknown_name (signal, key or value, with
-// the nearest); shape_refused (keys that are not public, bounds, ticks, windows, sizes beyond the
-// limits); window_open (with the time from which it is answered); query_unsupported (modes that
-// releases do not answer yet, members that differ in unit); epsilon_refused. At least
-// one member.
+// the nearest); shape_refused (keys that are not public, private keys in WHERE or of several
+// members, bounds, ticks, windows, sizes beyond the limits); window_open (with the time from which
+// it is answered); query_unsupported (modes that releases do not answer yet, members that differ in
+// unit); epsilon_refused. At least one member.
 [[nodiscard]] Result<Plan> plan(const Sentence& sentence, std::span<const MemberView> members,
                                 const PlanOptions& options);
 

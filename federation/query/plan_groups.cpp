@@ -18,9 +18,17 @@ std::optional<std::size_t> key_index(const ExportView& view, std::string_view ke
   return static_cast<std::size_t>(found - view.keys.begin());
 }
 
+bool is_private(const ExportView& view, std::string_view key) {
+  return std::find(view.private_keys.begin(), view.private_keys.end(), key) !=
+         view.private_keys.end();
+}
+
+// Empty for a private key: its values are the site's to name.
 const std::string& key_value(const MemberView& member, const PublicCell& cell,
                              std::string_view key) {
+  static const std::string kUnknown;
   if (const auto index = key_index(*member.view, key)) return cell.values[*index];
+  if (is_private(*member.view, key)) return kUnknown;
   return key == kSite ? member.view->site : member.label;
 }
 
@@ -36,10 +44,35 @@ std::vector<std::string> known_keys(std::span<const MemberView> members) {
   return names;
 }
 
-Outcome check_key(const Sentence& sentence, const Name& key, std::span<const MemberView> members) {
-  if (key.text == kOrganisation || key.text == kSite) return {};
+enum class Clause { where, group_by };
+
+Outcome check_private_key(const Sentence& sentence, const Name& key, const MemberView& member,
+                          bool alone, Clause clause) {
+  const std::string what = "'" + key.text + "' is a private key of " + member_name(member);
+  if (clause == Clause::where) {
+    return refuse_at(sentence, key.at, ErrorCode::shape_refused,
+                     what + "; WHERE reads public keys only",
+                     "write GROUP BY " + key.text + ": values that enough units share are named");
+  }
+  if (alone) return {};
+  return refuse_at(sentence, key.at, ErrorCode::shape_refused,
+                   what + "; groups by private keys come from one site and are not merged",
+                   "ask that export alone");
+}
+
+Outcome check_key(const Sentence& sentence, const Name& key, std::span<const MemberView> members,
+                  Clause clause) {
+  const bool anyone = std::any_of(members.begin(), members.end(), [&](const MemberView& member) {
+    return is_private(*member.view, key.text);
+  });
+  if (!anyone && (key.text == kOrganisation || key.text == kSite)) return {};
   for (const MemberView& member : members) {
     if (key_index(*member.view, key.text)) continue;
+    if (is_private(*member.view, key.text)) {
+      auto fits = check_private_key(sentence, key, member, members.size() == 1, clause);
+      if (!fits) return fits;
+      continue;
+    }
     if (member.view->measure(key.text) != nullptr) {
       return refuse_at(sentence, key.at, ErrorCode::shape_refused,
                        "'" + key.text +
@@ -82,7 +115,7 @@ Outcome check_values(const Sentence& sentence, const KeyTest& test,
 Outcome check_where(const Sentence& sentence, const Tree<KeyTest>& tree,
                     std::span<const MemberView> members) {
   if (tree.kind == Tree<KeyTest>::Kind::leaf) {
-    auto valid = check_key(sentence, tree.leaf.key, members);
+    auto valid = check_key(sentence, tree.leaf.key, members, Clause::where);
     return valid ? check_values(sentence, tree.leaf, members) : valid;
   }
   for (const Tree<KeyTest>& child : tree.children) {
@@ -115,12 +148,14 @@ bool satisfies(const Tree<KeyTest>& tree, const MemberView& member, const Public
 MemberGroups group_member(const Sentence& sentence, const MemberView& member, Grouping& grouping,
                           std::map<std::vector<std::string>, std::size_t>& global) {
   MemberGroups out;
-  for (const std::string& key : member.view->keys) {
-    const auto asked = [&](const Name& name) { return name.text == key; };
-    if (std::any_of(sentence.group_by.begin(), sentence.group_by.end(), asked)) {
-      out.keys.push_back(key);
-    }
-  }
+  const auto asked = [&](const std::string& key) {
+    return std::any_of(sentence.group_by.begin(), sentence.group_by.end(),
+                       [&](const Name& name) { return name.text == key; });
+  };
+  std::copy_if(member.view->keys.begin(), member.view->keys.end(), std::back_inserter(out.keys),
+               asked);
+  std::copy_if(member.view->private_keys.begin(), member.view->private_keys.end(),
+               std::back_inserter(out.private_keys), asked);
   std::map<std::vector<std::string>, std::size_t> seen;
   for (std::uint32_t c = 0; c < member.view->cells.size(); ++c) {
     const PublicCell& cell = member.view->cells[c];
@@ -149,7 +184,8 @@ Result<Grouping> plan_groups(const Sentence& sentence, std::span<const MemberVie
     if (!valid) return std::move(valid).error();
   }
   for (const Name& key : sentence.group_by) {
-    if (auto valid = check_key(sentence, key, members); !valid) return std::move(valid).error();
+    auto valid = check_key(sentence, key, members, Clause::group_by);
+    if (!valid) return std::move(valid).error();
   }
   Grouping grouping;
   std::map<std::vector<std::string>, std::size_t> global;

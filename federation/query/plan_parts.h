@@ -18,7 +18,8 @@ std::string member_name(const MemberView& member);
 
 // WHERE and GROUP BY (plan_groups.cpp).
 struct MemberGroups {
-  std::vector<std::string> keys;  // the group keys that the view declares, in its order
+  std::vector<std::string> keys;          // the group keys that the view declares, in its order
+  std::vector<std::string> private_keys;  // likewise
   std::vector<Group> groups;
   std::vector<std::size_t> global;
 };

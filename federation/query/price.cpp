@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "federation/query/contribution.h"
 #include "schemas/base/limits.h"
 #include "security/privacy/blocks.h"
+#include "security/privacy/threshold.h"
 
 namespace entente::federation {
 
@@ -40,6 +42,23 @@ RhoUnits membership_charge(const Question& question, std::uint64_t heaviest_bloc
   return {charge > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(charge)};
 }
 
+// All cells that one unit can be in, in any tick, stay unnamed together with probability 1 - delta
+// if nobody else is in them.
+Result<NamingRule> naming_rule(const Question& question, const ExportView& view,
+                               const std::vector<StatisticLayout>& layout) {
+  NamingRule rule;
+  auto at = layout.begin();
+  for (; at->kind != StatisticKind::members; ++at) rule.integer += at->width;
+  const std::int64_t one = at->bound();
+  security::ThresholdTerms terms{at->variance, one, view.private_delta, 1};
+  terms.groups = static_cast<std::uint32_t>(groups_touched(question, view) * question.tick_count());
+  auto threshold = security::threshold_of(terms);
+  if (!threshold) return std::move(threshold).error();
+  rule.exact_least = one * view.private_min_units;
+  rule.noisy_least = *threshold + one * (std::int64_t{view.private_min_units} - 1);
+  return rule;
+}
+
 }  // namespace
 
 std::size_t release_bytes(const Question& question, std::size_t statistics, std::size_t integers,
@@ -62,11 +81,18 @@ Result<Price> price_of(const Question& question, const ExportView& view) {
     price.statistics.push_back({one.exponent(), one.variance, one.width});
   }
   price.layout = std::move(*layout);
+  price.groups_touched = groups_touched(question, view);
   const std::uint64_t most = heaviest(*blocks);
   for (const security::BlockWeight& block : *blocks) {
     const unsigned __int128 share =
         static_cast<unsigned __int128>(question.rho_per_block) * block.weight;
     price.charges.push_back({block.start, {static_cast<std::uint64_t>((share + most - 1) / most)}});
+  }
+  if (!question.private_keys.empty()) {
+    auto naming = naming_rule(question, view, price.layout);
+    if (!naming) return std::move(naming).error();
+    price.naming = *naming;
+    price.delta = view.private_delta;
   }
   if (counts_members(price.layout) && view.block.ns != 0) {
     price.charges.insert(price.charges.begin(),

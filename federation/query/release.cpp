@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <numeric>
 
 #include "federation/query/bins.h"
 #include "federation/query/fold.h"
+#include "schemas/base/limits.h"
 #include "security/privacy/rank_tree.h"
 
 namespace entente::federation {
@@ -30,16 +33,13 @@ struct Contribution {
   std::size_t at = 0;
 };
 
-Contribution of_unit(const StatisticLayout& layout, const Item& item, const double* values) {
+Contribution of_unit(const StatisticLayout& layout, const Question& question,
+                     const double* values) {
   const std::int64_t one = layout.lattice.bound();
-  switch (layout.kind) {
-    case StatisticKind::satisfying:
-      return {holds(item.predicate, values).value_or(false) ? one : 0};
-    case StatisticKind::decided:
-      return {holds(item.predicate, values).has_value() ? one : 0};
-    default:
-      return {one};
-  }
+  if (layout.kind == StatisticKind::members) return {one};
+  const auto truth = holds(question.items[layout.items.front()].predicate, values);
+  const bool decided = layout.kind == StatisticKind::decided;
+  return {(decided ? truth.has_value() : truth.value_or(false)) ? one : 0};
 }
 
 // The same for statistics of a column, of a unit that has a value.
@@ -62,8 +62,8 @@ Contribution of_value(const StatisticLayout& layout, const Question& question,
     }
     case StatisticKind::tree_level: {
       const security::RankTreeShape tree{question.tree_height};
-      const std::size_t leaf = tree.leaf(values[layout.column], column.lower, column.upper);
-      return {one, leaf / (tree.leaves() / tree.level_size(layout.level))};
+      const auto path = tree.path(values[layout.column], column.lower, column.upper);
+      return {one, path.at[layout.level - std::size_t{1}] - tree.level_begin(layout.level)};
     }
     default:
       return {one};
@@ -82,9 +82,8 @@ void add_unit(const Question& question, const Price& price, const double* values
   for (const StatisticLayout& layout : price.layout) {
     const bool column = reads_column(layout.kind);
     if (!column || !std::isnan(values[layout.column])) {
-      const Contribution own = column
-                                   ? of_value(layout, question, values)
-                                   : of_unit(layout, question.items[layout.items.front()], values);
+      const Contribution own =
+          column ? of_value(layout, question, values) : of_unit(layout, question, values);
       sums[begin + own.at] += own.steps;
     }
     begin += layout.width;
@@ -111,27 +110,111 @@ Result<ExactVectors> aggregate(const Question& question, const ExportView& view,
     }
   }
   ExactVectors exact;
-  exact.cells.assign(question.groups.size() * ticks,
-                     std::vector<std::int64_t>(integers_of(price.layout), 0));
   const std::vector<std::uint32_t> groups = group_of_cell(question, view);
+  const auto named = [&](const FoldedUnit& unit) {
+    return NamedGroup{groups.at(unit.cell), unit.keys};
+  };
+  std::map<NamedGroup, std::size_t> place;
+  if (price.naming) {
+    for (const FoldedUnit& unit : folded.units) {
+      if (groups.at(unit.cell) != kNoGroup) place.emplace(named(unit), 0);
+    }
+    for (auto& [group, at] : place) {
+      at = exact.named.size();
+      exact.named.push_back(group);
+    }
+  }
+  exact.cells.assign((price.naming ? exact.named.size() : question.groups.size()) * ticks,
+                     std::vector<std::int64_t>(integers_of(price.layout), 0));
   for (const FoldedUnit& unit : folded.units) {
     const std::uint32_t group = groups.at(unit.cell);
     if (group == kNoGroup) continue;
+    const std::size_t row = price.naming ? place.at(named(unit)) : group;
     for (std::size_t tick = 0; tick < ticks; ++tick) {
       const double* values = unit.values.data() + tick * columns;
-      add_unit(question, price, values, exact.cells[group * ticks + tick]);
+      add_unit(question, price, values, exact.cells[row * ticks + tick]);
     }
   }
   return exact;
 }
 
+namespace {
+
+// What one more cell of a release comes to, at most, beyond what release_bytes counts for it.
+std::size_t bytes_of_values(const ReleasedCell& cell) {
+  std::size_t bytes = 16;
+  for (const std::string& value : cell.values) bytes += 16 + value.size() + 8;
+  return bytes;
+}
+
+// What a release may hold: the cells with the most noisy members, which were released anyway, so
+// that leaving out the others tells nothing more.
+std::vector<ReleasedCell> within_limits(const Question& question, const Price& price,
+                                        std::vector<ReleasedCell> cells) {
+  std::vector<std::size_t> order(cells.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return cells[a].mantissas[price.naming->integer] > cells[b].mantissas[price.naming->integer];
+  });
+  const std::size_t integers = integers_of(price.layout), statistics = price.layout.size();
+  const std::size_t blocks = price.charges.size();
+  const std::size_t own = question.groups.size() * question.tick_count();
+  const std::size_t fixed = release_bytes(question, statistics, 0, blocks) - own * 16;
+  std::vector<bool> kept(cells.size(), false);
+  std::size_t bytes = fixed, count = 0;
+  for (const std::size_t i : order) {
+    bytes += 16 + 8 * integers + bytes_of_values(cells[i]);
+    if (bytes > limits::kReleaseBytes || ++count > limits::kCells) break;
+    kept[i] = true;
+  }
+  std::vector<ReleasedCell> out;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (kept[i]) out.push_back(std::move(cells[i]));
+  }
+  return out;
+}
+
+// Groups are named by their noisy number of members; only of those that are named the rest is
+// drawn.
+std::vector<ReleasedCell> named_cells(const Question& question, const Price& price,
+                                      const ExactVectors& exact, security::NoiseSource& noise) {
+  const std::size_t ticks = question.tick_count();
+  const NamingRule& rule = *price.naming;
+  std::vector<ReleasedCell> cells;
+  for (std::size_t i = 0; i < exact.cells.size(); ++i) {
+    const std::vector<std::int64_t>& sums = exact.cells[i];
+    if (sums[rule.integer] < rule.exact_least) continue;
+    const NamedGroup& group = exact.named[i / ticks];
+    ReleasedCell cell{group.group, static_cast<std::uint32_t>(i % ticks), {}, group.values};
+    std::int64_t members = 0;
+    for (const StatisticLayout& layout : price.layout) {
+      if (layout.kind == StatisticKind::members) {
+        members = sums[rule.integer] + noise.gaussian(layout.variance);
+      }
+    }
+    if (members < rule.noisy_least) continue;
+    for (const StatisticLayout& layout : price.layout) {
+      for (std::uint32_t of = 0; of < layout.width; ++of) {
+        const std::size_t at = cell.mantissas.size();
+        cell.mantissas.push_back(at == rule.integer ? members
+                                                    : sums[at] + noise.gaussian(layout.variance));
+      }
+    }
+    cells.push_back(std::move(cell));
+  }
+  return within_limits(question, price, std::move(cells));
+}
+
+}  // namespace
+
 std::vector<ReleasedCell> add_noise(const Question& question, const Price& price,
                                     const ExactVectors& exact, security::NoiseSource& noise) {
+  if (price.naming) return named_cells(question, price, exact, noise);
   const std::size_t ticks = question.tick_count();
   std::vector<ReleasedCell> cells;
   for (std::size_t i = 0; i < exact.cells.size(); ++i) {
     ReleasedCell cell{
-        static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}};
+        static_cast<std::uint32_t>(i / ticks), static_cast<std::uint32_t>(i % ticks), {}, {}};
     cell.mantissas.reserve(exact.cells[i].size());
     for (const StatisticLayout& layout : price.layout) {
       for (std::uint32_t of = 0; of < layout.width; ++of) {

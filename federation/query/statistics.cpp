@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "federation/query/contribution.h"
 #include "security/privacy/noise.h"
 #include "security/privacy/noise_grid.h"
 #include "security/privacy/rank_tree.h"
@@ -175,6 +176,10 @@ std::vector<StatisticShape> shapes_of(const Question& question) {
       }
     }
   }
+  const auto members = [](const StatisticShape& one) { return one.kind == StatisticKind::members; };
+  if (!question.private_keys.empty() && std::none_of(shapes.begin(), shapes.end(), members)) {
+    shapes.push_back({StatisticKind::members, {}, 0, 0, 1});
+  }
   return shapes;
 }
 
@@ -190,7 +195,8 @@ Result<std::vector<StatisticLayout>> lay_out(const Question& question, const Exp
   auto shapes = shapes_of(question);
   auto blocks = weigh(question, view);
   if (!blocks) return std::move(blocks).error();
-  const std::uint64_t weight = heaviest(*blocks), parts = shapes.size();
+  const std::uint64_t weight = heaviest(*blocks);
+  const std::uint64_t parts = shapes.size() * groups_touched(question, view);
   // Square roots are exactly rounded: every machine has the same.
   const double deviation = std::sqrt(static_cast<double>(parts) * static_cast<double>(weight) *
                                      0x1p39 / static_cast<double>(question.rho_per_block));

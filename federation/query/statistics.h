@@ -6,7 +6,8 @@
 // variance and stddev of one column share its sum and its count, median, quantiles, min and max one
 // tree. The k coordinates share one charge equally (privacy.md 2.3):
 // sigma_j = Delta_j sqrt(k M / (2 rho)), where M is the weight of the block that is touched most.
-// Exponents are chosen so that sigma is at least 2^10 steps: rounding sigma^2 up then costs
+// Where a unit may be counted in G groups (contribution.h), it moves G cells of a tick: k becomes k
+// G. Exponents are chosen so that sigma is at least 2^10 steps: rounding sigma^2 up then costs
 // nothing. Threads: any; pure.
 //
 // Wide coordinates. A histogram's bins are one coordinate of many integers, and so is each level of
@@ -48,10 +49,11 @@ bool counts_units(StatisticKind kind);
 
 struct StatisticShape {
   StatisticKind kind = StatisticKind::members;
-  std::vector<std::size_t> items;  // that read it; its predicate or edges are the first one's
-  std::uint16_t column = 0;        // of what has one
-  std::uint8_t level = 0;          // tree_level: 1 for the 16 nodes at the top, …
-  std::uint32_t width = 1;         // how many integers
+  // That read it; its predicate or edges are the first one's. None: it only names groups.
+  std::vector<std::size_t> items;
+  std::uint16_t column = 0;  // of what has one
+  std::uint8_t level = 0;    // tree_level: 1 for the 16 nodes at the top, …
+  std::uint32_t width = 1;   // how many integers
 };
 
 struct StatisticLayout : StatisticShape {
@@ -66,7 +68,7 @@ struct StatisticLayout : StatisticShape {
 // The items' coordinates in the items' order: count: satisfying, or members; share: satisfying,
 // decided; sum: sum; mean: centred_sum, present; variance, stddev: centred_sum, present, squares;
 // histogram: bins; min, max, median, quantile: every tree_level, ascending. The members of a plan
-// all have the same.
+// all have the same. With private keys: members, by which groups are named, last if no item has it.
 std::vector<StatisticShape> shapes_of(const Question& question);
 // Of one cell's vector; shapes or layouts.
 template <class Shape>

@@ -361,6 +361,15 @@ void say_coverage(Session& session, const json::value& answer) {
   if (!table.rows.empty()) session.say_table(table);
 }
 
+std::string delta_text(const json::value& answer) {
+  double delta = 0;
+  for (const json::value& site : array_of_field(answer, "coverage")) {
+    delta += number_of_field(field(site, "charged"), "delta").value_or(0);
+  }
+  return delta > 0 ? "delta " + shortest(delta) + " of each block"
+                   : "no delta: it was asked before";
+}
+
 void say_answer(Session& session, const json::value& answer) {
   const json::value& window = field(answer, "window");
   const std::string from = text_of_field(window, "from");
@@ -375,13 +384,19 @@ void say_answer(Session& session, const json::value& answer) {
   if (const auto receipt = text_of_field(answer, "receipt"); !receipt.empty()) {
     session.say("Receipt " + receipt);
   }
+  if (const auto left_out = number_of_field(answer, "twins_without_unit"); left_out > 0.0) {
+    session.say(shortest(*left_out) + " twins belong to no unit and were left out.");
+  }
+  if (is_true(answer, "cells_may_be_missing")) {
+    session.say("Values of private keys that few units share are not named; that spent " +
+                delta_text(answer) + ".");
+  }
   if (!session.flag("verbose") || is_true(answer, "exact")) return;
   session.say(
       "The range covers the noise that protects people, and nothing else: neither errors of "
       "sensors nor who is not measured.");
-  session.say("Noise: " + text_of_field(answer, "mechanism") + "; protected: one " +
-              text_of_field(answer, "unit") + " in each block; question id " +
-              text_of_field(answer, "query_id"));
+  session.say("Noise: " + text_of_field(answer, "mechanism") + "; protected: " +
+              text_of_field(answer, "unit") + "; question id " + text_of_field(answer, "query_id"));
 }
 
 // 0, or 6 when somebody is missing, or the refusal's own code when everybody refused alike.

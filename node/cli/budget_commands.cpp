@@ -62,7 +62,7 @@ std::vector<std::string> words_of(const json::value& budget) {
   std::vector<std::string> words;
   for (const json::value& domain : array_of_field(budget, "domains")) {
     const std::string name = text_of_field(domain, "domain");
-    words.push_back(name + ": protects one " + text_of_field(domain, "unit") +
+    words.push_back(name + ": protects " + text_of_field(domain, "protects") +
                     " in each block, epsilon at most " + shown(domain, "cap_epsilon") +
                     " at delta " + shown(domain, "delta"));
     if (number_of_field(domain, "cap_week_epsilon")) {

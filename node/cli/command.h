@@ -64,7 +64,9 @@ void add_collector_commands(CommandTable& table);
 void add_replay_command(CommandTable& table);
 void add_link_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
+void add_access_commands(CommandTable& table);
 void add_audit_commands(CommandTable& table);
+void add_audit_log_commands(CommandTable& table);
 CommandTable all_commands();
 
 // A function for bash that completes nouns, verbs and options.

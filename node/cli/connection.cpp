@@ -50,6 +50,22 @@ Outcome read_config(const std::string& path, HttpEndpoint& endpoint) {
   return {};
 }
 
+Result<std::string> administrator_token(const std::string& home) {
+  const std::string path = home + "/admin.token";
+  struct stat about {};
+  if (::stat(path.c_str(), &about) != 0) {
+    return make_error(ErrorCode::not_found, "there is no node at " + home + " (no admin.token)",
+                      "make one with 'entente init', or name its folder with --home");
+  }
+  if ((about.st_mode & 077) != 0) {
+    return make_error(ErrorCode::config_invalid, path + " can be read by other users",
+                      "run 'chmod 600 " + path + "'; if others may have seen it, make a new one");
+  }
+  std::string token = trimmed(file_text(path));
+  if (token.empty()) return config_error(path, "it is empty or unreadable");
+  return token;
+}
+
 }  // namespace
 
 std::string home_folder(const std::string& option, const Streams& streams) {
@@ -61,21 +77,14 @@ std::string home_folder(const std::string& option, const Streams& streams) {
   return ".entente";
 }
 
-Result<HttpEndpoint> endpoint_of(const std::string& home) {
+Result<HttpEndpoint> endpoint_of(const std::string& home, const std::string& token) {
   HttpEndpoint endpoint;
-  const std::string token_path = home + "/admin.token";
-  struct stat about {};
-  if (::stat(token_path.c_str(), &about) != 0) {
-    return make_error(ErrorCode::not_found, "there is no node at " + home + " (no admin.token)",
-                      "make one with 'entente init', or name its folder with --home");
+  endpoint.token = token;
+  if (token.empty()) {
+    auto administrator = administrator_token(home);
+    if (!administrator) return std::move(administrator).error();
+    endpoint.token = std::move(*administrator);
   }
-  if ((about.st_mode & 077) != 0) {
-    return make_error(
-        ErrorCode::config_invalid, token_path + " can be read by other users",
-        "run 'chmod 600 " + token_path + "'; if others may have seen it, make a new one");
-  }
-  endpoint.token = trimmed(file_text(token_path));
-  if (endpoint.token.empty()) return config_error(token_path, "it is empty or unreadable");
   auto configured = read_config(home + "/entente.toml", endpoint);
   if (!configured) return std::move(configured).error();
   const std::string port_path = home + "/run/http.port";

@@ -13,9 +13,10 @@ namespace entente::node {
 // --home, else ENTENTE_HOME, else ~/.entente.
 std::string home_folder(const std::string& option, const Streams& streams);
 
+// With `token` (ENTENTE_TOKEN) as its user, else as the administrator by admin.token.
 // Refuses: not_found (no node was made there); config_invalid (entente.toml or run/http.port cannot
 // be understood; admin.token can be read by others).
-[[nodiscard]] Result<HttpEndpoint> endpoint_of(const std::string& home);
+[[nodiscard]] Result<HttpEndpoint> endpoint_of(const std::string& home, const std::string& token);
 
 // A whole file, or standard input for "-". Refuses (input_unreadable): absent, longer than `limit`.
 [[nodiscard]] Result<std::string> read_whole(const std::string& path, Streams& streams,

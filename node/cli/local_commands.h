@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schemas/base/result.h"
@@ -16,6 +17,9 @@
 
 namespace entente {
 class Clock;
+}
+namespace entente::federation {
+struct PrivacyAudit;
 }
 
 namespace entente::node {
@@ -54,6 +58,21 @@ struct AgreementCheckOptions {
 struct NodeCheckOptions {
   std::string home;
   bool repair = false;
+};
+
+struct NamedFile {
+  std::string path;  // as given
+  std::string text;  // its content
+};
+
+struct PrivacyAuditOptions {
+  std::string home;
+  std::optional<NamedFile> exports;    // declarations as in provision.d, instead of the home's
+  std::optional<NamedFile> agreement;  // what it sells of them
+  std::size_t runs = 0;
+  bool every_run = false;  // also of what is long to answer
+  // After each experiment: of which export (empty: the made-up one), done, of all.
+  std::function<void(std::string_view, std::size_t, std::size_t)> progress;
 };
 
 // Readings of a file, in order, in the form that POST /api/v1/readings takes.
@@ -96,6 +115,9 @@ struct LocalCommands {
   // `data` has "ok", figures, "findings" (objects of file, table, row, what, remedy) and "repairs"
   // (sentences). Refuses: conflict (the node runs), not_found, store_failed.
   std::function<Result<LocalReport>(const NodeCheckOptions&)> node_check;
+  // The made-up export first, then what is declared. Touches no database and no key of the home.
+  std::function<Result<std::vector<federation::PrivacyAudit>>(const PrivacyAuditOptions&)>
+      privacy_audit;
   // Instead of the readers of files (file_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;

@@ -214,6 +214,8 @@ CommandTable all_commands() {
   add_collector_commands(table);
   add_link_commands(table);
   add_agreement_commands(table);
+  add_access_commands(table);
+  add_audit_log_commands(table);
   add_audit_commands(table);
   return table;
 }
@@ -231,6 +233,9 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"replay", ""},
       {"link", "Links to other organisations"},
       {"agreement", "What two organisations both signed"},
+      {"role", "Roles of this node's users"},
+      {"access", "Who may do what, and why"},
+      {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
       {"system", "System twins, composed of members"},

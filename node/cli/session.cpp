@@ -78,7 +78,8 @@ Result<std::uint64_t> Session::number(std::string_view name, std::uint64_t other
 
 Result<HttpClient*> Session::client() {
   if (client_ != nullptr) return client_.get();
-  auto endpoint = endpoint_of(home_);
+  const auto given = streams_.environment ? streams_.environment("ENTENTE_TOKEN") : std::nullopt;
+  auto endpoint = endpoint_of(home_, given.value_or(""));
   if (!endpoint) return std::move(endpoint).error();
   auto wait = timeout();
   if (!wait) return std::move(wait).error();

@@ -154,11 +154,16 @@ Result<int> list_exports(Session& session) {
                {"type", "type"},
                {"keys", "keys"},
                {"measures", "measures"},
-               {"tick", "tick"}},
+               {"tick", "tick"},
+               {"protects", "protects"},
+               {"groups_per_unit", "groups a unit", Kind::integer},
+               {"private_keys", "private keys"}},
               {}};
   for (const json::value& item : array_of_field(*got, "items")) {
     table.rows.push_back({field(item, "name"), field(item, "domain"), field(item, "type"),
-                          field(item, "keys"), field(item, "measures"), field(item, "tick")});
+                          field(item, "keys"), field(item, "measures"), field(item, "tick"),
+                          field(item, "protects"), field(item, "groups_per_unit"),
+                          field(item, "private_keys")});
   }
   const bool empty = table.rows.empty();
   session.show({object_of(std::move(*got)), std::move(table), "items", false});

@@ -55,7 +55,8 @@ Outcome CollectorRegister::load() {
   return {};
 }
 
-void CollectorRegister::save(CollectorEntry entry, const char* action, Reply reply) {
+void CollectorRegister::save(const std::string& actor, CollectorEntry entry, const char* action,
+                             Reply reply) {
   const std::string name = entry.name;
   if (!saving_.insert(name).second) {
     return reply(
@@ -63,11 +64,11 @@ void CollectorRegister::save(CollectorEntry entry, const char* action, Reply rep
   }
   entry.since = parts_.clock.now();
   parts_.store.post<CollectorEntry>(
-      [entry, action = std::string(action)](Database& database) -> Result<CollectorEntry> {
+      [actor, entry, action = std::string(action)](Database& database) -> Result<CollectorEntry> {
         write_row(database, entry);
         security::AuditRecord record;
         record.time = entry.since;
-        record.actor = "user:admin";
+        record.actor = actor;
         record.action = action;
         record.object = "collector:" + entry.name;
         record.outcome = security::AuditOutcome::done;
@@ -85,16 +86,16 @@ void CollectorRegister::save(CollectorEntry entry, const char* action, Reply rep
       });
 }
 
-void CollectorRegister::enrol(CollectorEntry entry, Reply reply) {
+void CollectorRegister::enrol(const std::string& actor, CollectorEntry entry, Reply reply) {
   if (!entries_.contains(entry.name) && entries_.size() >= limits::kCollectors) {
     return reply(make_error(ErrorCode::overloaded, "there are 10000 collectors already",
                             "use a name that exists"));
   }
   entry.revoked = false;
-  save(std::move(entry), "collector.enrol", std::move(reply));
+  save(actor, std::move(entry), "collector.enrol", std::move(reply));
 }
 
-void CollectorRegister::revoke(const std::string& name, Reply reply) {
+void CollectorRegister::revoke(const std::string& actor, const std::string& name, Reply reply) {
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     return reply(make_error(ErrorCode::not_found, "no collector named '" + name + "'",
@@ -105,7 +106,7 @@ void CollectorRegister::revoke(const std::string& name, Reply reply) {
   }
   CollectorEntry entry = found->second;
   entry.revoked = true;
-  save(std::move(entry), "collector.revoke", std::move(reply));
+  save(actor, std::move(entry), "collector.revoke", std::move(reply));
 }
 
 Result<PublicKey> CollectorRegister::admit(const security::PeerIdentity& peer, Instant now) const {

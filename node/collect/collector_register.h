@@ -37,11 +37,12 @@ class CollectorRegister {
   static const char* migration();
   [[nodiscard]] Outcome load();
 
+  // `actor` is who did it, for the audit log ("user:ann").
   // Adds a collector, or gives one of this name new keys, also after it was revoked.
   // Refuses: overloaded (limits::kCollectors, or its last change is still being saved).
-  void enrol(CollectorEntry entry, Reply reply);
+  void enrol(const std::string& actor, CollectorEntry entry, Reply reply);
   // Refuses: not_found, conflict (revoked already).
-  void revoke(const std::string& name, Reply reply);
+  void revoke(const std::string& actor, const std::string& name, Reply reply);
 
   // The batch key of a verified peer that may send. Refuses (certificate_refused): unknown,
   // revoked, expired, or another certificate than the one enrolled last.
@@ -51,7 +52,7 @@ class CollectorRegister {
   bool any_active(Instant now) const;
 
  private:
-  void save(CollectorEntry entry, const char* action, Reply reply);
+  void save(const std::string& actor, CollectorEntry entry, const char* action, Reply reply);
 
   Parts parts_;
   std::map<std::string, CollectorEntry> entries_;

@@ -8,6 +8,7 @@
 
 #include "node/config/strict_toml.h"
 #include "node/quality/rule_text.h"
+#include "schemas/base/limits.h"
 #include "schemas/base/zone.h"
 #include "security/privacy/rho.h"
 
@@ -75,8 +76,10 @@ class Reader {
   void domain(StrictTable& table, const std::string& name) {
     Domain domain;
     domain.unit = table.text("unit", "twin");
-    if (domain.unit != "twin") {
-      table.fail("unit", "this version protects one twin as the unit: write \"twin\"");
+    if (!unit_rule_from(domain.unit)) {
+      table.fail("unit",
+                 "must be \"twin\", \"property:NAME\", \"ancestor:RELATIONSHIP\" or "
+                 "\"ancestor:dtmi:…;1\"");
     }
     const std::string block = table.text("block", "1d");
     if (block != "lifetime") {
@@ -130,6 +133,8 @@ class Reader {
       table.fail("tick", "must divide the block or be a multiple of it");
     }
     cells(table, view);
+    contributions(table, view);
+    private_keys(table, view);
     measures(table, view);
     out_.exports[name] = std::make_shared<const ExportView>(std::move(view));
   }
@@ -170,6 +175,39 @@ class Reader {
       view.cells.push_back(std::move(cell));
     }
     if (view.cells.empty()) table.fail("units", "must name at least one cell");
+  }
+
+  static void contributions(StrictTable& table, ExportView& view) {
+    view.groups_per_unit = static_cast<std::uint32_t>(
+        table.integer("groups_per_unit", 1, static_cast<std::int64_t>(entente::limits::kCells), 1));
+    if (view.unit == "twin" && view.groups_per_unit > 1) {
+      table.fail("groups_per_unit", "must be 1: the unit of '" + view.domain +
+                                        "' is a twin, and a twin lies in one group");
+    }
+  }
+
+  static void private_keys(StrictTable& table, ExportView& view) {
+    view.private_keys = table.texts("private_keys");
+    if (view.private_keys.empty()) return;
+    std::set<std::string> seen(view.keys.begin(), view.keys.end());
+    for (const std::string& key : view.private_keys) {
+      if (!seen.insert(key).second) {
+        table.fail("private_keys", "'" + key + "' is named twice, here or in keys");
+      }
+    }
+    if (view.private_keys.size() > entente::limits::kExportKeys) {
+      table.fail("private_keys", "must name at most 8 properties");
+    }
+    view.private_min_units =
+        static_cast<std::uint32_t>(table.integer("private_min_units", 1, 100'000'000, 10));
+    auto delta = security::delta_of(table.number("private_delta"));
+    if (!delta) return table.fail("private_delta", delta.error().what);
+    view.private_delta = *delta;
+    if (view.private_delta > view.threshold_delta) {
+      table.fail("private_delta", "must be at most the threshold_delta of [domain." + view.domain +
+                                      "], from which it is spent, and that is " +
+                                      (view.threshold_delta.units == 0 ? "0" : "less"));
+    }
   }
 
   // Nothing where the key is absent, or wrong, which is then said.

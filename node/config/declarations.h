@@ -7,11 +7,20 @@
 //   unit = "twin"    block = "1d"    zone = "UTC"    epsilon = 8    delta = 1e-6
 //   threshold_delta = 0      # of each block, what private keys may spend besides; 0 = none
 //
+// What one unit is, for ever: unit = "twin", or "property:owner" (all twins with one owner), or
+// "ancestor:part_of" (all twins below one twin, where that relationship ends), or
+// "ancestor:dtmi:…;1" (below the nearest twin of that type). Twins without a unit are left out.
+//
 //   [export.air]
 //   domain = "air"   type = "dtmi:…;1"   tick = "1h"   lateness = "2h"
 //   keys = { state = ["WA"], county = ["King", "Chelan"] }
-//   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared sizes; key values in the order of
-//   keys measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500],
+//   units = { "WA/King" = 9, "WA/Chelan" = 3 }      # declared numbers of units; key values in the
+//                                                   # order of keys
+//   groups_per_unit = 1      # that a unit counts in, of a question; noise is for as many
+//   private_keys = ["owner"]      # group keys whose values are named where enough units share them
+//   private_delta = 1e-9          # what one such question spends of threshold_delta
+//   private_min_units = 10        # that a value has at least to be named
+//   measures.pm25 = { unit = "ug/m3", default = "mean", mean = [0, 200], max = [0, 500],
 //                    valid = [0, 1000] }            # optional: readings outside are bad, unless
 //                    the
 //                                                   # type or [quality] gives another range; the
@@ -61,7 +70,7 @@ struct AgreementText {
   std::vector<std::string> exports;
   double epsilon_per_block = 0;
   double epsilon_guaranteed = 0;  // 0 = none
-  Agreement terms;  // all but provider, consumer, exports, amounts of rho, issued
+  Agreement terms;                // all but provider, consumer, exports, amounts of rho, issued
 };
 [[nodiscard]] Result<AgreementText> read_agreement(std::string_view text, const std::string& file);
 

@@ -71,6 +71,21 @@ void read_ledger(StrictTable& root, Settings& out) {
   if (auto done = ledger.finish(); !done) root.adopt(done.error());
 }
 
+void read_audit(StrictTable& root, Settings& out) {
+  const toml::table* section = root.table("audit");
+  if (section == nullptr) return;
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  StrictTable audit(*section, root.file(), "audit", ErrorCode::config_invalid);
+  out.audit_checkpoint = audit.duration("checkpoint", out.audit_checkpoint);
+  if (out.audit_checkpoint < seconds(1) || out.audit_checkpoint > hours(1)) {
+    audit.fail("checkpoint", "must be from 1s to 1h");
+  }
+  const auto given = static_cast<std::int64_t>(out.audit_capacity >> 20);
+  out.audit_capacity = static_cast<std::uint64_t>(audit.integer("capacity_mib", 16, kMost, given))
+                       << 20;
+  if (auto done = audit.finish(); !done) root.adopt(done.error());
+}
+
 void read_log(StrictTable& root, Settings& out) {
   const toml::table* section = root.table("log");
   if (section == nullptr) return;
@@ -112,6 +127,7 @@ Result<Settings> load_settings(const std::string& home) {
   read_ports(root, out);
   read_ask(root, out);
   read_ledger(root, out);
+  read_audit(root, out);
   read_log(root, out);
   if (auto done = root.finish(); !done) return std::move(done).error();
   return out;
@@ -158,6 +174,12 @@ std::string settings_text(const Settings& s) {
          "head_file = " +
          quoted(s.head_file) +
          "               # absolute path on another disk; empty = keys/ledger.head\n"
+         "\n[audit]\ncheckpoint = " +
+         quoted(to_text(s.audit_checkpoint)) +
+         "            # the log is read back, signed and shown to partners so often\n"
+         "capacity_mib = " +
+         std::to_string(s.audit_capacity >> 20) +
+         "          # room for the audit log and the ledger; alarms at 70, 85 and 95 %\n"
          "\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
 }
 

@@ -7,6 +7,7 @@
 //   [collectors]  address = "127.0.0.1"  port = 8473  public = ""
 //   [ask]         grid = "50ms"  epsilon = 1  timeout = "10s"
 //   [ledger]      head_file = "/other/disk/entente.head"      # empty = keys/ledger.head
+//   [audit]       checkpoint = "1m"  capacity_mib = 8192      # of entente.db, for the alarms
 //   [log]         level = "info"  format = "json" | "plain"
 #pragma once
 
@@ -43,6 +44,9 @@ struct Settings {
   Duration ask_timeout = seconds(10);
 
   std::string head_file;  // where the audit log's head is kept; empty = keys/ledger.head
+
+  Duration audit_checkpoint = minutes(1);  // read back, signed and shown to partners so often
+  std::uint64_t audit_capacity = std::uint64_t{8192} << 20;  // bytes of entente.db, for the alarms
 
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::json;

@@ -118,7 +118,7 @@ void AgreementRegister::save(AgreementEntry entry, std::string action, std::stri
       });
 }
 
-void AgreementRegister::propose(Agreement terms, Reply reply) {
+void AgreementRegister::propose(const std::string& actor, Agreement terms, Reply reply) {
   terms.issued = parts_.clock.now();
   if (auto tests = federation::run_agreement_tests(terms, terms.issued); !tests) {
     return reply(std::move(tests).error());
@@ -134,10 +134,10 @@ void AgreementRegister::propose(Agreement terms, Reply reply) {
   entry.provides = true;
   entry.since = parts_.clock.now();
   entry.outbox = "propose";
-  save(std::move(entry), "agreement.propose", "user:admin", std::move(reply));
+  save(std::move(entry), "agreement.propose", actor, std::move(reply));
 }
 
-void AgreementRegister::sign(const AgreementId& id, Reply reply) {
+void AgreementRegister::sign(const std::string& actor, const AgreementId& id, Reply reply) {
   AgreementEntry* entry = known(id);
   if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no such agreement"));
   if (entry->provides || entry->state != AgreementState::proposed) {
@@ -158,10 +158,11 @@ void AgreementRegister::sign(const AgreementId& id, Reply reply) {
   next.since = parts_.clock.now();
   next.outbox = "settle";
   next.last_error.clear();
-  save(std::move(next), "agreement.sign", "user:admin", std::move(reply));
+  save(std::move(next), "agreement.sign", actor, std::move(reply));
 }
 
-void AgreementRegister::terminate(const AgreementId& id, std::string reason, Reply reply) {
+void AgreementRegister::terminate(const std::string& actor, const AgreementId& id,
+                                  std::string reason, Reply reply) {
   AgreementEntry* entry = known(id);
   if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no such agreement"));
   if (entry->state == AgreementState::terminated || entry->state == AgreementState::expired) {
@@ -174,7 +175,7 @@ void AgreementRegister::terminate(const AgreementId& id, std::string reason, Rep
   next.outbox = "terminate";
   next.reason = std::move(reason);
   next.last_error.clear();
-  save(std::move(next), "agreement.terminate", "user:admin", std::move(reply));
+  save(std::move(next), "agreement.terminate", actor, std::move(reply));
 }
 
 void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done done) {

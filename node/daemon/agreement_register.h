@@ -50,11 +50,11 @@ class AgreementRegister final : public federation::AgreementBook {
   // Before the loop runs. Refuses: store_failed (a row that does not read).
   [[nodiscard]] Outcome load();
 
-  // Local administrators. Refuse: conflict (the state does not allow it), not_found,
-  // agreement_invalid.
-  void propose(Agreement terms, Reply reply);
-  void sign(const AgreementId& id, Reply reply);
-  void terminate(const AgreementId& id, std::string reason, Reply reply);
+  // Local users; `actor` is who, for the audit log ("user:ann"). Refuse: conflict (the state does
+  // not allow it), not_found, agreement_invalid.
+  void propose(const std::string& actor, Agreement terms, Reply reply);
+  void sign(const std::string& actor, const AgreementId& id, Reply reply);
+  void terminate(const std::string& actor, const AgreementId& id, std::string reason, Reply reply);
 
   // The partner (AgreementBook).
   void on_propose(const OrgId& peer, Bytes signed_bytes, Done done) override;

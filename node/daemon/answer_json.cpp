@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
+#include "federation/query/contribution.h"
 #include "federation/query/price.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
@@ -19,6 +21,17 @@ using namespace federation;
 std::string fixed(double value, int digits) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+// Without the last digits, which come from counting in 2^-60.
+double shown_delta(DeltaUnits delta) {
+  return std::round(security::to_double(delta) * 1e15) / 1e15;
+}
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
   return text;
 }
 
@@ -64,7 +77,23 @@ json::object charged_json(const MemberCoverage& member) {
     most = std::max(most, epsilon);
     rho += block.rho.units;
   }
-  return {{"epsilon", most}, {"rho", rho}, {"blocks", std::move(blocks)}};
+  return {{"epsilon", most},
+          {"rho", rho},
+          {"delta", shown_delta(member.delta_charged)},
+          {"blocks", std::move(blocks)}};
+}
+
+// Whose contribution an answer protects.
+std::string protected_words(std::string_view unit) {
+  return "the readings of " + unit_words(unit) + " in one block";
+}
+
+// Said of every question by private keys, since nobody sees what is not named.
+std::string naming_words(const ExportView& view) {
+  return "values of private keys are named where at least " +
+         std::to_string(view.private_min_units) +
+         " units share them and noise allows; others are missing. It spends delta " +
+         short_number(shown_delta(view.private_delta)) + " of each block besides epsilon";
 }
 
 // "left" is the least over the blocks touched, as a share of the cap with its epsilon equivalent.
@@ -140,6 +169,26 @@ std::string shown_time(Instant instant) {
   return to_text(Instant{instant.ns - instant.ns % seconds(1).ns});
 }
 
+json::object export_json(const ExportView& view) {
+  json::array measures;
+  for (const Measure& measure : view.measures) measures.push_back(json::value(measure.signal));
+  return {{"name", view.name},
+          {"domain", view.domain},
+          {"type", view.type},
+          {"keys", json::value_from(view.keys)},
+          {"measures", std::move(measures)},
+          {"tick", to_text(view.tick)},
+          {"lateness", to_text(view.lateness)},
+          {"cells", view.cells.size()},
+          {"declared_units", view.declared_units()},
+          {"unit", view.unit},
+          {"protects", unit_words(view.unit)},
+          {"groups_per_unit", view.groups_per_unit},
+          {"private_keys", json::value_from(view.private_keys)},
+          {"private_delta", shown_delta(view.private_delta)},
+          {"private_min_units", view.private_min_units}};
+}
+
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {
   json::object out = head(question, answer.plan);
   out["query_id"] = answer.query_id.hex();
@@ -165,7 +214,14 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
   json::array coverage;
   for (const MemberCoverage& member : answer.coverage) coverage.push_back(coverage_json(member));
   out["coverage"] = std::move(coverage);
-  out["unit"] = "one twin's readings of one block";
+  std::set<std::string> units;
+  for (const MemberCoverage& member : answer.coverage) {
+    if (member.state == MemberState::answered) units.insert(protected_words(member.unit));
+  }
+  std::string protects;
+  for (const std::string& one : units) protects += (protects.empty() ? "" : "; ") + one;
+  out["unit"] = protects;
+  out["cells_may_be_missing"] = !answer.plan.private_places.empty();
   out["mechanism"] =
       "exact discrete Gaussian noise, added by each site; ranges cover the noise alone";
   return out;
@@ -178,8 +234,10 @@ json::value exact_json(const std::string& question, const Plan& plan,
   out["partial"] = false;
   json::array all;
   for (const ExactRow& row : rows) {
-    json::object one = row_head(
-        plan, row.total ? std::vector<std::string>{} : plan.groups[row.group], row.total, row.tick);
+    std::vector<std::string> group =
+        row.total ? std::vector<std::string>{} : plan.groups[row.group];
+    for (std::size_t i = 0; i < row.keys.size(); ++i) group[plan.private_places[i]] = row.keys[i];
+    json::object one = row_head(plan, group, row.total, row.tick);
     json::array values;
     for (std::size_t i = 0; i < row.values.size(); ++i) {
       const std::vector<double>& value = row.values[i];
@@ -219,6 +277,7 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
   std::vector<PreviewMember> members;
   json::array charge, notes;
   double most = 0;
+  std::string unit = "twin";
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const MemberPlan& part = plan.members[i];
     const AskTarget& target = targets[i];
@@ -240,9 +299,12 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
       epsilon = std::max(epsilon, one);
     }
     most = std::max(most, epsilon);
+    unit = target.view->unit;
+    if (prices[i].naming) notes.push_back(json::value(naming_words(*target.view)));
     charge.push_back(
         {{"organisation", target.partner.name},
          {"epsilon", epsilon},
+         {"delta", shown_delta(prices[i].delta)},
          {"quota_epsilon", shown_epsilon(target.agreement->rho_per_block, target.view->delta)},
          {"guaranteed_epsilon",
           shown_epsilon(target.agreement->rho_guaranteed, target.view->delta)},
@@ -261,9 +323,8 @@ Result<json::value> preview_json(const Plan& plan, const std::vector<AskTarget>&
   json::object out = head("", plan);
   out["charge"] = std::move(charge);
   out["expected"] = std::move(expected);
-  out["protects"] =
-      "one twin's readings of one block: the odds about any one of them move by at most x" +
-      fixed(std::exp(most), most < 3 ? 2 : 0);
+  out["protects"] = protected_words(unit) + ": the odds about any one of them move by at most x" +
+                    fixed(std::exp(most), most < 3 ? 2 : 0);
   notes.push_back("a question that was answered before is free and gives the same figures");
   out["notes"] = std::move(notes);
   return json::value(std::move(out));

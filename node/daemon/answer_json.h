@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
 #include "federation/ask/asker.h"
@@ -15,6 +16,10 @@ namespace entente::node {
 double shown_epsilon(RhoUnits rho, DeltaUnits delta);
 // A moment of the node's own life, to the second.
 std::string shown_time(Instant instant);
+
+// The public description of an export: what `entente export list` and a partner's `agreement show`
+// print.
+boost::json::object export_json(const ExportView& view);
 
 boost::json::value answer_json(const std::string& question,
                                const federation::FederatedAnswer& answer);

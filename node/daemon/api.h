@@ -10,6 +10,11 @@
 
 namespace entente::node {
 
+// Who calls, for the audit log: "user:ann".
+inline std::string actor_of(const Call& call) {
+  return "user:" + call.subject.name;
+}
+
 // `core` outlives the table.
 void add_twin_routes(RouteTable& table, Core& core);     // types, twins
 void add_reading_routes(RouteTable& table, Core& core);  // a twin's readings page by page
@@ -20,8 +25,9 @@ void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, 
 void add_collector_routes(RouteTable& table, Core& core);
 void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
-void add_question_routes(RouteTable& table,
-                         Core& core);  // ask, systems, exports, audit, status
+void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exports, status
+void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
+void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
 
 // What the routes that write readings need of a node. All of it outlives the table.
 struct WriteParts {

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "federation/query/contribution.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/daemon/budget_report.h"
@@ -133,6 +134,7 @@ json::object domain_json(const ReleaseLedger& ledger, const std::vector<LedgerRo
   }
   json::object out{{"domain", view.domain},
                    {"unit", view.unit},
+                   {"protects", federation::unit_words(view.unit)},
                    {"zone", view.zone},
                    {"block", view.block.ns == 0 ? "lifetime" : to_text(view.block)},
                    {"cap_epsilon", shown_epsilon(view.rho_cap, view.delta)},

@@ -75,8 +75,9 @@ awaitable<Result<Reply>> add(Core& core, const Call& call) {
   if (!made) co_return std::move(made).error();
   auto written = co_await write_bundle(core, path, std::move(made->bundle));
   if (!written) co_return std::move(written).error();
-  auto enrol = [&core, entry = made->entry](CollectorRegister::Reply reply) {
-    core.collectors->entries().enrol(entry, std::move(reply));
+  auto enrol = [&core, actor = actor_of(call),
+                entry = made->entry](CollectorRegister::Reply reply) {
+    core.collectors->entries().enrol(actor, entry, std::move(reply));
   };
   auto saved = co_await await_result<CollectorEntry>(core.loop, std::move(enrol));
   if (!saved) co_return std::move(saved).error();
@@ -96,8 +97,8 @@ awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
     }
     co_return Reply::json(collector_json(core, found->second));
   }
-  auto step = [&core, name](CollectorRegister::Reply reply) {
-    core.collectors->entries().revoke(name, std::move(reply));
+  auto step = [&core, actor = actor_of(call), name](CollectorRegister::Reply reply) {
+    core.collectors->entries().revoke(actor, name, std::move(reply));
   };
   auto revoked = co_await await_result<CollectorEntry>(core.loop, std::move(step));
   if (!revoked) co_return std::move(revoked).error();

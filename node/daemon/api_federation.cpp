@@ -126,13 +126,14 @@ awaitable<Result<Reply>> accept(Core& core, const Call& call) {
   entry.chain = (*enrolled)->partner.chain();
   entry.dials = true;
   entry.words = security::to_text((*enrolled)->words);
-  auto added = co_await await_result<LinkEntry>(
-      core.loop, [&](LinkRegister::Reply reply) { core.links->add(entry, std::move(reply)); });
+  auto added = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
+    core.links->add(actor_of(call), entry, std::move(reply));
+  });
   if (!added) co_return std::move(added).error();
   co_return Reply::json(link_json(core, *added));
 }
 
-using Step = void (LinkRegister::*)(const std::string&, LinkRegister::Reply);
+using Step = void (LinkRegister::*)(const std::string&, const std::string&, LinkRegister::Reply);
 
 awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
   const std::string name = call.path.at("name");
@@ -142,7 +143,7 @@ awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
   }
   if (call.dry_run) co_return Reply::json(link_json(core, *core.links->named(name)));
   auto moved = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
-    (core.links.get()->*step)(name, std::move(reply));
+    (core.links.get()->*step)(actor_of(call), name, std::move(reply));
   });
   if (!moved) co_return std::move(moved).error();
   co_return Reply::json(link_json(core, *moved));
@@ -162,7 +163,8 @@ awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
     for (const AgreementId& id : carried) {
       auto ended =
           co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-            core.agreements->terminate(id, "the link was revoked", std::move(reply));
+            core.agreements->terminate(actor_of(call), id, "the link was revoked",
+                                       std::move(reply));
           });
       if (!ended) co_return std::move(ended).error();
     }
@@ -181,7 +183,7 @@ awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
     co_return Reply::json(link_json(core, *entry));
   }
   auto confirmed = co_await await_result<LinkEntry>(core.loop, [&](LinkRegister::Reply reply) {
-    core.links->confirm(name, *words, std::move(reply));
+    core.links->confirm(actor_of(call), name, *words, std::move(reply));
   });
   if (!confirmed) co_return std::move(confirmed).error();
   co_return Reply::json(link_json(core, *confirmed));
@@ -223,7 +225,9 @@ json::object agreement_json(const Core& core, const AgreementEntry& entry) {
 
 json::object whole_agreement_json(const Core& core, const AgreementEntry& entry) {
   json::object out = agreement_json(core, entry);
-  json::array aggregates, tests;
+  json::array aggregates, tests, offers;
+  for (const ExportView& view : entry.value.exports) offers.push_back(export_json(view));
+  out["offers"] = std::move(offers);
   for (const Aggregate one : entry.value.aggregates)
     aggregates.push_back(json::value(to_text(one)));
   for (const AgreementTest& test : entry.value.tests) {
@@ -297,7 +301,7 @@ awaitable<Result<Reply>> propose(Core& core, const Call& call) {
   }
   auto proposed =
       co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-        core.agreements->propose(std::move(*terms), std::move(reply));
+        core.agreements->propose(actor_of(call), std::move(*terms), std::move(reply));
       });
   if (!proposed) co_return std::move(proposed).error();
   co_return Reply::json(agreement_json(core, *proposed));
@@ -307,9 +311,10 @@ awaitable<Result<Reply>> sign(Core& core, const Call& call) {
   auto entry = core.agreements->find(call.path.at("id"));
   if (!entry) co_return std::move(entry).error();
   if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
-  auto agreed = co_await await_result<AgreementEntry>(
-      core.loop,
-      [&](AgreementRegister::Reply reply) { core.agreements->sign(entry->id, std::move(reply)); });
+  auto agreed =
+      co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+        core.agreements->sign(actor_of(call), entry->id, std::move(reply));
+      });
   if (!agreed) co_return std::move(agreed).error();
   co_return Reply::json(agreement_json(core, *agreed));
 }
@@ -322,7 +327,8 @@ awaitable<Result<Reply>> terminate(Core& core, const Call& call) {
   if (call.dry_run) co_return Reply::json(whole_agreement_json(core, *entry));
   auto ended =
       co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-        core.agreements->terminate(entry->id, reason->value_or(""), std::move(reply));
+        core.agreements->terminate(actor_of(call), entry->id, reason->value_or(""),
+                                   std::move(reply));
       });
   if (!ended) co_return std::move(ended).error();
   co_return Reply::json(agreement_json(core, *ended));

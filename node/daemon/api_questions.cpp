@@ -1,4 +1,4 @@
-// Questions, exports, systems, the audit log, and what this node is.
+// Questions, exports, systems, and what this node is.
 #include <utility>
 
 #include <boost/json.hpp>
@@ -6,14 +6,12 @@
 #include "federation/link/bridge.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
-#include "node/store/audit_log.h"
 
 namespace entente::node {
 namespace {
 
 namespace json = boost::json;
 using boost::asio::awaitable;
-using federation::off_loop;
 using federation::to_awaitable;
 
 awaitable<Result<Reply>> ask(Core& core, const Call& call) {
@@ -50,36 +48,9 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   co_return Reply::json(**got);
 }
 
-// On a worker, any job that returns JSON. Jobs are named before they are handed over
-// (api_twins.cpp).
-template <class Job>
-awaitable<Result<Reply>> reply_from_worker(Core& core, Job job) {
-  using Shared = std::shared_ptr<json::value>;
-  try {
-    auto work = [job = std::move(job)] { return std::make_shared<json::value>(job()); };
-    auto promise = off_loop<Shared>(core.loop, *core.workers, std::move(work));
-    Shared got = co_await to_awaitable<Shared>(core.loop, kj::mv(promise));
-    co_return Reply::json(*got);
-  } catch (const kj::Exception& fault) {
-    co_return make_error(ErrorCode::store_failed, fault.getDescription().cStr());
-  }
-}
-
 awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
   json::array items;
-  for (const auto& [name, view] : core.declarations.exports) {
-    json::array measures;
-    for (const Measure& measure : view->measures) measures.push_back(json::value(measure.signal));
-    items.push_back({{"name", name},
-                     {"domain", view->domain},
-                     {"type", view->type},
-                     {"keys", json::value_from(view->keys)},
-                     {"measures", std::move(measures)},
-                     {"tick", to_text(view->tick)},
-                     {"lateness", to_text(view->lateness)},
-                     {"cells", view->cells.size()},
-                     {"declared_units", view->declared_units()}});
-  }
+  for (const auto& [name, view] : core.declarations.exports) items.push_back(export_json(*view));
   co_return Reply::json({{"items", std::move(items)}});
 }
 
@@ -118,23 +89,6 @@ awaitable<Result<Reply>> show_system(Core& core, const Call& call) {
                          "see 'entente system list'");
   }
   co_return Reply::json(system_json(core, found->second));
-}
-
-awaitable<Result<Reply>> verify_log(Core& core, const Call&) {
-  auto job = [&core] {
-    auto reader = core.store->reader();
-    if (!reader) throw StoreFault(reader.error().what, 0);
-    const AuditVerdict verdict = verify_audit(*reader, {});
-    json::object out{{"records", verdict.head.count},
-                     {"head", verdict.head.link.hex()},
-                     {"ok", !verdict.first_bad}};
-    if (verdict.first_bad) {
-      out["first_bad"] = *verdict.first_bad;
-      out["reason"] = verdict.reason;
-    }
-    return json::value(std::move(out));
-  };
-  co_return co_await reply_from_worker(core, std::move(job));
 }
 
 awaitable<Result<Reply>> status(Core& core, const Call&) {
@@ -177,8 +131,6 @@ void add_question_routes(RouteTable& table, Core& core) {
              "System twins with their members' readiness", BodyKind::none, with(list_systems)});
   table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem",
              "One system twin", BodyKind::none, with(show_system)});
-  table.add({Method::get, "/api/v1/audit/verify", Verb::read_audit, "verifyAudit",
-             "Recomputes the audit log's chain", BodyKind::none, with(verify_log)});
   table.add({Method::get, "/api/v1/status", Verb::read_status, "status",
              "What this node is and how it does", BodyKind::none, with(status)});
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "federation/query/contribution.h"
 #include "federation/query/exact.h"
 #include "federation/query/parser.h"
 #include "federation/query/suggest.h"
@@ -226,14 +227,12 @@ Outcome AskService::find_members(const std::vector<SystemMember>& members,
 Result<json::value> AskService::exact(const Prepared& prepared) const {
   const MemberPlan& part = prepared.plan.members.front();
   if (prepared.preview) return exact_preview_json(prepared.plan);
-  FoldRequest request{prepared.own, part.question->columns, {}};
-  for (std::size_t i = 0; i < part.question->tick_count(); ++i) {
-    request.ticks.push_back(part.question->tick(i));
-  }
-  auto folded = parts_.twins.fold(request);
+  auto folded = parts_.twins.fold(fold_request(*part.question, prepared.own));
   if (!folded) return std::move(folded).error();
-  return exact_json(prepared.text, prepared.plan,
-                    blend_exact(*part.question, *prepared.own, *folded));
+  auto rows = blend_exact(*part.question, *prepared.own, *folded);
+  auto exact = exact_json(prepared.text, prepared.plan, rows);
+  exact.as_object()["twins_without_unit"] = folded->left_out;
+  return exact;
 }
 
 kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {

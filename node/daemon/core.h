@@ -18,8 +18,10 @@
 #include "federation/link/workers.h"
 #include "node/config/declarations.h"
 #include "node/config/settings.h"
+#include "node/daemon/access_register.h"
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
+#include "node/daemon/audit_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
@@ -61,6 +63,7 @@ struct Core {
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
   std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
   std::unique_ptr<HeadFile> head_file;  // on a worker, one job at a time; at start and stop alone
@@ -69,6 +72,7 @@ struct Core {
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
 
+  std::unique_ptr<AccessRegister> access;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
   std::shared_ptr<const federation::SiteSnapshot> site;
@@ -85,6 +89,7 @@ struct Core {
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
   std::unique_ptr<Collectors> collectors;
+  std::unique_ptr<AuditKeeper> audit;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;

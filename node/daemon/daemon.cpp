@@ -17,6 +17,7 @@
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/limits.h"
+#include "node/daemon/policy_authenticator.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
 #include "node/quality/rule_text.h"
@@ -123,12 +124,19 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(core, "entente.db", "ledger",
-                          {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-                           AgreementRegister::migration(), domain_migration(),
-                           CollectorRegister::migration(), ledger_standing_migration()});
+  auto store = open_store(
+      core, "entente.db", "ledger",
+      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
+       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
+       ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
+       AccessRegister::migration(), UnitRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
+  auto complete = core.store->run<int>([](Database& database) -> Result<int> {
+    complete_audit_tree(database);
+    return 0;
+  });
+  if (!complete) return std::move(complete).error();
   auto history_store = open_store(core, "history.db", "history", history_migrations());
   if (!history_store) return std::move(history_store).error();
   core.history_store = std::move(*history_store);
@@ -140,7 +148,9 @@ Outcome open_data(Core& core) {
   core.history = std::move(*history);
   core.quality = std::make_unique<QualityGate>(core.declarations.quality);
   warn_of_idle_rules(core);
-  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history);
+  core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
+  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
+                                            core.units.get());
   const auto state = core.twins->state();
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
     return bound;
@@ -157,6 +167,10 @@ Outcome open_registers(Core& core) {
   core.agreements = std::make_unique<AgreementRegister>(
       AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
                                [&core] { return core.site; }, changed});
+  core.access = std::make_unique<AccessRegister>(
+      AccessRegister::Parts{*core.store, core.clock, core.random, core.settings.path("policy.toml"),
+                            core.policy, changed});
+  if (auto loaded = core.access->load(); !loaded) return loaded;
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
   security::IssuerTerms terms;
@@ -181,6 +195,7 @@ void open_asking(Core& core) {
       core.noise, site, core.metrics, core.settings.grid});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
+  core.audit = std::make_unique<AuditKeeper>(core);
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
       core.loop, core.clock, core.random, core.invitations,
       [&core] { return core.enrolment_self(); },
@@ -227,6 +242,8 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_audit_routes(routes, core);
+  add_access_routes(routes, core);
   add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
   add_metrics_route(routes, core.metrics.registry());
@@ -234,7 +251,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!token) return std::move(token).error();
   std::string text(text_of(*token));
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const PolicyAuthenticator authenticator(core.policy, {{token_hash(text), "admin"}});
+  const PolicyAuthenticator authenticator(core, token_hash(text));
   HttpMetrics http_metrics(core.metrics.registry());
 
   auto federation_port =

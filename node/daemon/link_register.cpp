@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "node/store/audit_log.h"
+#include "node/store/checkpoint_shelf.h"
 
 namespace entente::node {
 namespace {
@@ -140,26 +141,26 @@ security::PinnedOrganisations LinkRegister::pinned() const {
   return pinned;
 }
 
-void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
+void LinkRegister::save(const std::string& actor, LinkEntry entry, std::string action,
+                        Reply reply) {
   const OrgId organisation = entry.organisation;
   if (!saving_.insert(organisation).second) {
     return reply(make_error(ErrorCode::overloaded, "another change of this link is being saved"));
   }
   const Instant now = parts_.clock.now();
   parts_.store.post<LinkEntry>(
-      [entry = std::move(entry), action = std::move(action),
+      [actor, entry = std::move(entry), action = std::move(action),
        now](Database& database) -> Result<LinkEntry> {
         write_row(database, entry);
         security::AuditRecord record;
         record.time = now;
-        // An enrolment at the inviting side is the partner's act; all else an administrator's.
-        const bool theirs = action == "link.enrol" && !entry.dials;
-        record.actor = theirs ? "organisation:" + entry.organisation.hex() : "user:admin";
+        record.actor = actor;
         record.action = action;
         record.object = "link:" + entry.organisation.hex();
         record.outcome = security::AuditOutcome::done;
         record.detail = {{"name", entry.name}, {"state", std::string(to_text(entry.state))}};
         append_audit(database, std::move(record));
+        if (action == "link.resume") forget_seen(database, entry.organisation);
         return entry;
       },
       [this, organisation, reply = std::move(reply)](Result<LinkEntry> saved) {
@@ -172,7 +173,20 @@ void LinkRegister::save(LinkEntry entry, std::string action, Reply reply) {
       });
 }
 
-void LinkRegister::add(LinkEntry entry, Reply reply) {
+void LinkRegister::freeze(const OrgId& organisation, const std::string& why, Reply reply) {
+  const auto found = entries_.find(organisation);
+  if (found == entries_.end() || found->second.state != LinkState::active) {
+    return reply(make_error(ErrorCode::conflict, "the link is not active"));
+  }
+  LinkEntry next = found->second;
+  next.state = LinkState::suspended;
+  next.our_turn = true;
+  next.since = parts_.clock.now();
+  next.last_error = why;
+  save("node", std::move(next), "link.freeze", std::move(reply));
+}
+
+void LinkRegister::add(const std::string& actor, LinkEntry entry, Reply reply) {
   const auto known = entries_.find(entry.organisation);
   if (known != entries_.end() && known->second.state != LinkState::revoked) {
     return reply(
@@ -185,11 +199,11 @@ void LinkRegister::add(LinkEntry entry, Reply reply) {
         make_error(ErrorCode::conflict, "the name '" + entry.name + "' is taken by another link"));
   }
   entry.since = parts_.clock.now();
-  save(std::move(entry), "link.enrol", std::move(reply));
+  save(actor, std::move(entry), "link.enrol", std::move(reply));
 }
 
-void LinkRegister::confirm(const std::string& name, const std::optional<std::string>& words,
-                           Reply reply) {
+void LinkRegister::confirm(const std::string& actor, const std::string& name,
+                           const std::optional<std::string>& words, Reply reply) {
   const LinkEntry* entry = named(name);
   if (entry == nullptr)
     return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
@@ -198,24 +212,25 @@ void LinkRegister::confirm(const std::string& name, const std::optional<std::str
         ErrorCode::verification_failed, "the words differ from those of this link's enrolment",
         "if your partner reads other words, somebody sits between you: revoke"));
   }
-  move(name, "link.confirm", {LinkState::pending}, LinkState::active, std::move(reply));
+  move(actor, name, "link.confirm", {LinkState::pending}, LinkState::active, std::move(reply));
 }
 
-void LinkRegister::suspend(const std::string& name, Reply reply) {
-  move(name, "link.suspend", {LinkState::active}, LinkState::suspended, std::move(reply));
+void LinkRegister::suspend(const std::string& actor, const std::string& name, Reply reply) {
+  move(actor, name, "link.suspend", {LinkState::active}, LinkState::suspended, std::move(reply));
 }
 
-void LinkRegister::resume(const std::string& name, Reply reply) {
-  move(name, "link.resume", {LinkState::suspended}, LinkState::active, std::move(reply));
+void LinkRegister::resume(const std::string& actor, const std::string& name, Reply reply) {
+  move(actor, name, "link.resume", {LinkState::suspended}, LinkState::active, std::move(reply));
 }
 
-void LinkRegister::revoke(const std::string& name, Reply reply) {
-  move(name, "link.revoke", {LinkState::pending, LinkState::active, LinkState::suspended},
+void LinkRegister::revoke(const std::string& actor, const std::string& name, Reply reply) {
+  move(actor, name, "link.revoke", {LinkState::pending, LinkState::active, LinkState::suspended},
        LinkState::revoked, std::move(reply));
 }
 
-void LinkRegister::move(const std::string& name, const std::string& action,
-                        std::set<LinkState> from, LinkState to, Reply reply) {
+void LinkRegister::move(const std::string& actor, const std::string& name,
+                        const std::string& action, std::set<LinkState> from, LinkState to,
+                        Reply reply) {
   const LinkEntry* entry = named(name);
   if (entry == nullptr)
     return reply(make_error(ErrorCode::not_found, "no link named '" + name + "'"));
@@ -228,7 +243,7 @@ void LinkRegister::move(const std::string& name, const std::string& action,
   next.our_turn = false;
   next.since = parts_.clock.now();
   next.last_error.clear();
-  save(std::move(next), action, std::move(reply));
+  save(actor, std::move(next), action, std::move(reply));
 }
 
 }  // namespace entente::node

@@ -50,14 +50,19 @@ class LinkRegister {
   static const char* migration();
   [[nodiscard]] Outcome load();
 
+  // `actor` is who did it, for the audit log: "user:ann", "organisation:ID", "node".
   // From a finished enrolment. Refuses: conflict (the name or the organisation is taken by another
   // link that is not revoked).
-  void add(LinkEntry entry, Reply reply);
+  void add(const std::string& actor, LinkEntry entry, Reply reply);
   // Both administrators confirm the words. Refuses: conflict, verification_failed (other words).
-  void confirm(const std::string& name, const std::optional<std::string>& words, Reply reply);
-  void suspend(const std::string& name, Reply reply);
-  void resume(const std::string& name, Reply reply);
-  void revoke(const std::string& name, Reply reply);
+  void confirm(const std::string& actor, const std::string& name,
+               const std::optional<std::string>& words, Reply reply);
+  void suspend(const std::string& actor, const std::string& name, Reply reply);
+  void resume(const std::string& actor, const std::string& name, Reply reply);
+  void revoke(const std::string& actor, const std::string& name, Reply reply);
+  // The node itself suspends a link, because of what the partner did; `why` is its last error.
+  // Resuming begins anew with what was witnessed of the partner's log.
+  void freeze(const OrgId& organisation, const std::string& why, Reply reply);
 
   const std::map<OrgId, LinkEntry>& entries() const { return entries_; }
   const LinkEntry* named(std::string_view name) const;
@@ -66,9 +71,9 @@ class LinkRegister {
   security::PinnedOrganisations pinned() const;
 
  private:
-  void save(LinkEntry entry, std::string action, Reply reply);
-  void move(const std::string& name, const std::string& action, std::set<LinkState> from,
-            LinkState to, Reply reply);
+  void save(const std::string& actor, LinkEntry entry, std::string action, Reply reply);
+  void move(const std::string& actor, const std::string& name, const std::string& action,
+            std::set<LinkState> from, LinkState to, Reply reply);
 
   Parts parts_;
   std::map<OrgId, LinkEntry> entries_;

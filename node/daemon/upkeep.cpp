@@ -1,13 +1,12 @@
 #include "node/daemon/upkeep.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/link_register.h"
+#include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 #include "security/identity/words.h"
@@ -152,14 +151,35 @@ void retain(Core& core) {
   });
 }
 
+// A change of a twin's unit is written down while it is new, not when somebody asks: it takes
+// effect with the block after.
+void note_units(Core& core) {
+  const bool queued = core.workers->post([&core] {
+    for (const auto& [name, view] : core.declarations.exports) {
+      if (view->unit == "twin") continue;
+      try {
+        auto noted = core.units->units(core.twins->state(), *view);
+        if (!noted) log::warn("units", "waits for its turn", {{"reason", noted.error().what}});
+      } catch (const StoreFault& fault) {
+        log::warn("units", "waits for its turn", {{"reason", fault.what()}});
+      }
+    }
+  });
+  if (!queued) log::debug("units", "the workers are busy; in a minute again", {});
+}
+
 kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> writing) {
   return core.loop.after(kTick).then([&core, ticks, writing] {
     tend(core);
     keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
+    if (ticks % std::max<std::int64_t>(core.settings.audit_checkpoint.ns / kTick.ns, 1) == 0) {
+      core.audit->turn();
+    }
     if (ticks % kTicksPerMinute == 0) {
       renew(core);
       core.ballast.keep();
+      note_units(core);
     }
     return tend_for_ever(core, ticks + 1, writing);
   });
@@ -233,6 +253,8 @@ federation::LinkHooks link_hooks(Core& core) {
   // A question's own decision, with agreement and export, is the gate's.
   hooks.decide = [&core, allowed](const federation::Caller& caller,
                                   const federation::MethodRow& row) -> Outcome {
+    // The partner learns no more than that this site's store failed.
+    if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
     const bool agreements = row.verb.starts_with("agreement.");
     return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
@@ -250,6 +272,9 @@ federation::LinkHooks link_hooks(Core& core) {
   hooks.agreements = [&core](const federation::Caller& caller) {
     return federation::make_agreements_desk(caller, *core.agreements);
   };
+  hooks.witness = [&core](const federation::Caller& caller, security::WitnessOffer offer) {
+    return witness_partner(core, caller, std::move(offer));
+  };
   hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
   return hooks;
 }
@@ -264,7 +289,8 @@ void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void
   entry.addresses = enrolled.addresses;
   entry.chain = enrolled.partner.chain();
   entry.words = security::to_text(enrolled.words);
-  core.links->add(std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
+  const std::string actor = "organisation:" + entry.organisation.hex();
+  core.links->add(actor, std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
     stored(added ? Outcome{} : Outcome(added.error()));
   });
 }
@@ -359,26 +385,13 @@ std::vector<HealthCheck> Core::checks() const {
     return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
             ""};
   };
-  return {{"certificate", certificate},    {"charter", charter},
-          {"federation port", listening},  {"links", link_state},
-          {"agreements", agreement_state}, {"ledger", budget}};
-}
-
-std::optional<Subject> PolicyAuthenticator::authenticate(std::string_view token) const {
-  const Hash256 hash = token_hash(token);
-  const Entry* owner = nullptr;
-  for (const Entry& entry : entries_) {
-    if (sodium_memcmp(entry.hash.bytes.data(), hash.bytes.data(), hash.bytes.size()) == 0)
-      owner = &entry;
-  }
-  return owner == nullptr ? std::nullopt : policy_.user(owner->user);
-}
-
-Outcome PolicyAuthenticator::authorise(const Subject& subject, Verb verb, const Parameters&) const {
-  const auto decision =
-      security::decide(policy_, subject, verb, {security::ResourceKind::node, ""}, {});
-  if (decision.allowed) return {};
-  return make_error(decision.code, decision.reason);
+  return {{"certificate", certificate},
+          {"charter", charter},
+          {"federation port", listening},
+          {"links", link_state},
+          {"agreements", agreement_state},
+          {"ledger", budget},
+          {"audit log", [this] { return audit->check(); }}};
 }
 
 }  // namespace entente::node

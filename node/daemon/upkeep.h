@@ -3,7 +3,6 @@
 #pragma once
 
 #include "node/daemon/core.h"
-#include "node/service/authenticator.h"
 
 namespace entente::node {
 
@@ -23,23 +22,5 @@ void keep_head(Core& core);
 
 // Runs for ever: each second the outboxes, the enrolment port, expiries; each minute certificates.
 kj::Promise<void> upkeep(Core& core);
-
-// Local users by the policy's roles, with their bearer tokens' hashes. Threads: loop.
-class PolicyAuthenticator final : public Authenticator {
- public:
-  struct Entry {
-    Hash256 hash;
-    std::string user;
-  };
-  PolicyAuthenticator(const security::Policy& policy, std::vector<Entry> entries)
-      : policy_(policy), entries_(std::move(entries)) {}
-  std::optional<Subject> authenticate(std::string_view token) const override;
-  [[nodiscard]] Outcome authorise(const Subject& subject, Verb verb,
-                                  const Parameters& path) const override;
-
- private:
-  const security::Policy& policy_;
-  std::vector<Entry> entries_;
-};
 
 }  // namespace entente::node

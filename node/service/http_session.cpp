@@ -274,8 +274,8 @@ std::optional<Reply> HttpSession::admit(Turn& turn) {
                              "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
   }
   turn.call.subject = std::move(*subject);
-  auto may =
-      context_.parts.authenticator.authorise(turn.call.subject, turn.route->verb, turn.call.path);
+  auto may = context_.parts.authenticator.authorise(turn.call.subject, turn.route->verb,
+                                                    resource_of(*turn.route, turn.call.path));
   if (!may) return refuse(std::move(may).error());
   return std::nullopt;
 }

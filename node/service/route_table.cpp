@@ -45,6 +45,23 @@ bool more_literal(const std::vector<std::string>& a, const std::vector<std::stri
 
 }  // namespace
 
+security::Resource resource_of(const Route& route, const Parameters& path) {
+  using enum security::ResourceKind;
+  static const std::map<std::string_view, security::ResourceKind> kKinds = {
+      {"twins", twin}, {"types", type},           {"exports", export_}, {"systems", system},
+      {"links", link}, {"agreements", agreement}, {"budget", budget},   {"collectors", collector}};
+  const auto segments = split(route.path);
+  if (segments.size() < 3 || segments[0] != "api") return {};
+  const auto kind = kKinds.find(segments[2]);
+  if (kind == kKinds.end()) return {};
+  for (const std::string& segment : segments) {
+    if (!is_parameter(segment)) continue;
+    const auto value = path.find(segment.substr(1, segment.size() - 2));
+    return {kind->second, value == path.end() ? std::string() : value->second};
+  }
+  return {kind->second, {}};
+}
+
 std::string_view to_text(Method method) {
   switch (method) {
     case Method::get:

@@ -101,6 +101,11 @@ struct Route {
   std::size_t body_bytes = 0;
 };
 
+// What a request to this route is about, for the decision: the folder below /api/v1 says the kind
+// ("twins" a twin, "links" a link, …), the first parameter its name, with none the kind as a whole;
+// any other folder is the node itself.
+security::Resource resource_of(const Route& route, const Parameters& path);
+
 // Filled at start, then constant. Threads: loop only.
 class RouteTable {
  public:

@@ -37,8 +37,12 @@ struct ExportView {
   latenessNs @10 :Int64;
   rhoCap @11 :UInt64;               # site cap per block, 2^-40 rho
   deltaUnits @12 :UInt64;           # delta of the domain, 2^-60
-  unit @13 :Text;                   # what one unit is: "twin" or the name of a property
+  unit @13 :Text;                   # what one unit is: "twin", "property:NAME", "ancestor:NAME"
   thresholdDelta @14 :UInt64;       # what thresholding may spend of a block, 2^-60, beside deltaUnits
+  groupsPerUnit @15 :UInt32;        # of a question one unit is counted in, at most; 0 = one
+  privateKeys @16 :List(Text);      # properties whose values are named where enough units share them
+  privateDelta @17 :UInt64;         # what a question by private keys spends of each block, 2^-60
+  privateMinUnits @18 :UInt32;      # that a named value has, at least; 0 = no private keys
 }
 
 struct AgreementTest {

@@ -19,6 +19,7 @@ struct ReleasedCell {
   group @0 :UInt32;                 # index into Question.groups
   tick @1 :UInt32;                  # 0 … number of ticks - 1
   mantissas @2 :List(Int64);        # the statistics one after the other, each its width
+  values @3 :List(Text);            # one per private key of the question; none = it has none
 }
 
 struct Release {
@@ -30,7 +31,8 @@ struct Release {
   revision @5 :UInt32;
   charges @6 :List(BlockAmount);
   statistics @7 :List(Statistic);   # the items' statistics one after the other
-  cells @8 :List(ReleasedCell);     # every declared cell, groups outer, ticks inner
+  cells @8 :List(ReleasedCell);     # every declared cell, groups outer, ticks inner; with private
+                                    # keys those with enough units: groups, then values, then ticks
   releasedNs @9 :Int64;
 }
 

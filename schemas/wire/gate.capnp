@@ -24,6 +24,13 @@ struct AskOutcome { union { refusal @0 :Answer.Refusal; sealed @1 :Data; } }    
 struct PongOutcome { union { refusal @0 :Answer.Refusal; nowNs @1 :Int64; } }
 struct SettleOutcome { union { refusal @0 :Answer.Refusal; state @1 :Text; } }
 struct QuestionsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Questions; } }
+struct WitnessOutcome {
+  union {
+    refusal @0 :Answer.Refusal;
+    cosigned @1 :Text;              # a signature line for the note that was offered
+    seen @2 :Text;                  # the newest note seen of this log: the proof must begin there; empty: none
+  }
+}
 struct AgreementsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Agreements; } }
 
 interface Gate {                    # built for the verified identity of the connection
@@ -34,6 +41,7 @@ interface Session {
   ping @0 () -> (outcome :PongOutcome);
   questions @1 () -> (outcome :QuestionsOutcome);
   agreements @2 () -> (outcome :AgreementsOutcome);
+  witness @3 (note :Text, oldSize :UInt64, proof :List(Data)) -> (outcome :WitnessOutcome);  # the caller's own log
 }
 
 interface Questions {

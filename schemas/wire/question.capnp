@@ -65,6 +65,7 @@ struct Question {
   everyNs @8 :Int64;                # 0 = one cell over the whole window
   rhoPerBlock @9 :UInt64;           # what each block touched is charged, 2^-40 rho
   treeHeight @10 :UInt8;            # of the trees of ranks; 0 = no item is answered from one
+  privateKeys @11 :List(Text);      # of the export: each group is split by their values at the site
 }
 
 struct Envelope {                   # signed by the origin's envelope key

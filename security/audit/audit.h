@@ -6,8 +6,9 @@
 // reordered, inserted or cut record below it. Records hold names and amounts, never a reading's
 // value.
 //
-// Seam: the Merkle tree of RFC 6962 will hash the same record bytes as its leaves; checkpoints will
-// sign its root beside `AuditHead`. Nothing here needs to change for it.
+// The Merkle tree (merkle_tree.h) hashes the same record bytes as its leaves, and checkpoints
+// (checkpoint.h) sign its root: they prove to others, with short proofs, what the chain proves to
+// whoever reads the log.
 #pragma once
 
 #include <string>
@@ -78,6 +79,12 @@ struct AuditEntry {
 class AuditVerifier {
  public:
   explicit AuditVerifier(AuditHead trusted) : trusted_(trusted) {}
+  // Reads on from a head that is believed.
+  static AuditVerifier from(const AuditHead& believed) {
+    AuditVerifier verifier{{}};
+    verifier.head_ = believed;
+    return verifier;
+  }
   // Refuses (verification_failed), naming the first bad record: malformed, misnumbered (dropped,
   // reordered or inserted), with a link that does not follow (edited), or not the one that the
   // trusted head stands for (rewritten with all that follows).

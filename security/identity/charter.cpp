@@ -149,6 +149,19 @@ bool PinnedOrganisation::has_key(KeyPurpose purpose, const PublicKey& key) const
   return std::find(current_.keys.begin(), current_.keys.end(), wanted) != current_.keys.end();
 }
 
+std::vector<PublicKey> PinnedOrganisation::keys_ever(KeyPurpose purpose) const {
+  std::vector<PublicKey> keys;
+  for (auto signed_charter = chain_.rbegin(); signed_charter != chain_.rend(); ++signed_charter) {
+    const auto charter = charter_from_bytes(signed_charter->charter);
+    ENTENTE_CHECK(charter.has_value());  // it was read when it was pinned
+    for (const PurposeKey& named : charter->keys) {
+      const bool known = std::find(keys.begin(), keys.end(), named.key) != keys.end();
+      if (named.purpose == purpose && !known && !has_revoked(named.key)) keys.push_back(named.key);
+    }
+  }
+  return keys;
+}
+
 bool PinnedOrganisation::has_revoked(const PublicKey& key) const {
   const auto& revoked = current_.revoked_keys;
   return std::find(revoked.begin(), revoked.end(), hash_public_key(key)) != revoked.end();

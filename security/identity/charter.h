@@ -60,6 +60,9 @@ class PinnedOrganisation {
   // False from `expires` on: no session, question or answer of this organisation counts.
   bool in_force(Instant now) const { return now < current_.expires; }
   bool has_key(KeyPurpose purpose, const PublicKey& key) const;
+  // The key of this purpose of every charter, newest first and each once, without those that the
+  // current one revokes: what was signed before a rotation still verifies.
+  std::vector<PublicKey> keys_ever(KeyPurpose purpose) const;
   bool has_revoked(const PublicKey& key) const;
 
   // Takes the next charter. Refuses, unchanged:

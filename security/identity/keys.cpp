@@ -31,6 +31,10 @@ Bytes signed_bytes(std::string_view context, ByteView body) {
   return out;
 }
 
+bool has_context(ByteView body) {
+  return text_of(body).starts_with(kPrefix);
+}
+
 }  // namespace
 
 SigningKey::SigningKey(const Secret& seed) : secret_(crypto_sign_SECRETKEYBYTES) {
@@ -68,6 +72,18 @@ bool is_strong(const PublicKey& key) {
   return crypto_core_ed25519_is_valid_point(key.bytes.data()) == 1;
 }
 
+Signature SigningKey::sign_plain(ByteView body) const {
+  ENTENTE_CHECK(!has_context(body));
+  Signature out;
+  crypto_sign_detached(out.bytes.data(), nullptr, body.data(), body.size(), secret_.view().data());
+  return out;
+}
+
+bool verify_plain(const PublicKey& key, ByteView body, const Signature& signature) {
+  return !has_context(body) && crypto_sign_verify_detached(signature.bytes.data(), body.data(),
+                                                           body.size(), key.bytes.data()) == 0;
+}
+
 bool verify(const PublicKey& key, std::string_view context, ByteView body,
             const Signature& signature) {
   const Bytes message = signed_bytes(context, body);
@@ -92,7 +108,9 @@ SealPair::SealPair(Random& random) : secret_(crypto_box_SECRETKEYBYTES) {
   crypto_box_seed_keypair(public_key_.bytes.data(), secret_.bytes().data(), seed.bytes.data());
 }
 
-SealPair SealPair::generate(Random& random) { return SealPair(random); }
+SealPair SealPair::generate(Random& random) {
+  return SealPair(random);
+}
 
 Result<Bytes> SealPair::open(ByteView sealed) const {
   Bytes out(sealed.size() < kSealOverhead ? 0 : sealed.size() - kSealOverhead);

@@ -22,7 +22,6 @@ inline constexpr std::string_view kEnvelope = "entente envelope signature v1";
 inline constexpr std::string_view kAnswer = "entente answer signature v1";
 inline constexpr std::string_view kReceipt = "entente ledger receipt v1";
 inline constexpr std::string_view kReconcile = "entente reconcile override v1";
-inline constexpr std::string_view kAudit = "entente audit checkpoint v1";
 inline constexpr std::string_view kCollectorBatch = "entente collector batch signature v1";
 }  // namespace contexts
 
@@ -36,6 +35,9 @@ class SigningKey {
 
   const PublicKey& public_key() const { return public_key_; }
   Signature sign(std::string_view context, ByteView body) const;
+  // Exactly the body, for forms that others fixed (audit checkpoints, security/audit/checkpoint.h).
+  // A body that begins like a signature with a context is a bug.
+  Signature sign_plain(ByteView body) const;
   // What a vault seals, and what the key comes back from.
   Secret seed() const;
 
@@ -50,6 +52,8 @@ class SigningKey {
 [[nodiscard]] bool is_strong(const PublicKey& key);
 [[nodiscard]] bool verify(const PublicKey& key, std::string_view context, ByteView body,
                           const Signature& signature);
+// Of sign_plain; false for a body that begins like a signature with a context.
+[[nodiscard]] bool verify_plain(const PublicKey& key, ByteView body, const Signature& signature);
 
 Signed sign_body(const SigningKey& key, std::string_view context, Bytes body);
 [[nodiscard]] bool verify(const PublicKey& key, std::string_view context, const Signed& body);

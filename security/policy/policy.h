@@ -17,14 +17,24 @@
 
 namespace entente::security {
 
-enum class ResourceKind : std::uint8_t { node, twin, export_, system, link, agreement, budget };
-inline constexpr std::size_t kResourceKinds = 7;
+enum class ResourceKind : std::uint8_t {
+  node,
+  twin,
+  export_,
+  system,
+  link,
+  agreement,
+  budget,
+  type,
+  collector
+};
+inline constexpr std::size_t kResourceKinds = 9;
 std::string_view to_text(ResourceKind kind);
 std::optional<ResourceKind> resource_kind_from_text(std::string_view text);
 
 struct Resource {
   ResourceKind kind = ResourceKind::node;
-  std::string name;  // empty: the kind as a whole
+  std::string name;          // empty: the kind as a whole
   std::string text() const;  // "export:air"
   auto operator<=>(const Resource&) const = default;
 };
@@ -32,6 +42,8 @@ struct Resource {
 struct LocalUser {
   std::string name;
   std::set<Role> roles;
+  // What the token that they came with is for; nothing: whatever they may do themselves.
+  std::optional<std::set<Verb>> only = {};
 };
 
 // What an agreement grants a partner, as far as a decision needs it.
@@ -54,8 +66,8 @@ using Subject = std::variant<LocalUser, Partner>;
 
 struct DecisionContext {
   Instant now;
-  bool link_active = false;                // partners: the link is active, not merely connected
-  std::optional<AgreementId> agreement;    // partner_ask: the one the question names
+  bool link_active = false;              // partners: the link is active, not merely connected
+  std::optional<AgreementId> agreement;  // partner_ask: the one the question names
 };
 
 struct Decision {
@@ -69,7 +81,12 @@ struct Grant {
   std::variant<Role, std::string> to;  // a role, or a user's name
   Verb verb = Verb::read_status;
   Resource resource;
+  std::optional<Instant> expires = {};  // from then on it allows nothing; nothing: for ever
+  std::string text() const;             // "user ann: write_twins on twin:press-7"
+  bool operator==(const Grant&) const = default;
 };
+
+using Users = std::map<std::string, std::set<Role>, std::less<>>;
 
 // Immutable once loaded; share it as std::shared_ptr<const Policy>. Threads: any.
 class Policy {
@@ -79,20 +96,26 @@ class Policy {
   // Reads
   //   [user.ann]       roles = ["analyst"]
   //   [[grant]]        user = "ann"  verb = "write_twins"  resource = "twin:press-7"
+  //                    expires = "2026-12-31T00:00:00Z"
   //   [cut_off]        organisations = ["<id in hexadecimal>"]
   // A grant names a user or a role; a resource is KIND:NAME or KIND:*.
   // Refuses (config_invalid), naming the place: TOML errors, any unknown key, role, verb, kind or
   // user, a partner's verb granted to a user, roles that exclude each other, no owner.
   [[nodiscard]] static Result<Policy> from_toml(std::string_view text);
+  // The text that from_toml reads back as this policy; comments of a former text are gone.
+  std::string to_toml() const;
+  // The same with other users and grants. Refuses (conflict): roles that exclude each other, no
+  // owner, a grant to somebody unknown.
+  [[nodiscard]] Result<Policy> with(Users users, std::vector<Grant> grants) const;
 
   // The user with their roles; empty when there is none of that name.
   std::optional<LocalUser> user(std::string_view name) const;
-  const std::map<std::string, std::set<Role>, std::less<>>& users() const { return users_; }
+  const Users& users() const { return users_; }
   const std::vector<Grant>& grants() const { return grants_; }
   bool is_cut_off(const OrgId& organisation) const { return cut_off_.contains(organisation); }
 
  private:
-  std::map<std::string, std::set<Role>, std::less<>> users_;
+  Users users_;
   std::vector<Grant> grants_;
   std::set<OrgId> cut_off_;
 };

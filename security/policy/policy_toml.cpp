@@ -53,6 +53,18 @@ Result<std::string> text_at(const toml::table& table, std::string_view key) {
   return text->get();
 }
 
+Outcome may_be_one(const std::set<Role>& roles) {
+  for (const Role one : roles) {
+    for (const Role other : roles) {
+      if (one < other && roles_exclude(one, other)) {
+        return make_error(ErrorCode::conflict, "one person cannot be " + std::string(to_text(one)) +
+                                                   " and " + std::string(to_text(other)));
+      }
+    }
+  }
+  return {};
+}
+
 Result<std::set<Role>> read_roles(const toml::table& user) {
   if (auto done = only_known(user, {"roles"}); !done) return std::move(done).error();
   auto names = texts(user, "roles");
@@ -61,15 +73,17 @@ Result<std::set<Role>> read_roles(const toml::table& user) {
   for (const std::string& name : *names) {
     const auto role = role_from_text(name);
     if (!role) return wrong(user.get("roles"), "unknown role '" + name + "'");
-    for (const Role other : out) {
-      if (roles_exclude(*role, other)) {
-        return wrong(user.get("roles"), "one person cannot be " + name + " and " +
-                                            std::string(to_text(other)));
-      }
-    }
     out.insert(*role);
   }
+  if (auto apart = may_be_one(out); !apart) return wrong(user.get("roles"), apart.error().what);
   return out;
+}
+
+// Types are named by their DTMI, all else by a local id.
+bool is_resource_name(ResourceKind kind, const std::string& name) {
+  if (kind != ResourceKind::type) return is_local_id(name);
+  return name.starts_with("dtmi:") && name.size() <= 128 &&
+         name.find_first_of("\"\\ \n\t") == std::string::npos;
 }
 
 Result<Resource> read_resource(const toml::table& grant) {
@@ -82,12 +96,13 @@ Result<Resource> read_resource(const toml::table& grant) {
   }
   const std::string name = text->substr(colon + 1);
   if (name == "*") return Resource{*kind, {}};
-  if (!is_local_id(name)) return wrong(&grant, "'" + name + "' is no name of a resource");
+  if (!is_resource_name(*kind, name))
+    return wrong(&grant, "'" + name + "' is no name of a resource");
   return Resource{*kind, name};
 }
 
 Result<Grant> read_grant(const toml::table& table) {
-  if (auto done = only_known(table, {"user", "role", "verb", "resource"}); !done) {
+  if (auto done = only_known(table, {"user", "role", "verb", "resource", "expires"}); !done) {
     return std::move(done).error();
   }
   auto user = text_at(table, "user");
@@ -106,7 +121,14 @@ Result<Grant> read_grant(const toml::table& table) {
   }
   auto resource = read_resource(table);
   if (!resource) return std::move(resource).error();
+  auto expires = text_at(table, "expires");
+  if (!expires) return std::move(expires).error();
   Grant out{*std::move(user), *verb, *std::move(resource)};
+  if (!expires->empty()) {
+    const auto instant = parse_instant(*expires);
+    if (!instant) return wrong(table.get("expires"), instant.error().what);
+    out.expires = *instant;
+  }
   if (!role_name->empty()) {
     const auto role = role_from_text(*role_name);
     if (!role) return wrong(&table, "unknown role '" + *role_name + "'");
@@ -127,8 +149,6 @@ Result<std::set<OrgId>> read_cut_off(const toml::table& table) {
   }
   return out;
 }
-
-using Users = std::map<std::string, std::set<Role>, std::less<>>;
 
 Result<Users> read_users(const toml::table& root) {
   Users out;
@@ -199,6 +219,61 @@ Result<Policy> Policy::from_toml(std::string_view text) {
     if (!cut_off) return std::move(cut_off).error();
     out.cut_off_ = *std::move(cut_off);
   }
+  return out;
+}
+
+std::string Policy::to_toml() const {
+  std::string out =
+      "# Who may do what here. 'entente role' and 'entente access' write this file anew, without "
+      "comments.\n";
+  for (const auto& [name, roles] : users_) {
+    out += "\n[user." + name + "]\nroles = [";
+    for (const Role role : roles) {
+      out += (role == *roles.begin() ? "\"" : ", \"") + std::string(to_text(role)) + "\"";
+    }
+    out += "]\n";
+  }
+  for (const Grant& grant : grants_) {
+    const auto* role = std::get_if<Role>(&grant.to);
+    out += "\n[[grant]]\n";
+    out += role == nullptr ? "user = \"" + std::get<std::string>(grant.to)
+                           : "role = \"" + std::string(to_text(*role));
+    out += "\"\nverb = \"" + std::string(to_text(grant.verb)) + "\"\nresource = \"" +
+           grant.resource.text() + "\"\n";
+    if (grant.expires) out += "expires = \"" + to_text(*grant.expires) + "\"\n";
+  }
+  if (!cut_off_.empty()) {
+    out += "\n[cut_off]\norganisations = [";
+    for (const OrgId& id : cut_off_)
+      out += (id == *cut_off_.begin() ? "\"" : ", \"") + id.hex() + "\"";
+    out += "]\n";
+  }
+  return out;
+}
+
+Result<Policy> Policy::with(Users users, std::vector<Grant> grants) const {
+  bool owned = false;
+  for (const auto& [name, roles] : users) {
+    if (!is_local_id(name)) {
+      return make_error(ErrorCode::invalid_argument, "a user's name must be a local id");
+    }
+    if (auto apart = may_be_one(roles); !apart) return std::move(apart).error();
+    owned = owned || roles.contains(Role::owner);
+  }
+  if (!owned) {
+    return make_error(ErrorCode::conflict, "this would leave the node without an owner",
+                      "give the role to somebody else first");
+  }
+  for (const Grant& grant : grants) {
+    const auto* user = std::get_if<std::string>(&grant.to);
+    if (user != nullptr && !users.contains(*user)) {
+      return make_error(ErrorCode::not_found, "there is no user '" + *user + "'",
+                        "see 'entente role list'");
+    }
+  }
+  Policy out = *this;
+  out.users_ = std::move(users);
+  out.grants_ = std::move(grants);
   return out;
 }
 

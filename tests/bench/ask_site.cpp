@@ -58,7 +58,7 @@ struct Site {
       : snapshot(federation.snapshot_of(spec)),
         store(open_store(loop, folder + "/entente.db",
                          {node::audit_migration(), node::ReleaseLedger::migration(),
-                          node::ledger_standing_migration()})),
+                          node::ledger_standing_migration(), node::audit_tree_migration()})),
         history_store(open_store(loop, folder + "/history.db", node::history_migrations())),
         twins(must(node::TwinRegistry::load(*history_store))),
         history(must(node::open_history(*history_store, clock))),

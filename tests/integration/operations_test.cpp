@@ -89,6 +89,8 @@ TEST_SUITE("integration/operations") {
         {"budget", "show", "--partners"},
         {"export", "list"},
         {"audit", "verify"},
+        {"audit", "list"},
+        {"audit", "witnesses"},
         {"audit", "privacy", "--runs", "20000"},
         {"link", "list"},
         {"link", "show", "office"},

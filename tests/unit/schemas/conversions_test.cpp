@@ -75,6 +75,14 @@ void check_rules(const Value& good, Decode decode,
   }
 }
 
+ExportView& with_private_key(ExportView& view) {
+  view.threshold_delta = {100};
+  view.private_keys = {"tenant"};
+  view.private_delta = {100};
+  view.private_min_units = 5;
+  return view;
+}
+
 }  // namespace
 
 TEST_SUITE("schemas/conversions") {
@@ -227,7 +235,25 @@ TEST_SUITE("schemas/conversions") {
          {"delta", first([](ExportView& v) { v.delta = {std::uint64_t{1} << 60}; })},
          {"thresholdDelta",
           first([](ExportView& v) { v.threshold_delta = {std::uint64_t{1} << 60}; })},
-         {"unit", first([](ExportView& v) { v.unit = ""; })}});
+         {"unit", first([](ExportView& v) { v.unit = ""; })},
+         {"unit", first([](ExportView& v) { v.unit = "owner"; })},
+         {"unit", first([](ExportView& v) { v.unit = "property:"; })},
+         {"unit", first([](ExportView& v) { v.unit = "ancestor:2x"; })},
+         {"groupsPerUnit", first([](ExportView& v) { v.unit = "twin", v.groups_per_unit = 2; })},
+         {"groupsPerUnit",
+          first([](ExportView& v) { v.unit = "property:a", v.groups_per_unit = 4'097; })},
+         {"privateKeys", first([](ExportView& v) { with_private_key(v).private_keys = {"2x"}; })},
+         {"privateKeys", first([](ExportView& v) {
+            with_private_key(v).private_keys = {"a", "a"};
+          })},
+         {"privateKeys",
+          first([](ExportView& v) { with_private_key(v).private_keys = {v.keys[0]}; })},
+         {"privateDelta", first([](ExportView& v) { with_private_key(v).private_delta = {}; })},
+         {"privateDelta",
+          first([](ExportView& v) { with_private_key(v).private_delta.units = 101; })},
+         {"privateDelta", first([](ExportView& v) { with_private_key(v).private_keys.clear(); })},
+         {"privateMinUnits",
+          first([](ExportView& v) { with_private_key(v).private_min_units = 0; })}});
   }
 
   TEST_CASE("an envelope that breaks a rule is refused with the field's name") {
@@ -277,7 +303,10 @@ TEST_SUITE("schemas/conversions") {
                           {"cells", [](Release& r) { r.statistics[0].width = 2; }},
                           {"cells", [](Release& r) { r.statistics[0].width = UINT32_MAX; }},
                           {"cells", [](Release& r) { std::swap(r.cells[0], r.cells[1]); }},
-                          {"cells", [](Release& r) { r.cells[1].tick = 0; }}});
+                          {"cells", [](Release& r) { r.cells[1].tick = 0; }},
+                          {"cells", [](Release& r) { r.cells[0].values = {"b"}; }},
+                          {"cells", [](Release& r) { r.cells[1].values = {""}; }},
+                          {"cells", [](Release& r) { r.cells[1].values.assign(9, "a"); }}});
     Answer answer = test::random_answer(random);
     answer.caps = {{{1}, {2}}, {{3}, {4}}};
     check_rules<Answer>(answer, answer_from_bytes,

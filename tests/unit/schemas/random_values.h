@@ -81,7 +81,15 @@ inline ExportView random_export(Random& random, std::string name) {
   out.lateness = minutes(static_cast<std::int64_t>(random.below(600)));
   out.rho_cap = {random.u64()};
   out.delta = {random.below(std::uint64_t{1} << 60)};
-  out.unit = random.below(2) == 0 ? "twin" : "ownerName";
+  constexpr const char* kUnits[] = {"twin", "property:ownerName", "ancestor:part_of",
+                                    "ancestor:dtmi:example:Plant;1"};
+  out.unit = kUnits[random.below(4)];
+  if (out.unit != "twin") out.groups_per_unit = 1 + static_cast<std::uint32_t>(random.below(5));
+  if (out.threshold_delta.units > 0 && random.below(2) == 0) {
+    out.private_keys = {"tenant", "grid.zone"};
+    out.private_delta = {1 + random.below(out.threshold_delta.units)};
+    out.private_min_units = 1 + static_cast<std::uint32_t>(random.below(30));
+  }
   return out;
 }
 
@@ -165,8 +173,10 @@ inline Release random_release(Random& random) {
     integers += width;
   }
   const auto cells = random.below(10);
+  const bool named = random.below(2) == 0;
   for (std::uint32_t i = 0; i < cells; ++i) {
-    ReleasedCell cell{i / 3, i % 3, {}};
+    ReleasedCell cell{i / 3, i % 3, {}, {}};
+    if (named) cell.values = {"müller & co", "b"};
     for (std::size_t j = 0; j < integers; ++j) {
       cell.mantissas.push_back(static_cast<std::int64_t>(random.u64()));
     }

@@ -34,6 +34,15 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"twin apply", {"FILE"}},
       {"twin history", {"monitor-53"}},
       {"twin export", {"monitor-53", "--out", node.folder.path + "/export.csv"}},
+      {"role grant", {"ann", "analyst"}},
+      {"role revoke", {"ann", "analyst"}},
+      {"access grant", {"user:ann", "write_twins", "twin:press-7"}},
+      {"access revoke", {"user:ann", "write_twins", "twin:press-7"}},
+      {"access why", {"ann", "read_twins"}},
+      {"access who-can", {"read_twins"}},
+      {"access token add", {"gate"}},
+      {"access token revoke", {"gate"}},
+      {"audit export", {node.folder.path + "/log.audit"}},
       {"twin delete", {"monitor-53", "--yes"}},
       {"twin health", {"monitor-53"}},
       {"twin quarantine", {"monitor-53"}},
@@ -398,9 +407,32 @@ TEST_SUITE("node/cli") {
         if (spec.path == "collector send") continue;
         node.reply_everything(odd);
         const int code = run(node, words_of(spec.path, node)).code;
-        CHECK((code == 0 || code == 1 || code == 3 || code == 6 || code == 8));
+        const bool denied = code == 4 && spec.path == "access why";
+        CHECK((code == 0 || code == 1 || code == 3 || code == 6 || code == 8 || denied));
       }
     }
+  }
+
+  TEST_CASE("an audit tells each export by name and one that leaks exits 8") {
+    FakeNode node;
+    const Ran held = run(node, {"audit", "privacy", "--quick", "-o", "json"});
+    CHECK(held.code == 0);
+    const auto data = parsed(held.out);
+    CHECK(data.at("ok").as_bool());
+    CHECK(data.at("runs").to_number<int>() == 20'000);
+    CHECK(data.at("items").as_array().size() == 4);
+    CHECK(data.at("items").at(2).at("about").as_string() == "air");
+    CHECK(data.at("items").at(2).at("runs").to_number<int>() == 20'000);
+    CHECK(parsed(run(node, {"audit", "privacy", "--full", "-o", "json"}).out)
+              .at("runs")
+              .to_number<int>() == 1'000'000);
+    CHECK(run(node, {"audit", "privacy", "--full", "--quick"}).code != 0);
+    node.folder.write("exports.toml", "leaks");
+    const Ran leaks =
+        run(node, {"audit", "privacy", "--exports", node.folder.path + "/exports.toml"});
+    CHECK(leaks.code == 8);
+    CHECK(has(leaks.out, "REFUTED"));
+    CHECK(has(leaks.err, "Suspend the agreements"));
   }
 
   TEST_CASE("a broken audit chain exits 8, an unhealthy node makes doctor exit 1") {

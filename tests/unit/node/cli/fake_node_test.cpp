@@ -1,5 +1,7 @@
 #include "tests/unit/node/cli/fake_node.h"
 
+#include "federation/audit/privacy_audit.h"
+
 namespace entente::node::test {
 namespace {
 
@@ -204,6 +206,37 @@ void FakeNode::fill(RouteTable& table) {
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
+  const char* policy =
+      R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"
+      R"j("grants":[{"to":"user:ann","verb":"write_twins","resource":"twin:press-7",)j"
+      R"j("expires":null,"state":"active"}]})j";
+  get("/api/v1/access", Verb::read_policy, policy);
+  post("/api/v1/access/users/{user}/roles", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/roles/{role}/revoke", Verb::manage_roles, BodyKind::json,
+       policy);
+  post("/api/v1/access/grants", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/grants/revoke", Verb::manage_roles, BodyKind::json, policy);
+  get("/api/v1/access/why", Verb::read_policy,
+      R"j({"user":"ann","allowed":true,"reason":"role analyst allows it","could_grant":[]})j");
+  get("/api/v1/access/who-can", Verb::read_policy,
+      R"j({"items":[{"user":"ann","reason":"role analyst allows it"}]})j");
+  get("/api/v1/access/tokens", Verb::read_policy,
+      R"j({"items":[{"name":"gate","user":"ann","only":["ask"],"state":"active",)j"
+      R"j("expires":"2026-01-01T00:00:00Z"}]})j");
+  post("/api/v1/access/tokens", Verb::manage_roles, BodyKind::json,
+       R"j({"name":"gate","user":"ann","expires":"2026-01-01T00:00:00Z","token":"ent_x"})j");
+  post("/api/v1/access/tokens/{name}/revoke", Verb::manage_roles, BodyKind::json,
+       R"j({"name":"gate","state":"revoked"})j");
+  get("/api/v1/audit/records", Verb::read_audit,
+      R"j({"items":[{"sequence":1,"time":"2026-01-01T00:00:00Z","actor":"node",)j"
+      R"j("action":"release","object":"export:air","outcome":"done","detail":{}}],"next":""})j");
+  get("/api/v1/audit/checkpoint", Verb::read_audit,
+      R"j({"organisation":"9c1f","site":"main","size":1,"time":"2026-01-01T00:00:00Z",)j"
+      R"j("checkpoint":"entente/9c1f/main\n1\n","charters":[],"witnesses":[]})j");
+  get("/api/v1/audit/witnesses", Verb::read_audit,
+      R"j({"items":[{"partner":"oregon","state":"active","cosigned":1,)j"
+      R"j("cosigned_at":"2026-01-01T00:00:00Z","seen":null,"seen_at":null,"warning":""}],)j"
+      R"j("conflicts":[]})j");
 }
 
 FakeNode::FakeNode() {
@@ -231,6 +264,18 @@ FakeNode::FakeNode() {
     }
     return LocalReport{
         {{"ok", findings.empty()}, {"findings", findings}, {"repairs", boost::json::array()}}, {}};
+  };
+  local.privacy_audit =
+      [](const PrivacyAuditOptions& options) -> Result<std::vector<federation::PrivacyAudit>> {
+    federation::PrivacyAudit made_up;
+    made_up.mechanisms = {{"law", 10, 5, false, false}};
+    made_up.controls = {{"half the noise", "mean(load)", options.runs, 1, 0.9, 2, 1.5, 1e-6, true}};
+    federation::PrivacyAudit own = made_up;
+    own.subject = "air", own.mechanisms.clear();
+    own.findings = {{"one unit dropped", "count(*)", options.runs, 1, 0.9, 0.8, 0.5, 1e-6, false}};
+    // A file that begins so stands for an export whose answers leak.
+    own.findings[0].refuted = options.exports && options.exports->text.find("leaks") == 0;
+    return std::vector{made_up, own};
   };
   local.agreement_check = [](const AgreementCheckOptions& options) -> Result<LocalReport> {
     if (options.text.find("[agreement]") == std::string::npos) {

@@ -80,6 +80,15 @@ TEST_SUITE("node/config/declarations") {
         {"max = [0, 500]", "valid = [500, 0]", "measures.pm25.valid: must be"},
         {"max = [0, 500]", "valid = [0]", "measures.pm25.valid"},
         {"unit = \"twin\"", "unit = \"event\"", "domain.air.unit"},
+        {"unit = \"twin\"", "unit = \"property:\"", "domain.air.unit"},
+        {"unit = \"twin\"", "unit = \"ancestor:a b\"", "domain.air.unit"},
+        {"tick = \"1h\"", "groups_per_unit = 2", "export.air.groups_per_unit: must be 1"},
+        {"tick = \"1h\"", "groups_per_unit = 0", "export.air.groups_per_unit"},
+        {"tick = \"1h\"", "private_keys = [\"owner\"]", "export.air.private_delta"},
+        {"tick = \"1h\"", "private_keys = [\"state\"]", "export.air.private_keys"},
+        {"tick = \"1h\"", "private_keys = [\"owner\"]\nprivate_delta = 1e-9",
+         "at most the threshold_delta of [domain.air]"},
+        {"tick = \"1h\"", "private_delta = 1e-9", "private_delta"},
         {"[domain.air]", "[domain.air", "air.toml:2"},
     };
     for (const auto& row : rows) {
@@ -88,6 +97,33 @@ TEST_SUITE("node/config/declarations") {
       CAPTURE(what);
       CHECK(what.find(row.names) != std::string::npos);
     }
+  }
+
+  TEST_CASE("a unit may be a property or an ancestor and count in several groups") {
+    for (const char* unit :
+         {"property:owner", "ancestor:part_of", "ancestor:dtmi:example:Plant;1"}) {
+      CAPTURE(unit);
+      Declarations into;
+      const std::string text =
+          with(with(kAir, "unit = \"twin\"", std::string("unit = \"") + unit + "\""),
+               "tick = \"1h\"", "tick = \"1h\"\ngroups_per_unit = 3");
+      REQUIRE(read_declarations(text, "air.toml", "main", into));
+      CHECK(into.exports.at("air")->unit == unit);
+      CHECK(into.exports.at("air")->groups_per_unit == 3);
+    }
+  }
+
+  TEST_CASE("private keys come with the delta that naming them spends") {
+    Declarations into;
+    const std::string text =
+        with(with(kAir, "delta = 1e-6", "delta = 1e-6\nthreshold_delta = 1e-6"), "tick = \"1h\"",
+             "private_keys = [\"owner\"]\nprivate_delta = 1e-8\nprivate_min_units = 12");
+    REQUIRE(read_declarations(text, "air.toml", "main", into));
+    const ExportView& view = *into.exports.at("air");
+    CHECK(view.private_keys == std::vector<std::string>{"owner"});
+    CHECK(view.private_delta == *security::delta_of(1e-8));
+    CHECK(view.private_min_units == 12);
+    CHECK(view.threshold_delta == *security::delta_of(1e-6));
   }
 
   TEST_CASE("an agreement's text is read strictly") {
