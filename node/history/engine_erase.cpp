@@ -187,9 +187,10 @@ void HistoryEngine::find_latest(std::size_t number, const std::vector<bool>& ask
   for (std::size_t index = 0; index < kGroupSeries; ++index) {
     if (!asked[index]) continue;
     const auto place = static_cast<Place>(index);
+    const auto series = static_cast<std::size_t>(series_at(number, place));
+    if (series >= newest_.size()) continue;  // asked for the group's sake, and not there
     const auto latest = group.latest(place);
-    newest_[static_cast<std::size_t>(series_at(number, place))] =
-        latest ? latest->time : kEveryTime;
+    newest_[series] = latest ? latest->time : kEveryTime;
   }
   for (const auto& batch : uncommitted_) {
     for (std::size_t i = 0; i < batch->size(); ++i) {

@@ -91,7 +91,7 @@ TEST_SUITE("integration/operations") {
         {"audit", "verify"},
         {"audit", "list"},
         {"audit", "witnesses"},
-        {"audit", "privacy", "--runs", "20000"},
+        {"audit", "privacy", "--runs", "10000"},
         {"link", "list"},
         {"link", "show", "office"},
         {"agreement", "list"},

@@ -166,7 +166,8 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/feeds/{id}/cancel", Verb::ask, BodyKind::json, feed);
   get("/api/v1/budget", Verb::read_budgets,
       R"j({"domains":[{"domain":"air","unit":"twin","cap_epsilon":8,"delta":1e-6,"blocks":[)j"
-      R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,"reserved_epsilon":1,)j"
+      R"j({"start":"2015-08-23T00:00:00Z","spent_epsilon":4.25,"left_epsilon":3.7,)j"
+      R"j("reserved_epsilon":1,)j"
       R"j("percent_left":46.3,"week_epsilon":9.5,"year_epsilon":20.25,)j"
       R"j("partners":[{"organisation":"airshed","spent_epsilon":4.25,"left_epsilon":1.5,)j"
       R"j("quota_epsilon":6,"guaranteed_epsilon":2}]}]}],"partners_quota":[]})j");
