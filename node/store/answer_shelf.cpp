@@ -46,7 +46,7 @@ void keep_in(Database& database, const HeldAnswer& answer) {
 }  // namespace
 
 const char* AnswerShelf::migration() {
-  // The key's columns come first: quick_check of SQLite 3.40 takes the wrong ones for NULL otherwise.
+  // The key's columns come first: otherwise quick_check of SQLite 3.40 takes the others for NULL.
   return "CREATE TABLE answers_had (organisation BLOB NOT NULL, site TEXT NOT NULL,"
          "  hash BLOB NOT NULL, revision INTEGER NOT NULL, composed INTEGER NOT NULL,"
          "  cells BLOB NOT NULL, opens INTEGER NOT NULL, closes INTEGER NOT NULL,"

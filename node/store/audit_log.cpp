@@ -113,6 +113,11 @@ AuditVerdict verify(Database& database, const Walk& walk, security::AuditVerifie
     } else if (next <= walk.in_tree && next - walk.first < static_cast<std::uint64_t>(walk.most)) {
       found(next,
             "audit record " + std::to_string(next) + ": it is missing; the tree was made over it");
+    } else if (const std::uint64_t covered = audit_tree_size(database);
+               walk.in_tree > 0 && covered < verdict.head.count) {
+      // Read after the records, which are written together with their nodes.
+      found(covered + 1,
+            "audit record " + std::to_string(covered + 1) + ": the tree ends before it");
     }
   }
   return verdict;
