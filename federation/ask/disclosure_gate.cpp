@@ -38,12 +38,14 @@ WorkerResult inquire_and_aggregate(const Admitted& admitted, const ReleaseStore&
                                    const TwinSource& twins, const security::ChoiceKey& choice) {
   WorkerResult result;
   auto standing = releases.inquire(admitted.inquiry);
-  const bool is_new =
-      standing ? !standing->release : standing.error().code == ErrorCode::budget_exhausted;
-  // What was paid for is free also when nothing is left.
-  if (is_new && admitted.inquiry.cells && !admitted.inquiry.cells->fresh) {
+  const bool unpaid = standing ? !standing->release || !standing->paid
+                               : standing.error().code == ErrorCode::budget_exhausted;
+  // What was paid for is free also when nothing is left, and when others have bought the whole.
+  if (unpaid && admitted.inquiry.cells && !admitted.inquiry.cells->fresh) {
     result.composed = compose(admitted.question, *admitted.view, admitted.price,
                               releases.cells(admitted.inquiry));
+    const bool free = result.composed && result.composed->charges.empty();
+    if (standing && standing->release && !free) result.composed.reset();
     if (result.composed) return result;
   }
   if (!standing) {

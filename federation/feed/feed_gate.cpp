@@ -66,6 +66,14 @@ Bytes standing_bytes(const FeedRecord& record, std::vector<BlockAmount> returned
 
 }  // namespace
 
+Hash256 charges_hash(const std::vector<BlockAmount>& charges) {
+  std::string text;
+  for (const BlockAmount& charge : charges) {
+    text += std::to_string(charge.start.ns) + " " + std::to_string(charge.rho.units) + "\n";
+  }
+  return hash("entente feed charges v1", bytes_of(text));
+}
+
 Result<std::shared_ptr<const FeedGate::Priced>> FeedGate::priced(
     const QueryId& id, const FeedTerms& terms,
     const std::shared_ptr<const ExportView>& view) const {
@@ -120,7 +128,9 @@ entente::Outcome FeedGate::prepare_start(Pending& pending) const {
   inquiry.release_key = hash_parts("entente feed key v1", {record.partner.view(), record.id.view(),
                                                            inquiry.question_hash.view()});
   inquiry.charges = pending.priced->price.charges;
-  return {};
+  record.reserved = charges_hash(inquiry.charges);
+  // A receipt that this log does not hold closes the ledger, also when it comes with a start.
+  return parts_.feeds.whole(inquiry);
 }
 
 entente::Outcome FeedGate::prepare_running(Pending& pending) const {
@@ -136,6 +146,13 @@ entente::Outcome FeedGate::prepare_running(Pending& pending) const {
   auto price = priced(pending.record.id, *terms, agreed->view);
   if (!price) return std::move(price).error();
   pending.priced = std::move(*price);
+  // Another calendar of the zone or another way to price: what would be released is not what was
+  // reserved.
+  if (charges_hash(pending.priced->price.charges) != pending.record.reserved) {
+    pending.over = true;
+    return make_error(ErrorCode::shape_refused, "the feed's price is no longer what was reserved",
+                      "start it anew");
+  }
   return {};
 }
 
@@ -254,6 +271,15 @@ kj::Promise<FeedGate::Outcome> FeedGate::handle(const security::PeerIdentity& pe
 }
 
 kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending) {
+  // It may have waited: what nobody waits for any more reserves nothing.
+  const Envelope& envelope = pending->opened.envelope;
+  if (parts_.clock.now() >= envelope.deadline) {
+    return refuse(make_error(ErrorCode::deadline_exceeded, "the start came too late"), *pending);
+  }
+  if (!parts_.site()->agreements.contains(envelope.agreement)) {
+    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+                  *pending);
+  }
   auto pair = kj::newPromiseAndFulfiller<Result<CommittedRelease>>();
   auto done = std::make_shared<kj::Own<kj::PromiseFulfiller<Result<CommittedRelease>>>>(
       kj::mv(pair.fulfiller));
@@ -414,6 +440,11 @@ kj::Promise<void> FeedGate::tend_one(std::shared_ptr<std::vector<FeedRecord>> re
                   {{"feed", pending->record.id.hex()}, {"reason", refusal->what}});
         if (!lasting) return kj::READY_NOW;
         return end(pending->record.id, refusal->code).then([](Result<FeedEnd>) {});
+      })
+      // One that faults keeps none of the others waiting.
+      .catch_([pending](kj::Exception&& fault) {
+        log::warn("feed", "a tick waits",
+                  {{"feed", pending->record.id.hex()}, {"reason", fault.getDescription().cStr()}});
       })
       .then([this, records, at] { return tend_one(records, at + 1); });
 }

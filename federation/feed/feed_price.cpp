@@ -155,6 +155,24 @@ Outcome check_overflow(const StatisticLayout& layout, std::uint64_t units, const
   return toeplitz->check_overflow(static_cast<std::int64_t>(tick), layout.variance);
 }
 
+// What one tick releases and what all of them keep, at most.
+Outcome check_kept(const FeedTerms& terms, int level_most) {
+  // A cell's places and what holds them; an item has at most three figures.
+  const std::size_t cell_bytes = 32 + 24 * terms.question.items.size();
+  const std::size_t groups = terms.question.groups.size();
+  const std::size_t figures = groups * terms.question.items.size();
+  const std::size_t cells = groups * static_cast<std::size_t>(level_most + 1);
+  if (cells > entente::limits::kCells || cells * cell_bytes > entente::limits::kReleaseBytes) {
+    return shape("a tick of this feed would be larger than an answer may be",
+                 "ask for fewer groups or a shorter horizon");
+  }
+  if (figures * terms.ticks > limits::kFeedFrozen) {
+    return shape("this feed would keep too many figures until its end",
+                 "ask for fewer groups, items or ticks");
+  }
+  return {};
+}
+
 Result<FeedPrice> price_sums(const FeedTerms& terms, FeedPrice price, const ExportView& view) {
   auto blocks = touched(price.ticks, view);
   if (!blocks) return std::move(blocks).error();
@@ -163,6 +181,7 @@ Result<FeedPrice> price_sums(const FeedTerms& terms, FeedPrice price, const Expo
     price.level_most = security::dyadic_level_of(
         terms.kind == FeedKind::sliding ? terms.window_ticks : terms.ticks);
   }
+  if (auto fits = check_kept(terms, price.level_most); !fits) return std::move(fits).error();
   auto toeplitz = security::Toeplitz::make(terms.ticks);
   if (!toeplitz) return std::move(toeplitz).error();
   Sums weights;

@@ -23,7 +23,8 @@ struct FeedRecord {
   OrgId partner;
   AgreementId agreement;
   std::string purpose;
-  Bytes terms;  // canonical
+  Bytes terms;       // canonical
+  Hash256 reserved;  // of what was reserved at the start, charges_hash
   std::string domain;
   std::uint32_t ticks = 0;
   std::uint32_t next = 0;  // the first tick that is not released
@@ -31,6 +32,9 @@ struct FeedRecord {
   std::optional<ErrorCode> ended;  // why; a feed whose ticks are all released is not ended
   Instant ended_at;
 };
+
+// What a feed's price is compared by with what was reserved for it.
+Hash256 charges_hash(const std::vector<BlockAmount>& charges);
 
 // One tick on its way into the store.
 struct FeedDraft {

@@ -13,5 +13,8 @@ inline constexpr std::int64_t kFeedFineness = 64;
 inline constexpr std::size_t kFeedsPriced =
     256;  // prices kept, so that a pull need not compute one
 inline constexpr std::size_t kFeedsRunning = 1'024;  // at one site, of all partners together
+inline constexpr std::size_t kFeedsOfPartner = 128;  // of these, one partner's
+// Figures that a dyadic or Toeplitz feed keeps until it is complete: groups, statistics, ticks.
+inline constexpr std::size_t kFeedFrozen = 1'000'000;
 
 }  // namespace entente::federation::limits

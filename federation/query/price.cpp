@@ -12,6 +12,23 @@ namespace entente::federation {
 namespace {
 
 // So that nobody pays for an answer that is too long to be read.
+// Private keys may have as many values as there are units, each with a row of its own while it is
+// not known which are named: bounded by what is declared, before anything is read.
+Outcome check_private(const Question& question, const ExportView& view, std::size_t integers) {
+  constexpr std::uint64_t kIntegers = 4'000'000;
+  if (question.private_keys.empty()) return {};
+  std::uint64_t units = 0;
+  for (const auto& group : question.groups) units += view.units_within(group.cells);
+  const unsigned __int128 rows = static_cast<unsigned __int128>(units) *
+                                 groups_touched(question, view) * question.tick_count();
+  if (rows * integers <= kIntegers) return {};
+  return make_error(ErrorCode::shape_refused,
+                    "private keys of " + std::to_string(units) + " units with " +
+                        std::to_string(integers) + " numbers each and " +
+                        std::to_string(question.tick_count()) + " cells in time are too many",
+                    "ask with fewer cells in time, items or bins");
+}
+
 Outcome check_size(const Question& question, const std::vector<StatisticLayout>& layout,
                    std::size_t blocks) {
   const std::size_t integers = integers_of(layout);
@@ -74,6 +91,9 @@ Result<Price> price_of(const Question& question, const ExportView& view) {
   auto blocks = weigh(question, view);
   if (!blocks) return std::move(blocks).error();
   if (auto fits = check_size(question, *layout, blocks->size()); !fits) {
+    return std::move(fits).error();
+  }
+  if (auto fits = check_private(question, view, integers_of(*layout)); !fits) {
     return std::move(fits).error();
   }
   Price price;

@@ -72,6 +72,9 @@ Result<security::Policy> load_policy(const std::string& path) {
   return policy;
 }
 
+// Left behind by a node whose disk failed: the next start reads its files through.
+constexpr const char* kDiskFailed = "run/disk-failed";
+
 Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const char* prefix,
                                           std::vector<const char*> migrations) {
   Store::Options options;
@@ -79,8 +82,13 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
   options.migrations = std::move(migrations);
   options.deliver = [&loop = core.loop](std::function<void()> work) { loop.post(std::move(work)); };
   options.crash_prefix = prefix;
+  // The ledger always; the history, which may be large, after its disk failed.
+  options.always_checked =
+      std::string_view(prefix) == "ledger" || fs::exists(core.settings.path(kDiskFailed));
   options.on_broken = [&core](const Error& error) {
     core.failed = error;
+    // Best effort, on a disk that fails.
+    (void)write_private(core.settings.path(kDiskFailed), bytes_of(error.what));
     if (core.stop) core.stop();
   };
   options.on_full = [&core] {
@@ -146,6 +154,8 @@ Outcome open_data(Core& core) {
   auto history_store = open_store(core, "history.db", "history", history_migrations());
   if (!history_store) return std::move(history_store).error();
   core.history_store = std::move(*history_store);
+  std::error_code gone;
+  fs::remove(core.settings.path(kDiskFailed), gone);
   auto twins = TwinRegistry::load(*core.history_store);
   if (!twins) return std::move(twins).error();
   core.twins = std::move(*twins);

@@ -349,7 +349,11 @@ FeedService::Reply FeedService::show(const std::string& digits) {
 FeedService::Reply FeedService::shown(const QueryId& id, std::size_t pulled) {
   return plan_of(id).then([this, id, pulled](Result<SharedPlan> plan) -> Reply {
     if (!plan) return Result<json::value>(std::move(plan).error());
-    const FollowedFeed feed = parts_.shelf.entries().at(id);
+    const auto known = parts_.shelf.entries().find(id);
+    if (known == parts_.shelf.entries().end()) {
+      return Result<json::value>(make_error(ErrorCode::not_found, "the feed was not started"));
+    }
+    const FollowedFeed feed = known->second;
     const auto error = last_error_.find(id);
     const std::string last = error == last_error_.end() ? "" : error->second;
     using Made = std::shared_ptr<Result<json::value>>;
@@ -376,7 +380,11 @@ FeedService::Reply FeedService::cancel(const std::string& digits, bool dry_run) 
   const QueryId id = (*named)->id;
   return plan_of(id).then([this, id, dry_run](Result<SharedPlan> plan) -> Reply {
     if (!plan) return Result<json::value>(std::move(plan).error());
-    const FollowedFeed feed = parts_.shelf.entries().at(id);
+    const auto known = parts_.shelf.entries().find(id);
+    if (known == parts_.shelf.entries().end()) {
+      return Result<json::value>(make_error(ErrorCode::not_found, "the feed was not started"));
+    }
+    const FollowedFeed feed = known->second;
     const std::string name = name_of(*parts_.site(), feed.organisation);
     const SharedPlan followed = *plan;
     if (dry_run || !feed.running()) {

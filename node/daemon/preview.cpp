@@ -25,6 +25,8 @@ std::string block_text(Instant start) {
   return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
 }
 
+constexpr const char* kAddsUp = "earlier answers add up to it";
+
 // One site's account in the batch.
 struct Total {
   const AskTarget* target = nullptr;
@@ -59,7 +61,7 @@ class Batch {
       return Part{{}, "answered before"};
     }
     if (!asked.plan.fresh && adds_up(seat, target, question, price, revision)) {
-      return Part{{}, "earlier answers add up to it"};
+      return Part{{}, kAddsUp};
     }
     for (const BlockAmount& charge : price.charges) {
       std::uint64_t& sum = total.charges[charge.start].units;
@@ -159,6 +161,8 @@ json::object total_json(const Batch& batch, const Total& total) {
                    {"guaranteed_epsilon", shown_epsilon(terms.rho_guaranteed, view.delta)},
                    {"blocks", std::move(shown.blocks)}};
   if (charges.empty()) return out;
+  // What earlier questions by private keys spent is not known here; the cap is.
+  enough = enough && total.delta <= view.threshold_delta;
   out["left_epsilon"] = shown_epsilon(left, view.delta);
   out["left_epsilon_after"] = shown_epsilon(after, view.delta);
   out["enough"] = enough;
@@ -234,6 +238,7 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
     if (asked.exact) notes.insert("own twins are answered exactly and cost nothing");
     std::vector<Price> prices(asked.targets.size());
     std::vector<PreviewMember> members;
+    bool adds_up = false;
     for (std::size_t i = 0; i < asked.targets.size(); ++i) {
       const MemberPlan& part = asked.plan.members[i];
       const AskTarget& target = asked.targets[i];
@@ -249,6 +254,7 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
       members.push_back({&part, &prices[i], target.view});
       auto cost = charged.add(q + 1, asked, target, *part.question, prices[i]);
       if (!cost) return std::move(cost).error();
+      adds_up = adds_up || cost->free == kAddsUp;
       Shown shown = blocks_json(cost->charges, target.view->delta);
       additive = additive || (is_additive(*part.question) && cost->free.empty());
       paid = paid || cost->free.empty();
@@ -258,7 +264,14 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
                         {"free", cost->free.empty() ? json::value() : json::value(cost->free)},
                         {"blocks", std::move(shown.blocks)}});
     }
-    if (!members.empty()) add_expected(asked, members, q + 1, expected);
+    // Sums of earlier cells have the noise of all of these, which is not what fresh noise would be.
+    if (!members.empty() && !adds_up) add_expected(asked, members, q + 1, expected);
+    if (adds_up) {
+      notes.insert(
+          "question " + std::to_string(q + 1) +
+          ": the answer adds up earlier ones, with the noise of each; --fresh asks it anew, "
+          "at its own charge");
+    }
     json::object one = question_head(asked.text, asked.plan);
     one["charge"] = std::move(charge);
     questions.push_back(std::move(one));

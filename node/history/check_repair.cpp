@@ -7,6 +7,7 @@
 #include "node/history/check_buckets.h"
 #include "node/history/history.h"
 #include "node/history/journal.h"
+#include "node/history/limits.h"
 #include "node/history/sealing.h"
 #include "node/limits.h"
 #include "node/store/page_check.h"
@@ -48,6 +49,7 @@ class Repair {
     rolled_up();
     corrections();
     latest();
+    leave_out_strays();
     to_.exec("COMMIT");
   }
 
@@ -109,7 +111,14 @@ class Repair {
   }
 
   void names() {
-    const auto all = ids("name");
+    auto all = ids("name");
+    // A number that a damaged page made up would have all before it filled in.
+    while (!all.empty() && (*all.rbegin() >= static_cast<std::int64_t>(limits::kSeriesNumbers) ||
+                            *all.begin() < 0)) {
+      const auto odd = *all.begin() < 0 ? all.begin() : std::prev(all.end());
+      say("series " + std::to_string(*odd) + " cannot be and was left out");
+      all.erase(odd);
+    }
     const auto count = all.empty() ? 0 : *all.rbegin() + 1;
     for (std::int64_t id = 0; id < count; ++id) {
       std::string twin = "lost-series-" + std::to_string(id);
@@ -344,6 +353,28 @@ class Repair {
                 put.bind(5, from.integer(4)).run();
               });
       if (!read) say(name + " cannot be read");
+    }
+  }
+
+  // What a damaged page made up: opening would refuse it, or take it for a newer program's.
+  void leave_out_strays() {
+    const std::string groups = std::to_string((names_.size() + kGroupSeries - 1) / kGroupSeries);
+    const auto levels = std::to_string(kLevels);
+    for (const auto& [table, which] :
+         {std::pair<std::string, std::string>{"retained", "series_group"},
+          {"bucket", "series_group"},
+          {"latest", "series_group"},
+          {"segment", "series_group"}}) {
+      leave_out(table, which + " < 0 OR " + which + " >= " + groups);
+    }
+    leave_out("bucket", "level < 0 OR level >= " + levels);
+    leave_out("series_horizon", "series < 0 OR series >= " + std::to_string(names_.size()));
+  }
+
+  void leave_out(const std::string& table, const std::string& where) {
+    to_.exec(("DELETE FROM " + table + " WHERE " + where).c_str());
+    if (const auto rows = to_.changes(); rows > 0) {
+      say(std::to_string(rows) + " rows of " + table + " speak of what is not there: left out");
     }
   }
 

@@ -121,6 +121,9 @@ Outcome HistoryEngine::load_latest(Database& database) {
   auto& rows = database.cached("SELECT series_group, directory FROM latest");
   while (rows.step()) {
     const auto number = static_cast<std::size_t>(rows.integer(0));
+    if (rows.integer(0) < 0 || number > limits::kSeriesNumbers / kGroupSeries) {
+      return unreadable("latest readings of no group");
+    }
     auto decoded = Directory::decode(rows.blob(1));
     if (!decoded) return unreadable("latest readings of group " + std::to_string(number));
     auto& group = groups_.at(number);
@@ -141,7 +144,7 @@ Outcome HistoryEngine::replay(Database& database) {
     auto batch = decode_batch(rows.blob(1));
     if (!batch) {
       return unreadable("row " + std::to_string(rows.integer(0)) +
-                     " of the journal: " + batch.error().what);
+                        " of the journal: " + batch.error().what);
     }
     const auto late = [&](std::size_t i) { return batch->times[i] < taken_from(batch->series[i]); };
     bool any_late = false;

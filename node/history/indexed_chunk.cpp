@@ -47,7 +47,7 @@ Result<std::unique_ptr<const IndexedChunk>> IndexedChunk::make(const Chunk& chun
   }
   if (const auto step = chunk.step(); step && made->other_times_.empty()) {
     made->step_ = *step;
-    made->times_ = {};
+    std::vector<std::int64_t>().swap(made->times_);  // the room as well
   }
   made->make_parts();
   return std::unique_ptr<const IndexedChunk>(std::move(made));

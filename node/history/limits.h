@@ -5,6 +5,6 @@
 
 namespace entente::node::limits {
 
-inline constexpr std::size_t kSeriesNumbers = 64 << 20;  // ever given; a forgotten one: 20 bytes
+inline constexpr std::size_t kSeriesNumbers = 64 << 20;  // ever given; a forgotten one: 44 bytes
 
 }  // namespace entente::node::limits

@@ -138,7 +138,11 @@ Result<std::shared_ptr<const UnitMap>> UnitRegister::units(
     if (seen.lock() == state) return book.units;
     const std::vector<Change> changed = changes(*state, view, *book.units);
     if (!changed.empty()) {
+      // Some rows may be durable though others were refused or the disk failed: then the map is
+      // read again.
+      const auto known = std::exchange(book.units, nullptr);
       if (auto done = record(view.domain, changed); !done) return std::move(done).error();
+      book.units = known;
       auto units = std::make_shared<UnitMap>(*book.units);
       for (const Change& one : changed) {
         UnitSpans& spans = (*units)[one.twin];

@@ -17,8 +17,8 @@ using federation::FeedRecord;
 using federation::FeedTick;
 
 constexpr const char* kColumns =
-    "SELECT id, partner, agreement, purpose, terms, domain, ticks, next, started, ended, ended_at "
-    "FROM feeds ";
+    "SELECT id, partner, agreement, purpose, terms, domain, ticks, next, started, ended, ended_at, "
+    "reserved FROM feeds ";
 
 template <class Id>
 Id id_at(const Statement& row, int column) {
@@ -42,6 +42,7 @@ FeedRecord record_at(const Statement& row) {
     record.ended = code_from_number(static_cast<std::uint16_t>(row.integer(9)));
   }
   record.ended_at = {row.integer(10)};
+  record.reserved = id_at<Hash256>(row, 11);
   return record;
 }
 
@@ -94,16 +95,24 @@ Outcome insert(Database& database, const FeedRecord& record,
                                                             federation::limits::kFeedsRunning);
   count.reset();
   if (full) return make_error(ErrorCode::overloaded, "too many feeds run at this site");
+  Statement& theirs = database.cached(
+      "SELECT COUNT(*) FROM feeds WHERE ended = 0 AND next < ticks AND partner = ?");
+  theirs.bind(1, record.partner.view());
+  const bool many = theirs.step() && theirs.integer(0) >= static_cast<std::int64_t>(
+                                                              federation::limits::kFeedsOfPartner);
+  theirs.reset();
+  if (many) return make_error(ErrorCode::overloaded, "too many feeds of this partner run");
   if (record_of(database, record.id)) {
     return make_error(ErrorCode::conflict, "a feed with this id was started before");
   }
   Statement& add = database.cached(
-      "INSERT INTO feeds (id, partner, agreement, purpose, terms, domain, ticks, started) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+      "INSERT INTO feeds (id, partner, agreement, purpose, terms, domain, ticks, started, "
+      "reserved) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
   add.bind(1, record.id.view()).bind(2, record.partner.view()).bind(3, record.agreement.view());
   add.bind(4, std::string_view(record.purpose)).bind(5, ByteView(record.terms));
   add.bind(6, std::string_view(record.domain)).bind(7, static_cast<std::int64_t>(record.ticks));
-  add.bind(8, record.started.ns).run();
+  add.bind(8, record.started.ns).bind(9, record.reserved.view()).run();
   Statement& charge =
       database.cached("INSERT INTO feed_charges (feed, block, rho) VALUES (?, ?, ?)");
   for (const BlockAmount& amount : charges) {
@@ -237,7 +246,7 @@ const char* FeedLedger::migration() {
          "  ticks INTEGER NOT NULL, next INTEGER NOT NULL DEFAULT 0 CHECK (next <= ticks),"
          "  reached INTEGER NOT NULL DEFAULT -9223372036854775808,"
          "  started INTEGER NOT NULL, ended INTEGER NOT NULL DEFAULT 0,"
-         "  ended_at INTEGER NOT NULL DEFAULT 0) STRICT;"
+         "  ended_at INTEGER NOT NULL DEFAULT 0, reserved BLOB NOT NULL) STRICT;"
          "CREATE TABLE feed_charges (feed BLOB NOT NULL, block INTEGER NOT NULL,"
          "  rho INTEGER NOT NULL, PRIMARY KEY (feed, block)) STRICT, WITHOUT ROWID;"
          "CREATE TABLE feed_ticks (feed BLOB NOT NULL, sequence INTEGER NOT NULL,"

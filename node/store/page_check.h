@@ -47,6 +47,7 @@ class ReadDamagedPages {
 [[nodiscard]] Outcome check_wal(const std::string& path);
 
 // Has this file room for checksums, as its header says? No: it cannot be read.
+// To be called before the first connection of a process opens `path`: it closes a descriptor.
 bool has_page_checks(const std::string& path);
 
 // Compares every page of a file that nobody in this process has open. `checked` is false when the

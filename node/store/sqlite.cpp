@@ -217,6 +217,10 @@ Result<Database> Database::open(const std::string& path, Mode mode, Check check)
   auto state = std::make_unique<State>();
   const int flags = (writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  // Looked at before the connection stands: closing any descriptor of the file drops the locks that
+  // this process holds on it.
+  const bool reads_through =
+      writes && (check == Check::always || (check == Check::quick && is_to_be_read_through(path)));
   const int code = sqlite3_open_v2(path.c_str(), &state->handle, flags, page_check_vfs());
   if (code != SQLITE_OK) {
     return make_error(ErrorCode::store_failed,
@@ -226,7 +230,7 @@ Result<Database> Database::open(const std::string& path, Mode mode, Check check)
   sqlite3_file_control(state->handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   try {
     configure(state->handle, mode);
-    if (writes && check == Check::quick && is_to_be_read_through(path)) {
+    if (reads_through) {
       auto verdict = first_text(state->handle, "PRAGMA quick_check(1)");
       if (verdict != "ok") {
         if (const auto page = take_damaged_page(); !page.empty()) verdict = page;

@@ -70,11 +70,11 @@ class Statement {
 class Database {
  public:
   enum class Mode { read_write, read_only };
-  enum class Check { quick, none };
+  enum class Check { quick, always, none };
   // Opens and, in read_write mode, creates with 0600. Every page read from the file is compared
   // with its checksum (page_check.h). Refuses: store_failed (cannot open, not a database, damaged
-  // by quick_check, which `none` leaves to the caller, and which reads only files no larger than
-  // limits::kQuickCheckBytes or without page checksums: `entente node check` reads them all).
+  // by quick_check). `quick` reads through files no larger than limits::kQuickCheckBytes or without
+  // page checksums, `always` any; `none` leaves it to the caller (`entente node check` reads all).
   static Result<Database> open(const std::string& path, Mode mode, Check check = Check::quick);
   Database(Database&&) noexcept;
   Database& operator=(Database&&) = delete;

@@ -237,7 +237,9 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   auto lock = WriterLock::take(options.path);
   if (!lock) return std::move(lock).error();
   if (auto sound = check_wal(options.path); !sound) return std::move(sound).error();
-  auto database = Database::open(options.path, Database::Mode::read_write);
+  auto database =
+      Database::open(options.path, Database::Mode::read_write,
+                     options.always_checked ? Database::Check::always : Database::Check::quick);
   if (!database) return std::move(database).error();
   if (auto migrated = migrate(*database, options.migrations); !migrated) {
     auto error = std::move(migrated).error();

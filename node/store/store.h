@@ -25,6 +25,8 @@ class Store {
     std::vector<const char*> migrations;
     Deliver deliver;
     std::size_t queue_max = 4'096;
+    // Reads a file through at opening however large it is.
+    bool always_checked = false;
     // Names passed to crash_point() just before and just after each commit; empty = none.
     std::string crash_prefix;
     // Delivered once, after the disk failed for good (StoreFault::fatal): every later job is

@@ -94,6 +94,18 @@ TEST_SUITE("node/release_reuse") {
     CHECK(day.answer->charged.empty());
   }
 
+  TEST_CASE("what was paid for is free also when another has bought the whole before") {
+    GatedSite site;
+    REQUIRE(site.ask(loads(kDay + " EVERY 1h")).answered());
+    REQUIRE(site.ask(loads(kDay), true).answered());
+    const std::uint64_t spent = site.spent_by_first();
+    const Reply day = site.ask(loads(kDay));
+    REQUIRE(day.answered());
+    CHECK_FALSE(day.release->composed_of.empty());
+    CHECK(day.answer->charged.empty());
+    CHECK(site.spent_by_first() == spent);
+  }
+
   TEST_CASE("fresh noise is drawn and charged when it is asked for") {
     GatedSite site;
     REQUIRE(site.ask(loads(kDay + " EVERY 1h")).answered());
