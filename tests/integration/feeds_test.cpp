@@ -166,7 +166,13 @@ TEST_SUITE("integration/feeds") {
       }
       return true;
     });
-    const Finished pulled = pair.office.run({"feed", "pull", second});
+    // While the node itself pulls it, a pull by hand is told to come back.
+    Finished pulled;
+    until("the feed is pulled by hand", [&] {
+      pulled = pair.office.run({"feed", "pull", second});
+      return pulled.words.find("being pulled") == std::string::npos;
+    });
+    INFO(pulled.words, pulled.out);
     CHECK(pulled.exit_code == 4);
     const json::value shown = run(pair.office, {"feed", "show", second});
     CHECK(text_at(shown.as_object(), "state") == "ended");
