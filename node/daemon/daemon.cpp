@@ -1,9 +1,5 @@
 #include "node/daemon/daemon.h"
 
-#include <sys/file.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include <boost/asio/signal_set.hpp>
@@ -17,6 +13,7 @@
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
+#include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
@@ -32,33 +29,6 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Held while a process serves a home, so that no second one opens the same files.
-class HomeLock {
- public:
-  static Result<HomeLock> take(const std::string& home) {
-    std::error_code failure;
-    fs::create_directories(home + "/run", failure);
-    const std::string path = home + "/run/lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return make_error(ErrorCode::store_failed, "cannot write " + path);
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return make_error(ErrorCode::conflict, "another process serves " + home,
-                        "stop it first, or use another --home");
-    }
-    return HomeLock(file);
-  }
-  HomeLock(HomeLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  HomeLock& operator=(HomeLock&&) = delete;
-  ~HomeLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit HomeLock(int file) : file_(file) {}
-  int file_;
-};
 
 // Roles, grants and organisations cut off; without the file there is one owner, "admin".
 Result<security::Policy> load_policy(const std::string& path) {
@@ -114,8 +84,7 @@ Outcome open_ledger(Core& core) {
   // Before the ledger reads whether it is closed.
   auto mark = finished_restore(core.settings.home);
   if (!mark) return std::move(mark).error();
-  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark);
-      !closed) {
+  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark); !closed) {
     return closed;
   }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
@@ -393,7 +362,6 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
                  options.log_format.value_or(settings->log_format));
   auto lock = HomeLock::take(options.home);
   if (!lock) return std::move(lock).error();
-  forbid_core_dumps();
   if (auto whole = finished_restore(options.home); !whole) return std::move(whole).error();
   auto vault = open_for_daemon(*settings, options.passphrase_file, out);
   if (!vault) return std::move(vault).error();
