@@ -177,7 +177,12 @@ int TestNode::stop() {
   return reap();
 }
 
-void TestNode::freeze() const { ::kill(pid_, SIGSTOP); }
+void TestNode::freeze() const {
+  ::kill(pid_, SIGSTOP);
+}
+void TestNode::hang_up() const {
+  ::kill(pid_, SIGHUP);
+}
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();
@@ -226,8 +231,7 @@ json::value listed_link(const TestNode& node, const std::string& partner) {
 
 bool is_connected(const TestNode& node, const std::string& partner) {
   const json::value item = listed_link(node, partner);
-  return !item.is_null() && text_at(item, "state") == "active" &&
-         item.at("connected").as_bool();
+  return !item.is_null() && text_at(item, "state") == "active" && item.at("connected").as_bool();
 }
 
 void until_connected(const TestNode& one, const TestNode& other) {
