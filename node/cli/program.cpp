@@ -245,6 +245,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
+      {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},
       {"export", "What partners may be offered"},

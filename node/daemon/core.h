@@ -60,7 +60,7 @@ struct Core {
   SystemClock clock;
   SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
-  Declarations declarations;
+  Declarations declarations;  // its rules move to `quality` and `retention` when those are made
   security::Vault vault;
   Keyring keyring;
   security::Policy policy;
@@ -71,7 +71,9 @@ struct Core {
   std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
-  std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<QualityGate> quality;             // has the rules of quality in force
+  std::shared_ptr<const RetentionRules> retention;  // in force; another one after a reload
+  bool reloads_rules = false;                       // one reload at a time
   std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;

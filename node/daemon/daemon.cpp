@@ -17,9 +17,9 @@
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
+#include "node/daemon/rule_reload.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
-#include "node/quality/rule_text.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -72,9 +72,7 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 // Rules may be there before their types: that is no error, but worth a word.
 void warn_of_idle_rules(const Core& core) {
   const auto state = core.twins->state();
-  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
-    const ResolvedType* known = state->graph.types().find(type);
-    if (known != nullptr && known->signal(signal) != nullptr) continue;
+  for (const auto& [type, signal] : idle_rules(*core.quality->book(), state->graph.types())) {
     log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
   }
 }
@@ -139,7 +137,8 @@ Outcome open_data(Core& core) {
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
-  core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  core.quality = std::make_unique<QualityGate>(std::move(core.declarations.quality));
+  core.retention = std::make_shared<const RetentionRules>(std::move(core.declarations.retention));
   warn_of_idle_rules(core);
   core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
@@ -297,6 +296,8 @@ Result<int> serve(Core& core, std::ostream& out) {
     stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
+  boost::asio::signal_set hangups(core.loop.io(), SIGHUP);
+  reload_on(hangups, core);
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
@@ -307,6 +308,7 @@ Result<int> serve(Core& core, std::ostream& out) {
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
   core.stop = {};
+  hangups.cancel();
 
   log::info("node", "stopping");
   core.backups->stop();
@@ -374,11 +376,9 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   } else {
     core->policy = std::move(*policy);
   }
-  auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
-  if (!declarations) return std::move(declarations).error();
-  core->declarations = std::move(*declarations);
-  auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
-  if (!rules) return std::move(rules).error();
+  auto declared = read_declared(core->settings);
+  if (!declared) return std::move(declared).error();
+  core->declarations = std::move(*declared);
   try {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();

@@ -217,6 +217,35 @@ TEST_SUITE("node/cli") {
     }
   }
 
+  TEST_CASE("a reload that keeps less asks first and one that does not goes ahead") {
+    FakeNode node;
+    const auto posts = [&] {
+      std::vector<std::string> lines;
+      for (const Seen& one : node.seen()) lines.push_back(one.line);
+      return lines;
+    };
+    const std::string route = "POST /api/v1/quality/reload";
+    const Ran plain = run(node, {"quality", "reload"});
+    CHECK(plain.code == 0);
+    CHECK(has(plain.err, "dtmi:org:air:Valve;1.flow"));
+    CHECK(has(plain.err, "wait for a restart"));
+    CHECK(posts() == std::vector<std::string>{route + " dryRun=1", route});
+    node.reply(route,
+               R"j({"items":[],"retention":[{"type":"","signal":"","before":{"readings":"90d",)j"
+               R"j("minutes":"forever","hours":"forever"},"now":{"readings":"30d",)j"
+               R"j("minutes":"forever","hours":"forever"}}],"loses":true,"idle":[],"series":0,)j"
+               R"j("needs_restart":false,"dry_run":false})j");
+    CHECK(run(node, {"quality", "reload"}).code == 2);  // nobody can be asked
+    const Ran no = run(node, {"quality", "reload"}, {"n\n", true, {}});
+    CHECK(no.code == 0);
+    CHECK(has(no.err, "90d, forever, forever"));
+    CHECK(posts().back() == route + " dryRun=1");
+    CHECK(run(node, {"quality", "reload"}, {"y\n", true, {}}).code == 0);
+    CHECK(posts().back() == route);
+    CHECK(run(node, {"quality", "reload", "--yes"}).code == 0);
+    CHECK(posts().back() == route);
+  }
+
   TEST_CASE("an error is three lines, and with -o json also one object on standard output") {
     FakeNode node;
     node.refuse("GET /api/v1/budget", make_error(ErrorCode::denied, "ana may not read_budget"));

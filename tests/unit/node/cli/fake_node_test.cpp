@@ -135,6 +135,11 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/twins/{id}/rejudge", Verb::write_readings, BodyKind::json,
        R"j({"judged":720,"changed":2,"items":[{"signal":"pm25","from":"out_of_range",)j"
        R"j("to":"good","readings":2}]})j");
+  post("/api/v1/quality/reload", Verb::write_twins, BodyKind::json,
+       R"j({"items":[{"of":"type","owner":"dtmi:org:air:Monitor;1","signal":"pm25",)j"
+       R"j("change":"changed"}],"retention":[],"loses":false,)j"
+       R"j("idle":[{"type":"dtmi:org:air:Valve;1","signal":"flow"}],"series":4,)j"
+       R"j("needs_restart":true,"dry_run":false})j");
   get("/api/v1/quality/learned", Verb::read_twins,
       R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
       R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
