@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "federation/ask/admission.h"
 #include "federation/ask/answer_proof.h"
 #include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
@@ -253,7 +254,8 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   if (parts_.answers != nullptr) {
     parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
                           member.target.view->domain, question, release->revision,
-                          !release->composed_of.empty(), member.coverage.left, answer->issued});
+                          !release->composed_of.empty(), member.coverage.left, answer->delta_left,
+                          answer->issued});
   }
   member.release = std::move(*release);
 }
@@ -273,6 +275,11 @@ std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan
   auto price = price_of(*part.question, *target.view);
   if (!price) {
     mark(member->coverage, MemberState::refused, price.error().code, price.error().what);
+    return member;
+  }
+  // What the site will refuse by the terms that both have signed need not be sent to it.
+  if (auto fits = check_shape(*part.question, *target.view, *target.agreement); !fits) {
+    mark(member->coverage, MemberState::refused, fits.error().code, fits.error().what);
     return member;
   }
   member->price = std::move(*price);

@@ -118,7 +118,8 @@ Outcome open_data(Core& core) {
        AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration()});
+       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
+       AnswerShelf::delta_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {

@@ -24,6 +24,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"explain", {"ENT-5001"}},
       {"budget reconcile", {"--yes"}},
       {"system show", {"smoke"}},
+      {"export show", {"air"}},
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},
       {"ingest", {"LINES"}},
@@ -122,6 +123,19 @@ json::value parsed(const std::string& text) {
 }  // namespace
 
 TEST_SUITE("node/cli") {
+  TEST_CASE("an export is shown with unit and caps and every signal's bounds") {
+    FakeNode node;
+    const Ran ran = run(node, {"export", "show", "air"});
+    CHECK(ran.code == 0);
+    CHECK(node.seen().back().line == "GET /api/v1/exports/{name} name=air");
+    for (const char* part :
+         {"all twins with one owner", "groups a unit", "epsilon a block", "declared units",
+          "signal pm25", "ug/m3: mean 0 to 200, max 0 to 500; folded by mean"}) {
+      CAPTURE(part);
+      CHECK(has(ran.out, part));
+    }
+  }
+
   TEST_CASE("every command: -o json is one versioned object, jsonl parses, csv is rectangular") {
     FakeNode node;
     write_inputs(node);

@@ -231,6 +231,14 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"items":[{"name":"air","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
+  get("/api/v1/exports/{name}", Verb::read_twins,
+      R"j({"name":"air","site":"main","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
+      R"j("keys":["state"],"unit":"property:owner","protects":"all twins with one owner",)j"
+      R"j("groups_per_unit":2,"block":"1d","epsilon_per_block":8,"delta":1e-6,)j"
+      R"j("threshold_delta":0,"private_keys":[],"cells":3,"declared_units":54,"tick":"1h",)j"
+      R"j("zone":"UTC","lateness":"2h","revisions":[],"signals":[{"name":"pm25","unit":"ug/m3",)j"
+      R"j("reducer":"mean","bounds":[{"reducer":"mean","lower":0,"upper":200},)j"
+      R"j({"reducer":"max","lower":0,"upper":500}]}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
   const char* policy =
       R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"
