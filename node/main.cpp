@@ -18,6 +18,7 @@
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/home_checks.h"
 #include "node/daemon/node_check.h"
 #include "schemas/base/random.h"
 
@@ -207,6 +208,9 @@ int main(int argc, char** argv) {
   local.agreement_check = check_agreement;
   local.node_check = check_node;
   local.privacy_audit = run_privacy_audits;
+  local.home_checks = [](const std::string& home) {
+    return checks_json(home_checks(home, SystemClock().now())).as_array();
+  };
   Streams streams = process_streams();
   return run_cli({argv + 1, argv + argc}, streams, local);
 }

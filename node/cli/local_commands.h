@@ -3,6 +3,7 @@
 // them in; a command whose function is missing is refused (unsupported).
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <functional>
@@ -118,6 +119,8 @@ struct LocalCommands {
   // The made-up export first, then what is declared. Touches no database and no key of the home.
   std::function<Result<std::vector<federation::PrivacyAudit>>(const PrivacyAuditOptions&)>
       privacy_audit;
+  // What doctor can say of a home whose node does not answer: [{"name","state","detail","remedy"}].
+  std::function<boost::json::array(const std::string& home)> home_checks;
   // Instead of the readers of files (file_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;

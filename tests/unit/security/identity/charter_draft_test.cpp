@@ -90,7 +90,7 @@ TEST_SUITE("security/charter_draft") {
     CHECK(next_charter(org.pinned, again)->revoked_keys.size() == 1);
   }
 
-  TEST_CASE("a key that stands already is not added twice, whatever its purpose") {
+  TEST_CASE("a key that stands already is not added twice whatever its purpose") {
     SeededRandom random(13);
     const auto org = test::make_organisation(random);
     for (const KeyPurpose purpose : {KeyPurpose::ca, KeyPurpose::answer}) {
@@ -103,7 +103,7 @@ TEST_SUITE("security/charter_draft") {
     CHECK_FALSE(next_charter(org.pinned, root));
   }
 
-  TEST_CASE("drafts count who signed: both thresholds, each key once") {
+  TEST_CASE("drafts count who signed: both thresholds and each key once") {
     SeededRandom random(14);
     auto org = test::make_organisation(random, "washington", 3, 2);
     std::vector<SigningKey> fresh;
@@ -142,7 +142,7 @@ TEST_SUITE("security/charter_draft") {
     CHECK(add_signature(org.pinned, by_old, org.keys.roots[0]).error().code == ErrorCode::denied);
   }
 
-  TEST_CASE("a draft travels by file, and a file that was changed on the way is refused") {
+  TEST_CASE("a draft travels by file and a file that was changed on the way is refused") {
     SeededRandom random(15);
     auto org = test::make_organisation(random);
     CharterChange change = change_at(kNow);
@@ -215,7 +215,7 @@ TEST_SUITE("security/charter_draft") {
     CHECK(all.find("drops") == std::string::npos);
   }
 
-  TEST_CASE("a root key comes back from its file, and from nothing that was changed") {
+  TEST_CASE("a root key comes back from its file and from nothing that was changed") {
     SeededRandom random(17);
     const auto root = SigningKey::generate(random);
     const std::string text = root_key_to_text(root);
