@@ -85,6 +85,9 @@ Result<int> serve(Session& session) {
       options.log_format != "plain") {
     return make_error(ErrorCode::invalid_argument, "--log-format is json or plain");
   }
+  if (const auto file = session.value("passphrase-file"); !file.empty()) {
+    options.passphrase_file = file;
+  }
   return session.local().serve(options);
 }
 
@@ -254,7 +257,9 @@ void add_local_commands(CommandTable& table) {
                    {{"http-port", Form::value, "PORT", "instead of the configured one"},
                     {"federation-port", Form::value, "PORT", "instead of the configured one"},
                     {"log-level", Form::value, "LEVEL", "debug, info, warn or error (info)"},
-                    {"log-format", Form::value, "FORM", "json or plain"}},
+                    {"log-format", Form::value, "FORM", "json or plain"},
+                    {"passphrase-file", Form::value, "FILE",
+                     "that holds the vault's pass phrase (else the node waits, sealed)"}},
                    {"entente serve", "entente serve --home /var/lib/entente --log-format json"},
                    serve});
   table.push_back({"node check",

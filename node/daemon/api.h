@@ -30,6 +30,7 @@ void add_budget_routes(RouteTable& table, Core& core);      // what is left, rec
 void add_feed_routes(RouteTable& table, Core& core);        // feeds, followed and given
 void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exports, status
 void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
+void add_backup_routes(RouteTable& table, Core& core);  // making and listing backups
 void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
 
 // What the routes that write readings need of a node. All of it outlives the table.

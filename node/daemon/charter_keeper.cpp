@@ -51,7 +51,7 @@ security::AuditRecord record_of(const std::string& actor, const char* action,
 }  // namespace
 
 CharterKeeper::CharterKeeper(Core& core)
-    : core_(core), shelf_(core.settings.home, core.keyring.vault) {
+    : core_(core), shelf_(core.settings.home, core.vault) {
   for (const KeyPurpose purpose : kRotated) {
     const auto next = shelf_.next(security::to_text(purpose));
     if (!next) {

@@ -24,6 +24,7 @@
 #include "node/daemon/agreement_register.h"
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
+#include "node/daemon/backup_service.h"
 #include "node/daemon/charter_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
@@ -52,6 +53,7 @@
 #include "security/identity/invitation.h"
 #include "security/policy/policy.h"
 #include "security/privacy/noise_pool.h"
+#include "security/vault/vault.h"
 
 namespace entente::node {
 
@@ -61,6 +63,7 @@ struct Core {
   SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
   Declarations declarations;
+  security::Vault vault;
   Keyring keyring;
   security::Policy policy;
 
@@ -105,6 +108,7 @@ struct Core {
   std::unique_ptr<FeedService> feeds;
   std::unique_ptr<Collectors> collectors;
   std::unique_ptr<AuditKeeper> audit;
+  std::unique_ptr<BackupService> backups;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;
@@ -113,9 +117,10 @@ struct Core {
   std::function<void()> stop;   // ends the serving loop in order; empty when nothing serves
   std::optional<Error> failed;  // why this node cannot go on: what its process ends with
 
-  Core(Settings given, Keyring keys)
+  Core(Settings given, security::Vault opened, Keyring keys)
       : settings(std::move(given)),
         started(clock.now()),
+        vault(std::move(opened)),
         keyring(std::move(keys)),
         policy(security::Policy::initial("admin")) {}
 

@@ -18,6 +18,7 @@
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/limits.h"
+#include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
@@ -110,6 +111,13 @@ void warn_of_idle_rules(const Core& core) {
 
 // The ledger, compared with the head that was kept off the database.
 Outcome open_ledger(Core& core) {
+  // Before the ledger reads whether it is closed.
+  auto mark = finished_restore(core.settings.home);
+  if (!mark) return std::move(mark).error();
+  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark);
+      !closed) {
+    return closed;
+  }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
   core.receipts = std::make_unique<ReceiptShelf>(*core.store);
   if (auto loaded = core.receipts->load(); !loaded) return loaded;
@@ -203,10 +211,17 @@ Outcome open_registers(Core& core) {
   core.certificates = std::move(*issuer);
   core.charters = std::make_unique<CharterKeeper>(core);
   core.invited = std::make_unique<InvitationRegister>(InvitationRegister::Parts{
-      *core.store, core.clock, core.random, *core.keyring.vault, core.invitations});
+      *core.store, core.clock, core.random, core.vault, core.invitations});
   if (auto loaded = core.invited->load(); !loaded) return loaded;
   core.collectors = std::make_unique<Collectors>(core);
   return core.collectors->load();
+}
+
+// Empty when the organisation is no partner any more.
+std::vector<SignedCharter> charters_of(const Core& core, const OrgId& organisation) {
+  if (organisation == core.organisation()) return core.keyring.self.chain();
+  const auto link = core.links->entries().find(organisation);
+  return link == core.links->entries().end() ? std::vector<SignedCharter>{} : link->second.chain;
 }
 
 void open_asking(Core& core) {
@@ -220,6 +235,9 @@ void open_asking(Core& core) {
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
+  core.backups = std::make_unique<BackupService>(
+      BackupService::Parts{core.settings, core.vault, *core.store, *core.history_store, core.clock,
+                           core.random, core.organisation()});
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
       core.loop, core.clock, core.random, core.invitations,
       [&core] { return core.enrolment_self(); },
@@ -235,7 +253,8 @@ void open_asking(Core& core) {
         auto state = core.twins->state();
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
-      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout,
+      [&core](const OrgId& organisation) { return charters_of(core, organisation); }});
   core.feed_caller = std::make_unique<federation::FeedCaller>(federation::FeedCaller::Parts{
       core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
       federation::send_feeds_over(*core.link_manager), *core.receipts});
@@ -276,6 +295,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_question_routes(routes, core);
   add_feed_routes(routes, core);
   add_audit_routes(routes, core);
+  add_backup_routes(routes, core);
   add_access_routes(routes, core);
   add_budget_routes(routes, core);
   add_health_routes(routes, core.checks());
@@ -328,6 +348,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.stop = {};
 
   log::info("node", "stopping");
+  core.backups->stop();
   auto drained = kj::newPromiseAndFulfiller<void>();
   (*http)->stop(limits::kStopCallers, [&drained] { drained.fulfiller->fulfill(); });
   core.enrolment->close();
@@ -380,9 +401,14 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
                  options.log_format.value_or(settings->log_format));
   auto lock = HomeLock::take(options.home);
   if (!lock) return std::move(lock).error();
-  auto keyring = load_keyring(options.home);
+  forbid_core_dumps();
+  if (auto whole = finished_restore(options.home); !whole) return std::move(whole).error();
+  auto vault = open_for_daemon(*settings, options.passphrase_file, out);
+  if (!vault) return std::move(vault).error();
+  if (!*vault) return 0;  // told to end while it was sealed
+  auto keyring = load_keyring(options.home, **vault);
   if (!keyring) return std::move(keyring).error();
-  auto core = std::make_unique<Core>(std::move(*settings), std::move(*keyring));
+  auto core = std::make_unique<Core>(std::move(*settings), std::move(**vault), std::move(*keyring));
   if (auto policy = load_policy(core->settings.path("policy.toml")); !policy) {
     return std::move(policy).error();
   } else {
@@ -413,7 +439,8 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   InitOutcome outcome;
   outcome.config_path = settings.path("entente.toml");
   outcome.token_path = settings.path("admin.token");
-  if (fs::exists(outcome.config_path) || fs::exists(settings.path("vault.key"))) {
+  if (fs::exists(outcome.config_path) || fs::exists(settings.path("vault.key")) ||
+      fs::exists(settings.path("vault.sealed"))) {
     return make_error(ErrorCode::conflict, "there is a node in " + settings.home + " already",
                       "start it with 'entente serve', or name another place with --home");
   }

@@ -10,6 +10,7 @@
 #include "node/daemon/disk_room.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/limits.h"
+#include "node/daemon/vault_lock.h"
 
 namespace entente::node {
 namespace {
@@ -51,9 +52,14 @@ CheckResult charter_check(const std::string& home, Instant now) {
 }
 
 CheckResult vault_check(const std::string& home) {
-  auto vault = security::Vault::open_file(home + "/vault.key");
+  auto way = vault_way(home);
+  if (!way) return {CheckState::fail, way.error().what, std::string(way.error().advice())};
+  if (*way == VaultWay::passphrase) {
+    return {CheckState::ok, "a node starts sealed: entente vault unseal opens it", ""};
+  }
+  auto vault = open_vault(home);
   if (!vault) return {CheckState::fail, vault.error().what, std::string(vault.error().advice())};
-  return {CheckState::ok, "its key is in place", ""};
+  return {CheckState::ok, "opened by its " + std::string(to_text(*way)), ""};
 }
 
 CheckResult data_check(const std::string& home) {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "node/daemon/vault_lock.h"
 #include "schemas/base/limits.h"
 #include "security/identity/charter_draft.h"
 #include "security/identity/limits.h"
@@ -117,7 +118,6 @@ Outcome create_keyring(const std::string& home, const Newborn& who, Random& rand
   terms.expires = who.now + security::limits::kCharterLife;
   auto charter = security::first_charter(terms, keys);
   if (!charter) return std::move(charter).error();
-  const auto shared = std::make_shared<const Vault>(std::move(*vault));
   const struct {
     const char* name;
     const SigningKey& key;
@@ -127,7 +127,7 @@ Outcome create_keyring(const std::string& home, const Newborn& who, Random& rand
   for (const auto& one : all) {
     const std::string name = one.name;
     const Bytes sealed =
-        shared->seal(VaultUse::signing_key, aad_of(name), one.key.seed().view(), random);
+        vault->seal(VaultUse::signing_key, aad_of(name), one.key.seed().view(), random);
     if (auto stored = write_private(key_path(home, name), sealed); !stored) return stored;
   }
   const SignedCharter first = security::sign_charter(*charter, keys.roots);
@@ -161,9 +161,12 @@ Outcome store_charters(const std::string& home, const std::vector<SignedCharter>
 }
 
 Result<Keyring> load_keyring(const std::string& home) {
-  auto opened = Vault::open_file(home + "/vault.key");
-  if (!opened) return std::move(opened).error();
-  const auto vault = std::make_shared<const Vault>(std::move(*opened));
+  auto vault = open_vault(home);
+  if (!vault) return std::move(vault).error();
+  return load_keyring(home, *vault);
+}
+
+Result<Keyring> load_keyring(const std::string& home, const Vault& vault) {
   auto self = load_charters(home);
   if (!self) return std::move(self).error();
   KeyShelf shelf(home, vault);
@@ -176,8 +179,7 @@ Result<Keyring> load_keyring(const std::string& home) {
   for (const auto* key : {&ca, &answer, &audit, &envelope, &agreement}) {
     if (!*key) return key->error();
   }
-  return Keyring{vault,
-                 {{},
+  return Keyring{{{},
                   std::move(*ca),
                   std::move(*answer),
                   std::move(*audit),
@@ -191,7 +193,7 @@ Result<std::optional<SigningKey>> KeyShelf::read(const std::string& name) const 
   if (!fs::exists(path)) return std::optional<SigningKey>();
   auto sealed = read_file(path, security::kVaultValueBytes);
   if (!sealed) return std::move(sealed).error();
-  auto seed = vault_->open(VaultUse::signing_key, aad_of(name), *sealed);
+  auto seed = vault_.open(VaultUse::signing_key, aad_of(name), *sealed);
   if (!seed) return std::move(seed).error();
   auto key = SigningKey::from_seed(seed->view());
   if (!key) return std::move(key).error();
@@ -199,7 +201,7 @@ Result<std::optional<SigningKey>> KeyShelf::read(const std::string& name) const 
 }
 
 Outcome KeyShelf::write(const std::string& name, const SigningKey& key, Random& random) {
-  const Bytes sealed = vault_->seal(VaultUse::signing_key, aad_of(name), key.seed().view(), random);
+  const Bytes sealed = vault_.seal(VaultUse::signing_key, aad_of(name), key.seed().view(), random);
   return write_private(key_path(home_, name), sealed);
 }
 

@@ -1,6 +1,6 @@
 // The node's own identity on disk: keys sealed in the vault, the charter chain, the admin token.
 //
-//   vault.key            32 bytes, 0600: opens everything below
+//   vault.key            or vault.sealed (vault_lock.h): opens everything below
 //   keys/NAME.sealed     root, ca, answer, audit, envelope, agreement (seeds, sealed)
 //   keys/NAME.next.sealed  made by a rotation: of root, ca, answer or audit; used once the partners
 //                        have pinned the charter that names it
@@ -8,7 +8,6 @@
 //   admin.token          the administrator's token, 0600, written once by init
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +20,6 @@
 namespace entente::node {
 
 struct Keyring {
-  std::shared_ptr<const security::Vault> vault;
   // Replaced in place by a rotation, on the loop: whoever signs elsewhere takes a copy with him.
   // Without roots: a root key is opened to sign a charter and at no other time, and may be
   // elsewhere.
@@ -41,6 +39,8 @@ struct Newborn {
 // A key in use that the charter names no more gives way to its successor when that one is named.
 // Refuses: not_found, config_invalid (permissions), verification_failed (a key that is not one the
 // charter names).
+[[nodiscard]] Result<Keyring> load_keyring(const std::string& home, const security::Vault& vault);
+// With the vault opened as vault_lock.h does without a pass phrase.
 [[nodiscard]] Result<Keyring> load_keyring(const std::string& home);
 
 // The charters of a home, without the vault. Refuses: not_found, charter_invalid.
@@ -49,11 +49,11 @@ struct Newborn {
                                      const std::vector<SignedCharter>& chain);
 
 // The key files of one home beside those in use. `name` is "root", "ca", "answer" or "audit".
-// Threads: one at a time.
+// `vault` outlives it. Threads: one at a time.
 class KeyShelf {
  public:
-  KeyShelf(std::string home, std::shared_ptr<const security::Vault> vault)
-      : home_(std::move(home)), vault_(std::move(vault)) {}
+  KeyShelf(std::string home, const security::Vault& vault)
+      : home_(std::move(home)), vault_(vault) {}
 
   // In use; nothing when there is none here. Refuses: verification_failed, payload_too_large.
   [[nodiscard]] Result<std::optional<security::SigningKey>> current(std::string_view name) const;
@@ -74,7 +74,7 @@ class KeyShelf {
   Outcome remove(const std::string& name);
 
   const std::string home_;
-  const std::shared_ptr<const security::Vault> vault_;
+  const security::Vault& vault_;
 };
 
 // Writes a file of 0600 through a temporary one and a rename, synced.

@@ -32,4 +32,7 @@ inline constexpr std::size_t kPullsAtOnce = 64;         // ticks of one feed in 
 inline constexpr Duration kFeedWaitMost = minutes(10);  // to the next look at a feed
 inline constexpr Duration kFeedRetry = seconds(30);     // after a failed pull
 
+// After a wrong pass phrase for a sealed vault, until the next is taken.
+inline constexpr Duration kUnsealPause = seconds(2);
+
 }  // namespace entente::node::limits

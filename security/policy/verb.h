@@ -16,6 +16,7 @@ namespace entente::security {
   X(read_status) X(read_twins) X(write_twins) X(write_readings) X(ask) X(preview)             \
   X(read_links) X(manage_links) X(read_agreements) X(manage_agreements) X(read_budgets)       \
   X(manage_budgets) X(read_policy) X(manage_roles) X(read_audit) X(manage_keys)               \
+  X(make_backups)                                                                             \
   X(partner_session) X(partner_ask) X(partner_agreements)
 
 enum class Verb : std::uint8_t {
@@ -46,7 +47,7 @@ constexpr bool is_partner_verb(Verb verb) { return verb >= Verb::partner_session
 // The built-in roles, a row for each verb. Read: the auditor sees rules and records, no
 // reading, and changes nothing; the privacy officer raises budgets and cannot ask; the admin links
 // and agrees but sets no budget; the operator looks after assets; the service (an adapter) writes
-// readings and nothing else.
+// readings and nothing else. A backup is sealed: whoever makes it need not be able to read it.
 struct RoleRow {
   Verb verb;
   // owner, admin, privacy officer, operator, analyst, auditor, service
@@ -70,6 +71,7 @@ inline constexpr std::array<RoleRow, kVerbs> kRoleTable = {{
     {Verb::manage_roles,       {1, 1, 0, 0, 0, 0, 0}},
     {Verb::read_audit,         {1, 0, 1, 0, 0, 1, 0}},
     {Verb::manage_keys,        {1, 0, 0, 0, 0, 0, 0}},
+    {Verb::make_backups,       {1, 1, 0, 1, 0, 0, 0}},
     {Verb::partner_session,    {0, 0, 0, 0, 0, 0, 0}},
     {Verb::partner_ask,        {0, 0, 0, 0, 0, 0, 0}},
     {Verb::partner_agreements, {0, 0, 0, 0, 0, 0, 0}},

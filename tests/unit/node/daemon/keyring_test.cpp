@@ -20,10 +20,16 @@ struct Home {
   node::test::TemporaryFolder folder;
   std::string path = folder / "home";
   SystemRandom random;
+  security::Vault vault = make();
 
-  Home() { REQUIRE(create_keyring(path, {"works", "Works", kNow}, random)); }
+  security::Vault make() {
+    REQUIRE(create_keyring(path, {"works", "Works", kNow}, random));
+    auto opened = security::Vault::open_file(path + "/vault.key");
+    REQUIRE(opened);
+    return std::move(*opened);
+  }
   Keyring load() const {
-    auto keyring = load_keyring(path);
+    auto keyring = load_keyring(path, vault);
     REQUIRE(keyring);
     return std::move(*keyring);
   }
@@ -33,7 +39,7 @@ struct Home {
     security::CharterChange change = wanted;
     change.issued = kNow;
     change.expires = kNow + days(100);
-    KeyShelf shelf(path, keyring.vault);
+    KeyShelf shelf(path, vault);
     SignedCharter draft{canonical_bytes(*security::next_charter(keyring.self, change)), {}};
     auto root = shelf.current("root");
     REQUIRE(root);
@@ -50,7 +56,7 @@ TEST_SUITE("node/daemon/keyring") {
   TEST_CASE("a next key stays beside the one in use until it is promoted and then alone") {
     Home home;
     const Keyring before = home.load();
-    KeyShelf shelf(home.path, before.vault);
+    KeyShelf shelf(home.path, home.vault);
     const auto fresh = SigningKey::generate(home.random);
     REQUIRE(shelf.keep_next("ca", fresh, home.random));
     CHECK(home.load().keys.ca.public_key() == before.keys.ca.public_key());
@@ -69,7 +75,7 @@ TEST_SUITE("node/daemon/keyring") {
   TEST_CASE("a crash between charter and promotion leaves a node that starts with the next key") {
     Home home;
     const Keyring before = home.load();
-    KeyShelf shelf(home.path, before.vault);
+    KeyShelf shelf(home.path, home.vault);
     const auto fresh = SigningKey::generate(home.random);
     REQUIRE(shelf.keep_next("answer", fresh, home.random));
     security::CharterChange change;
@@ -83,7 +89,7 @@ TEST_SUITE("node/daemon/keyring") {
   TEST_CASE("a key that the charter does not name starts no node") {
     Home home;
     const Keyring before = home.load();
-    KeyShelf shelf(home.path, before.vault);
+    KeyShelf shelf(home.path, home.vault);
     REQUIRE(shelf.keep_next("audit", SigningKey::generate(home.random), home.random));
     CHECK(load_keyring(home.path));  // waiting it harms nobody
     REQUIRE(shelf.promote("audit", home.random));
@@ -94,7 +100,7 @@ TEST_SUITE("node/daemon/keyring") {
     Home home;
     const Keyring keyring = home.load();
     CHECK(keyring.keys.roots.empty());
-    KeyShelf shelf(home.path, keyring.vault);
+    KeyShelf shelf(home.path, home.vault);
     auto root = shelf.current("root");
     REQUIRE(root);
     REQUIRE(*root);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "node/daemon/vault_lock.h"
 #include "node/daemon/api.h"
 #include "tests/unit/node/temporary_folder.h"
 
@@ -27,11 +28,13 @@ struct Parts {
     const std::string home = folder / "home";
     std::filesystem::create_directories(home);
     REQUIRE(create_keyring(home, {"works", "", kNow}, random));
-    auto keyring = load_keyring(home);
+    auto vault = open_vault(home);
+    REQUIRE(vault);
+    auto keyring = load_keyring(home, *vault);
     REQUIRE(keyring);
     Settings settings;
     settings.home = home;
-    core = std::make_unique<Core>(std::move(settings), std::move(*keyring));
+    core = std::make_unique<Core>(std::move(settings), std::move(*vault), std::move(*keyring));
     add_twin_routes(routes, *core);
     add_reading_routes(routes, *core);
     add_deletion_routes(routes, *core);
@@ -44,6 +47,7 @@ struct Parts {
     add_question_routes(routes, *core);
     add_feed_routes(routes, *core);
     add_audit_routes(routes, *core);
+    add_backup_routes(routes, *core);
     add_access_routes(routes, *core);
   }
 };

@@ -22,6 +22,7 @@ constexpr std::pair<std::string_view, std::string_view> kExpected[] = {
     {"read_budgets", "yyyyyy-"},      {"manage_budgets", "y-y----"},
     {"read_policy", "yyy--y-"},       {"manage_roles", "yy-----"},
     {"read_audit", "y-y--y-"},        {"manage_keys", "y------"},
+    {"make_backups", "yy-y---"},
     {"partner_session", "-------"},   {"partner_ask", "-------"},
     {"partner_agreements", "-------"}};
 

@@ -1,0 +1,151 @@
+#include "node/daemon/backup_service.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "node/daemon/vault_lock.h"
+#include "node/store/audit_log.h"
+#include "schemas/base/log.h"
+
+namespace entente::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "washington-main-20261121T203000Z.backup"
+std::string file_name(const Settings& settings, Instant now) {
+  std::string moment = to_text(Instant{now.ns - now.ns % seconds(1).ns});
+  std::erase_if(moment, [](char c) { return c == '-' || c == ':'; });
+  return settings.organisation + "-" + settings.site + "-" + moment + ".backup";
+}
+
+}  // namespace
+
+std::string_view to_text(BackupState state) {
+  switch (state) {
+    case BackupState::running:
+      return "running";
+    case BackupState::done:
+      return "done";
+    case BackupState::failed:
+      return "failed";
+  }
+  return "failed";
+}
+
+std::string BackupService::folder() const {
+  return parts_.settings.backup_folder.empty() ? parts_.settings.path("backups")
+                                               : parts_.settings.backup_folder;
+}
+
+Result<BackupRun> BackupService::start(const std::string& actor) {
+  const auto running = latest();
+  if (running && running->state == BackupState::running) {
+    return make_error(ErrorCode::conflict, "the backup " + running->name + " is being made",
+                      "wait for it: 'entente backup list'");
+  }
+  if (thread_.joinable()) thread_.join();
+  std::error_code failed;
+  fs::create_directories(folder(), failed);
+  if (!failed) fs::permissions(folder(), fs::perms::owner_all, failed);
+  if (failed) {
+    return make_error(ErrorCode::store_failed, "cannot make " + folder() + ": " + failed.message(),
+                      "name another place: [backup] folder in entente.toml");
+  }
+  BackupRun run;
+  run.begun = parts_.clock.now();
+  run.name = file_name(parts_.settings, run.begun);
+  run.total = backup_bytes(parts_.settings.home);
+  latest_.with([&](std::optional<BackupRun>& latest) { latest = run; });
+  record(actor, run.name, security::AuditOutcome::intent, "");
+  thread_ = std::thread([this, actor, name = run.name] { this->run(actor, name); });
+  return run;
+}
+
+std::optional<BackupRun> BackupService::latest() const {
+  return latest_.with([](const std::optional<BackupRun>& latest) { return latest; });
+}
+
+void BackupService::run(const std::string& actor, const std::string& name) {
+  auto made = make(name);
+  latest_.with([&](std::optional<BackupRun>& latest) {
+    latest->state = made ? BackupState::done : BackupState::failed;
+    if (made) {
+      latest->files = made->files;
+      latest->bytes = latest->total = made->bytes;
+    } else {
+      latest->error = made.error().what;
+      latest->remedy = made.error().remedy;
+    }
+  });
+  if (!made) log::error("backup", "it failed", {{"name", name}, {"reason", made.error().what}});
+  record(actor, name, made ? security::AuditOutcome::done : security::AuditOutcome::failed,
+         made ? std::to_string(made->bytes) : "");
+}
+
+Result<BackupContents> BackupService::make(const std::string& name) {
+  try {
+    auto entente = parts_.store.reader();
+    if (!entente) return std::move(entente).error();
+    auto history = parts_.history.reader();
+    if (!history) return std::move(history).error();
+    auto wrapped = wrapped_key(parts_.settings.home);
+    if (!wrapped) return std::move(wrapped).error();
+    const BackupDescription description{
+        parts_.organisation, parts_.settings.organisation, parts_.settings.site, ENTENTE_VERSION,
+        parts_.clock.now(),  parts_.vault.fingerprint(),   std::move(*wrapped)};
+    return create_backup({parts_.settings.home, *entente, *history, parts_.vault, description},
+                         folder() + "/" + name, parts_.random, [this](std::uint64_t bytes) {
+                           latest_.with([&](std::optional<BackupRun>& latest) {
+                             latest->bytes = std::max(latest->bytes, bytes);
+                           });
+                           return !ending_;
+                         });
+  } catch (const StoreFault& fault) {
+    return fault.error();
+  } catch (const fs::filesystem_error& fault) {
+    return make_error(ErrorCode::store_failed, fault.what());
+  }
+}
+
+void BackupService::record(const std::string& actor, const std::string& name,
+                           security::AuditOutcome outcome, const std::string& bytes) {
+  security::AuditRecord record;
+  record.time = parts_.clock.now();
+  record.actor = actor;
+  record.action = "backup.create";
+  record.object = name;
+  record.outcome = outcome;
+  if (!bytes.empty()) record.detail.push_back({"bytes", bytes});
+  parts_.store.post<int>(
+      [record](Database& database) -> Result<int> {
+        append_audit(database, record);
+        return 0;
+      },
+      [](Result<int> kept) {
+        if (!kept) log::error("backup", "it was not recorded", {{"reason", kept.error().what}});
+      });
+}
+
+std::vector<BackupFile> BackupService::files() const {
+  std::vector<BackupFile> files;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(folder(), failed)) {
+    if (entry.path().extension() != ".backup" || !entry.is_regular_file(failed)) continue;
+    auto description = describe_backup(entry.path());
+    if (!description) continue;
+    files.push_back(
+        {entry.path().filename().string(), entry.file_size(failed), std::move(*description)});
+  }
+  std::sort(files.begin(), files.end(), [](const BackupFile& one, const BackupFile& other) {
+    return one.description.created > other.description.created;
+  });
+  return files;
+}
+
+void BackupService::stop() {
+  ending_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace entente::node
