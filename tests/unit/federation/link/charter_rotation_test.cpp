@@ -272,9 +272,10 @@ TEST_SUITE("federation/link/charter_rotation") {
     }
     there.until(there.total);
     back.until(back.total);
-    MESSAGE(there.done + back.done << " calls, " << rotations << " rotations, "
-                                   << there.lost + back.lost << " lost");
-    CHECK(there.lost + back.lost == 0);
+    const std::size_t calls = there.done + back.done, lost = there.lost + back.lost;
+    MESSAGE(calls << " calls, " << rotations << " rotations, " << lost << " lost");
+    CHECK(calls == 10'000);
+    CHECK(lost == 0);
     CHECK(rotations == 10);
     CHECK(works.self.current().version == 5);
     CHECK(office.partners.at(works.self.id()).current().version == 5);
@@ -313,7 +314,7 @@ TEST_SUITE("federation/link/charter_rotation") {
       const auto health = office.manager.health(works.self.id());
       return health->call.connected || health->serve.connected;
     };
-    const auto cut = [&](const char* what) {
+    const auto cut = [&](const std::string& what) {
       const Duration begun = office.clock.steady();
       CHECK(test::run_until(loop, [&] { return !connected(); }));
       const double took = (office.clock.steady() - begun).seconds();
@@ -323,6 +324,7 @@ TEST_SUITE("federation/link/charter_rotation") {
     const auto back = [&] {
       loop.run(office.manager.when_connected(works.self.id(), Direction::we_call));
       loop.run(office.manager.when_connected(works.self.id(), Direction::we_serve));
+      loop.run(works.manager.when_connected(office.self.id(), Direction::we_call));
     };
     // The leaf: works goes on with it, as a thief would.
     const auto leaf =
@@ -367,7 +369,7 @@ TEST_SUITE("federation/link/charter_rotation") {
     CHECK(versions(99) == std::vector<std::uint32_t>{41});
     CHECK(versions(39) == std::vector<std::uint32_t>{39, 40, 41});
     CHECK(versions(0).front() == 1);
-    CHECK(versions(0).size() == limits::kCharterOffer);
+    CHECK(versions(0).size() == entente::federation::limits::kCharterOffer);
     CHECK(versions(10).front() == 10);
     CHECK(charters_to_show({}, 0).empty());
   }
