@@ -74,6 +74,7 @@ inline constexpr Duration kCharterExchange = seconds(4);    // before a session 
 
 // Signs of life while calls flow: how often the round trip is measured anew.
 inline constexpr Duration kMeasure = seconds(60);
+inline constexpr Duration kMeasureFirst = seconds(5);       // after a session opened
 
 // Workers.
 inline constexpr std::size_t kWorkerQueue = 1'024;

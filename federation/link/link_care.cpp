@@ -81,8 +81,8 @@ void LinkManager::Impl::look_after(Entry& entry, Lane& lane) {
   if (hooks->admit && !hooks->admit(peer)) return connection->close("no longer admitted");
   if (entry.partner.dial) renew_connection(entry, lane, *connection);
   if (lane.direction != Direction::we_call || !lane.session) return;
-  const bool due = lane.pinged.ns == 0 || clock.steady() > lane.pinged + limits::kMeasure ||
-                   connection->firewall().silent_for() > limits.ping;
+  const bool due =
+      clock.steady() > lane.ping_due || connection->firewall().silent_for() > limits.ping;
   if (!lane.pinging && due) ping(entry, lane);
   const Duration margin = std::min(limits.renew_margin, Duration{limits.session_life.ns / 4});
   if (!lane.renewing && clock.now() + margin >= lane.session->expires) renew(entry, lane);
@@ -105,7 +105,7 @@ void LinkManager::Impl::renew_connection(Entry& entry, Lane& lane, const Connect
 void LinkManager::Impl::ping(Entry& entry, Lane& lane) {
   lane.pinging = true;
   const Duration sent = clock.steady();
-  lane.pinged = sent;
+  lane.ping_due = sent + limits::kMeasure;
   const OrgId id = entry.partner.organisation;
   std::weak_ptr<Connection> over = lane.current;
   loop.keep(lane.session->session.pingRequest().send().then(

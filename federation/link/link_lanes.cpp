@@ -197,6 +197,7 @@ void LinkManager::Impl::connected(Entry& entry, Lane& lane,
   lane.attempts = 0;
   if (!lane.connected) lane.since = clock.now();
   lane.connected = true;
+  lane.ping_due = clock.steady() + limits::kMeasureFirst;
   ++lane.opened;
   for (auto& waiter : lane.waiting) waiter->fulfill();
   lane.waiting.clear();

@@ -37,7 +37,7 @@ struct Lane {
   std::optional<wire::Agreements::Client> agreements;
   bool renewing = false;
   bool pinging = false;
-  Duration pinged{};  // steady, when the last ping was sent
+  Duration ping_due{};  // steady; sooner when nothing is heard
   bool dial_under_way = false;
   std::uint64_t dial_number = 0;  // of the attempt that counts; a stale one is dropped
   Duration renew_not_before{};
