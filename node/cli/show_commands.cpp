@@ -90,10 +90,15 @@ Result<int> doctor(Session& session) {
     // A node that does not answer is the first thing a doctor should say.
     const Error& error = got.error();
     code = exit_code(error.code);
-    report = json::object{{"checks", json::array{json::object{{"name", "node"},
-                                                              {"state", "fail"},
-                                                              {"detail", error.what},
-                                                              {"remedy", error.advice()}}}}};
+    json::array checks{json::object{
+        {"name", "node"}, {"state", "fail"}, {"detail", error.what}, {"remedy", error.advice()}}};
+    // What the files say without it.
+    if (session.local().home_checks && error.code == ErrorCode::node_not_running) {
+      for (json::value& check : session.local().home_checks(session.home())) {
+        checks.push_back(std::move(check));
+      }
+    }
+    report = json::object{{"checks", std::move(checks)}};
   }
   for (const json::value& check : array_of_field(report, "checks")) {
     if (code == 0 && text_of_field(check, "state") == "fail") code = 1;

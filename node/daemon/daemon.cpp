@@ -119,7 +119,7 @@ Outcome open_data(Core& core) {
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
        AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
-       AnswerShelf::delta_migration()});
+       AnswerShelf::delta_migration(), LinkRegister::trust_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -177,6 +177,10 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
+  core.charters = std::make_unique<CharterKeeper>(core);
+  core.invited = std::make_unique<InvitationRegister>(InvitationRegister::Parts{
+      *core.store, core.clock, core.random, core.vault, core.invitations});
+  if (auto loaded = core.invited->load(); !loaded) return loaded;
   core.collectors = std::make_unique<Collectors>(core);
   return core.collectors->load();
 }
@@ -253,6 +257,8 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
+  add_link_routes(routes, core);
+  add_key_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_feed_routes(routes, core);
@@ -275,6 +281,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
   if (auto opened = core.collectors->refresh(); !opened) return std::move(opened).error();
+  reopen_enrolment(core);
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;

@@ -197,13 +197,26 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/links/accept", Verb::manage_links, BodyKind::json,
        R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
        R"j("words":"amber otter","state":"pending"})j");
-  for (const char* verb : {"confirm", "suspend", "resume", "revoke"}) {
+  for (const char* verb : {"cancel", "confirm", "suspend", "resume", "revoke"}) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
   }
   const char* collector =
       R"j({"name":"gate-3","state":"active","connected":true,"since":"2026-01-02T00:00:00Z",)j"
       R"j("expires":"2026-02-01T00:00:00Z","bundle":"/x/gate-3.bundle"})j";
+  get("/api/v1/keys", Verb::read_links,
+      R"j({"organisation":"ab12","version":2,"issued":"2026-01-01T00:00:00Z",)j"
+      R"j("expires":"2028-12-31T00:00:00Z","days_left":1000,"threshold":1,"root_keys":1,)j"
+      R"j("leaf_expires":"2026-01-02T00:00:00Z","revoked":[],"items":[)j"
+      R"j({"purpose":"ca","key":"5f0c","hash":"11","state":"next","since_version":2,)j"
+      R"j("waits_for":["oregon"]}]})j");
+  const char* const charter =
+      R"j({"version":3,"state":"in force","changes":["adds the ca key 5f0c"],)j"
+      R"j("missing_of_old":0,"missing_of_new":0,"could_sign":[],"draft":null})j";
+  for (const char* path : {"/api/v1/keys/{purpose}/rotate", "/api/v1/keys/{purpose}/use",
+                           "/api/v1/keys/revoke", "/api/v1/keys/retire", "/api/v1/charter/apply"}) {
+    post(path, Verb::manage_keys, BodyKind::json, charter);
+  }
   get("/api/v1/collectors", Verb::read_links, R"j({"items":[)j" + std::string(collector) + "]}");
   post("/api/v1/collectors", Verb::manage_links, BodyKind::json, collector);
   post("/api/v1/collectors/{name}/revoke", Verb::manage_links, BodyKind::json, collector);
