@@ -127,7 +127,15 @@ json::object change_body(Session& session) {
 Result<int> rotate(Session& session) {
   json::object body = change_body(session);
   if (session.flag("revoke-old")) body["revoke_old"] = true;
-  if (!session.values("root").empty()) body["roots"] = json::value_from(session.values("root"));
+  if (const std::string roots = session.value("root"); !roots.empty()) {
+    json::array keys;
+    for (std::size_t at = 0; at <= roots.size();) {
+      const std::size_t end = std::min(roots.find(',', at), roots.size());
+      keys.push_back(json::value(roots.substr(at, end - at)));
+      at = end + 1;
+    }
+    body["roots"] = std::move(keys);
+  }
   if (!session.value("threshold").empty()) {
     auto threshold = session.number("threshold", 0, 16);
     if (!threshold) return std::move(threshold).error();
@@ -213,7 +221,7 @@ Result<int> new_root(Session& session) {
   std::vector<std::pair<std::string, json::value>> lines{{"root key", json::value(key)}};
   lines.emplace_back(path.empty() ? "secret" : "file", json::value(path.empty() ? text : path));
   session.show({std::move(payload), properties_table(std::move(lines)), "", true});
-  session.say("At the node: entente key rotate root --root " + key + " …");
+  session.say("At the node: entente key rotate root --root " + key + ",…");
   return 0;
 }
 
@@ -304,16 +312,17 @@ void add_key_commands(CommandTable& table) {
                    {},
                    {"entente key list"},
                    list_keys});
-  table.push_back({"key rotate",
-                   Effect::rw,
-                   "Make a new key, and the charter that names it beside the old one",
-                   {{"KEY", Form::positional, "", "leaf, ca, root, answer or audit"},
-                    offline,
-                    {"revoke-old", Form::flag, "", "the old one was stolen: revoke it at once"},
-                    {"root", Form::value, "KEY", "root: the root keys from now on (repeatable)"},
-                    {"threshold", Form::value, "N", "root: how many of them sign a charter"}},
-                   {"entente key rotate ca", "entente key rotate answer --offline next.charter"},
-                   rotate});
+  table.push_back(
+      {"key rotate",
+       Effect::rw,
+       "Make a new key, and the charter that names it beside the old one",
+       {{"KEY", Form::positional, "", "leaf, ca, root, answer or audit"},
+        offline,
+        {"revoke-old", Form::flag, "", "the old one was stolen: revoke it at once"},
+        {"root", Form::value, "KEY,KEY", "root: the root keys from now on, with commas between"},
+        {"threshold", Form::value, "N", "root: how many of them sign a charter"}},
+       {"entente key rotate ca", "entente key rotate answer --offline next.charter"},
+       rotate});
   table.push_back({"key switch",
                    Effect::rw,
                    "Use a new key without waiting for partners to know it",

@@ -137,7 +137,7 @@ TEST_SUITE("integration/rotation") {
     // Two root keys of which both must sign.
     const json::value made = pair.works.json({"key", "new-root", second});
     const std::string first_key = key_in(pair.works, "root", "elsewhere");
-    pair.works.json({"key", "rotate", "root", "--root", first_key, "--root", text_at(made, "key"),
+    pair.works.json({"key", "rotate", "root", "--root", first_key + "," + text_at(made, "key"),
                      "--threshold", "2", "--offline", draft});
     CHECK(pair.works.run({"charter", "apply", draft}).exit_code != 0);
     pair.works.json({"charter", "sign", draft, "--key", root});
