@@ -360,14 +360,19 @@ void add_federation_routes(RouteTable& table, Core& core) {
              with(invite)});
   table.add({Method::post, "/api/v1/links/accept", Verb::manage_links, "acceptLink",
              "Enrols with the organisation that made a token", BodyKind::json, with(accept)});
-  table.add({Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
-             "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)});
-  table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::manage_links, "suspendLink",
+  using security::Step;
+  table.add(for_two_persons(
+      Step::activate_link,
+      {Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
+       "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)}));
+  table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::cut_links, "suspendLink",
              "Closes a link until it is resumed", BodyKind::json,
              stepping(&LinkRegister::suspend)});
-  table.add({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
-             "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
-  table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
+  table.add(for_two_persons(
+      Step::activate_link,
+      {Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
+       "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)}));
+  table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::cut_links, "revokeLink",
              "Ends a link for good", BodyKind::json, with(revoke)});
   table.add({Method::get, "/api/v1/agreements", Verb::read_agreements, "listAgreements",
              "All agreements with whose turn it is", BodyKind::none, with(list_agreements)});
@@ -375,8 +380,10 @@ void add_federation_routes(RouteTable& table, Core& core) {
              "One agreement in full", BodyKind::none, with(show_agreement)});
   table.add({Method::post, "/api/v1/agreements", Verb::manage_agreements, "proposeAgreement",
              "Signs an agreement and offers it to the partner", BodyKind::json, with(propose)});
-  table.add({Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements, "signAgreement",
-             "Signs a partner's proposal", BodyKind::json, with(sign)});
+  table.add(
+      for_two_persons(Step::sign_agreement,
+                      {Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements,
+                       "signAgreement", "Signs a partner's proposal", BodyKind::json, with(sign)}));
   table.add({Method::post, "/api/v1/agreements/{id}/terminate", Verb::manage_agreements,
              "terminateAgreement", "Ends an agreement at both ends", BodyKind::json,
              with(terminate)});
