@@ -17,8 +17,11 @@
 #include "node/audit/declared_sites.h"
 #include "node/cli/cli.h"
 #include "node/config/declarations.h"
+#include "node/daemon/answer_receipt.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/local_vault.h"
 #include "node/daemon/node_check.h"
+#include "node/daemon/opening.h"
 #include "schemas/base/random.h"
 
 namespace entente::node {
@@ -81,6 +84,7 @@ Result<int> serve(const ServeOptions& options) {
   daemon.log_level = level_of(options.log_level);
   if (options.log_format == "json") daemon.log_format = log::Format::json;
   if (options.log_format == "plain") daemon.log_format = log::Format::plain;
+  daemon.passphrase_file = options.passphrase_file;
   return run_daemon(daemon, std::cout);
 }
 
@@ -194,6 +198,116 @@ Result<LocalReport> check_node(const NodeCheckOptions& options) {
   return report;
 }
 
+Result<LocalReport> vault_status(const std::string& home) {
+  auto way = vault_way(home);
+  if (!way) return std::move(way).error();
+  const bool wrapped = *way != VaultWay::key_file;
+  LocalReport report;
+  report.data = {{"opened_by", to_text(*way)},
+                 {"file", home + (wrapped ? "/vault.sealed" : "/vault.key")}};
+  if (!wrapped) {
+    report.words = {
+        "Whoever reads that file opens this node's keys and backups: keep it off the "
+        "backups, or change it with 'entente vault protect'."};
+  }
+  return report;
+}
+
+Result<LocalReport> protect(const VaultProtectOptions& options) {
+  SystemRandom random;
+  auto changed = change_protection(
+      {options.home, options.way, options.secret, options.passphrase, options.dry_run}, random);
+  if (!changed) return std::move(changed).error();
+  if (options.dry_run) {
+    return LocalReport{{{"opened_by", options.way}}, {"Nothing was changed (--dry-run)."}};
+  }
+  auto report = vault_status(options.home);
+  if (!report) return report;
+  report->words.push_back(
+      options.way == "key-file" ? "The node starts by itself."
+      : options.way == "passphrase"
+          ? "The node starts sealed from now on: 'entente vault unseal', or --passphrase-file. "
+            "Nobody can open it without the pass phrase: keep a copy where it is safe. Backups "
+            "that "
+            "were made under an earlier pass phrase open with that one for ever."
+          : "The node opens it with its credential 'entente-vault' from now on.");
+  return report;
+}
+
+Result<std::string> way_of_backup(const std::string& file) {
+  auto way = backup_way(file);
+  if (!way) return std::move(way).error();
+  return std::string(to_text(*way));
+}
+
+struct OpenedBackup {
+  BackupDescription description;
+  security::Vault vault;
+  BackupProgress progress;
+};
+
+Result<OpenedBackup> opened_backup(const BackupOptions& options) {
+  auto description = describe_backup(options.file);
+  if (!description) return std::move(description).error();
+  auto vault = open_backup_vault({options.file, options.home, options.key_file, options.secret, {}},
+                                 *description);
+  if (!vault) return std::move(vault).error();
+  BackupProgress progress = [tell = options.progress](std::uint64_t bytes) {
+    if (tell) tell(bytes);
+    return true;
+  };
+  return OpenedBackup{std::move(*description), std::move(*vault), std::move(progress)};
+}
+
+json::object backup_json(const BackupDescription& description, const BackupContents& contents) {
+  return {{"organisation", description.name},
+          {"id", description.organisation.hex()},
+          {"site", description.site},
+          {"made", to_text(description.created)},
+          {"by_version", description.version},
+          {"files", contents.files},
+          {"bytes", contents.bytes}};
+}
+
+Result<LocalReport> verify_backup(const BackupOptions& options) {
+  auto opened = opened_backup(options);
+  if (!opened) return std::move(opened).error();
+  auto contents = read_backup(options.file, opened->vault, {}, opened->progress);
+  if (!contents) return std::move(contents).error();
+  LocalReport report;
+  report.data = backup_json(opened->description, *contents);
+  report.data["ok"] = true;
+  report.words = {"Everything in it holds and opens with this key."};
+  return report;
+}
+
+Result<LocalReport> restore(const BackupOptions& options) {
+  auto opened = opened_backup(options);
+  if (!opened) return std::move(opened).error();
+  SystemRandom random;
+  auto contents = options.dry_run ? read_backup(options.file, opened->vault, {}, opened->progress)
+                                  : restore_backup(options.file, opened->vault, options.home,
+                                                   random, opened->progress);
+  if (!contents) return std::move(contents).error();
+  LocalReport report;
+  report.data = backup_json(opened->description, *contents);
+  report.data["home"] = options.home;
+  if (options.dry_run) {
+    report.words = {"It holds; nothing was written (--dry-run)."};
+    return report;
+  }
+  report.words = {
+      "Restored into " + options.home + ". A new administrator's token is in " + options.home +
+          "/admin.token.",
+      "Make sure that the node it was made of never runs again.",
+      "Roles, tokens, links and agreements are those of the backup: take back again what "
+      "was taken back since.",
+      "Next: entente --home " + options.home +
+          " serve; then entente budget reconcile: what may have been charged after the "
+          "backup is spent, and until then no partner is answered."};
+  return report;
+}
+
 }  // namespace
 }  // namespace entente::node
 
@@ -201,12 +315,19 @@ int main(int argc, char** argv) {
   using namespace entente;
   using namespace entente::node;
   ensure_sodium();
+  forbid_core_dumps();  // commands handle keys and pass phrases as well as the daemon does
   LocalCommands local;
   local.init = init;
   local.serve = serve;
   local.agreement_check = check_agreement;
   local.node_check = check_node;
   local.privacy_audit = run_privacy_audits;
+  local.verify_receipt = verify_receipt;
+  local.vault_status = vault_status;
+  local.vault_protect = protect;
+  local.backup_way = way_of_backup;
+  local.backup_verify = verify_backup;
+  local.restore = restore;
   Streams streams = process_streams();
   return run_cli({argv + 1, argv + argc}, streams, local);
 }

@@ -135,6 +135,8 @@ struct SignedAgreement {
 };
 
 Bytes canonical_bytes(const ExportView& view);
+// Refuses (invalid_argument) with the field that is wrong.
+[[nodiscard]] Result<ExportView> export_view_from_bytes(ByteView canonical);
 Hash256 export_hash(const ExportView& view);
 
 Bytes canonical_bytes(const Agreement& agreement);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "federation/ask/answer_proof.h"
 #include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
 #include "federation/link/loop.h"
@@ -70,13 +71,32 @@ bool states(const Release& release, const Question& question, const Price& price
                     });
 }
 
-Result<Release> open_release(const Answer& answer, const AskTarget& target,
-                             const Question& question, const Bytes& question_bytes,
+}  // namespace
+
+Result<OpenedAnswer> open_answer(const security::SealPair& seal, const AskTarget& target,
+                                 const Hash256& envelope_hash, const OrgId& self, ByteView sealed) {
+  auto opened = seal.open(sealed);
+  if (!opened) return std::move(opened).error();
+  auto outer = signed_from_bytes(*opened);
+  if (!outer) return std::move(outer).error();
+  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
+    return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
+  }
+  auto answer = answer_from_bytes(outer->body);
+  if (!answer) return std::move(answer).error();
+  if (answer->envelope_hash != envelope_hash || answer->audience != self) {
+    return make_error(ErrorCode::verification_failed, "the answer belongs to another question");
+  }
+  return OpenedAnswer{std::move(*answer), std::move(*opened)};
+}
+
+Result<Release> open_release(const Answer& answer, const ReleasingSite& of,
+                             const Question& question, ByteView question_bytes,
                              const Price& price) {
   auto release = release_from_bytes(answer.release);
   if (!release) return std::move(release).error();
   const bool fits =
-      release->organisation == target.partner.organisation && release->site == target.view->site &&
+      release->organisation == of.organisation && release->site == of.site &&
       release->question_hash == question_hash(question_bytes) &&
       states(*release, question, price) &&
       (price.naming || release->cells.size() == question.groups.size() * question.tick_count());
@@ -90,25 +110,6 @@ Result<Release> open_release(const Answer& answer, const AskTarget& target,
     }
   }
   return release;
-}
-
-}  // namespace
-
-Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
-                           const Hash256& envelope_hash, const OrgId& self, ByteView sealed) {
-  auto opened = seal.open(sealed);
-  if (!opened) return std::move(opened).error();
-  auto outer = signed_from_bytes(*opened);
-  if (!outer) return std::move(outer).error();
-  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
-    return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
-  }
-  auto answer = answer_from_bytes(outer->body);
-  if (!answer) return std::move(answer).error();
-  if (answer->envelope_hash != envelope_hash || answer->audience != self) {
-    return make_error(ErrorCode::verification_failed, "the answer belongs to another question");
-  }
-  return answer;
 }
 
 Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const AskTarget& target) {
@@ -228,9 +229,12 @@ void Asker::accept(Member& member, const Bytes& sealed) {
     log::warn("ask", "an answer did not verify",
               {{"partner", member.coverage.name}, {"reason", error.what}});
   };
-  auto answer = open_answer(*member.seal, member.target, member.envelope_hash, site->self, sealed);
-  if (!answer) return refuse(answer.error());
-  auto release = open_release(*answer, member.target, question, member.question, member.price);
+  auto opened = open_answer(*member.seal, member.target, member.envelope_hash, site->self, sealed);
+  if (!opened) return refuse(opened.error());
+  Answer* const answer = &opened->answer;
+  auto release =
+      open_release(*answer, {member.target.partner.organisation, member.target.view->site},
+                   question, member.question, member.price);
   if (!release) return refuse(release.error());
   const auto receipt = open_receipt(*answer, member.target);
   if (!receipt) return refuse(receipt.error());
@@ -244,6 +248,8 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   member.coverage.age = answer->issued - question.window.to;
   member.coverage.revision = release->revision;
   member.coverage.composed_of = release->composed_of;
+  member.coverage.proof = std::make_shared<AnswerProof>(AnswerProof{
+      member.envelope, std::move(opened->signed_bytes), canonical_bytes(*member.target.view)});
   if (parts_.answers != nullptr) {
     parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
                           member.target.view->domain, question, release->revision,

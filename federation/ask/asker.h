@@ -27,6 +27,8 @@
 namespace entente::federation {
 
 class Loop;
+struct AnswerProof;
+struct Price;
 
 // A member of what is asked: under which agreement, whose export.
 struct AskTarget {
@@ -64,7 +66,8 @@ struct MemberCoverage {
   std::string unit = "twin";      // what the site protects
   Duration age;                   // answer time minus the window's end
   std::uint32_t revision = 0;
-  std::vector<ComposedOf> composed_of;  // when cells of earlier releases were added up
+  std::vector<ComposedOf> composed_of;            // when cells of earlier releases were added up
+  std::shared_ptr<const AnswerProof> proof = {};  // of an answer
 };
 
 struct FederatedAnswer {
@@ -77,11 +80,26 @@ struct FederatedAnswer {
   bool partial() const;
 };
 
+struct OpenedAnswer {
+  Answer answer;
+  Bytes signed_bytes;  // as they were sealed: what proves it to others
+};
 // Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused
 // (verification_failed).
-[[nodiscard]] Result<Answer> open_answer(const security::SealPair& seal, const AskTarget& target,
-                                         const Hash256& envelope_hash, const OrgId& self,
-                                         ByteView sealed);
+[[nodiscard]] Result<OpenedAnswer> open_answer(const security::SealPair& seal,
+                                               const AskTarget& target,
+                                               const Hash256& envelope_hash, const OrgId& self,
+                                               ByteView sealed);
+// Whose release an answer must carry.
+struct ReleasingSite {
+  OrgId organisation;
+  std::string site;
+};
+// The release in an answer, when it fits what was asked; else verification_failed. `question_bytes`
+// are the question's canonical ones, `price` what it costs by the site's description.
+[[nodiscard]] Result<Release> open_release(const Answer& answer, const ReleasingSite& of,
+                                           const Question& question, ByteView question_bytes,
+                                           const Price& price);
 // The receipt that came with an answer; refused when it is not of this site and this answer. None
 // from software that gives none.
 [[nodiscard]] Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer,

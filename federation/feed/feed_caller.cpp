@@ -56,14 +56,15 @@ kj::Promise<FeedReply> FeedCaller::send(const AskTarget& target, FeedOrder order
                    .then([this, sent](MemberReply outcome) -> FeedReply {
                      if (const Refusal* refusal = std::get_if<Refusal>(&outcome))
                        return refused(*refusal);
-                     auto answer = open_answer(sent->seal, sent->target, sent->envelope_hash,
+                     auto opened = open_answer(sent->seal, sent->target, sent->envelope_hash,
                                                parts_.site()->self, std::get<Bytes>(outcome));
-                     if (!answer) return failed(answer.error().code, answer.error().what);
-                     const auto receipt = open_receipt(*answer, sent->target);
+                     if (!opened) return failed(opened.error().code, opened.error().what);
+                     Answer& answer = opened->answer;
+                     const auto receipt = open_receipt(answer, sent->target);
                      if (!receipt) return failed(receipt.error().code, receipt.error().what);
-                     if (*receipt) parts_.receipts.keep(**receipt, answer->receipt);
+                     if (*receipt) parts_.receipts.keep(**receipt, answer.receipt);
                      FeedReply good;
-                     good.answer = std::move(*answer);
+                     good.answer = std::move(answer);
                      return good;
                    });
   auto late = parts_.loop.after(terms.timeout).then([] {

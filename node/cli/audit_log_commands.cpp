@@ -5,6 +5,7 @@
 #include <fstream>
 #include <ostream>
 
+#include "node/cli/answer_view.h"
 #include "node/cli/audit_bundle.h"
 #include "node/cli/command.h"
 #include "node/cli/json_fields.h"
@@ -28,7 +29,7 @@ void end_count(Session& session) {
   if (shows_progress(session)) session.streams().err << "\r\x1b[K" << std::flush;
 }
 
-Result<int> verify_file(Session& session, const std::string& path) {
+Result<OrgId> expected_organisation(Session& session) {
   OrgId expected;
   if (const std::string given = session.value("organisation"); !given.empty()) {
     auto id = OrgId::from_hex_text(given);
@@ -38,8 +39,93 @@ Result<int> verify_file(Session& session, const std::string& path) {
     }
     expected = *id;
   }
+  return expected;
+}
+
+Error in_file(const std::string& path, std::size_t line, const Error& error) {
+  return make_error(error.code, path + ":" + std::to_string(line) + ": " + error.what,
+                    error.remedy);
+}
+
+void say_proof(Session& session, const json::value& answer) {
+  const json::value& proof = field(answer, "proof");
+  session.say("Signed by " + text_of_field(proof, "name") + ", " +
+              text_of_field(proof, "organisation") + ", at " + text_of_field(proof, "answered") +
+              " for " + text_of_field(proof, "asker_name") + ", " + text_of_field(proof, "asker") +
+              (text_of_field(proof, "purpose").empty()
+                   ? ""
+                   : ", for the purpose '" + text_of_field(proof, "purpose") + "'") +
+              ".");
+  session.say("Its keys are those of its charters up to number " +
+              fixed(number_of_field(proof, "charter").value_or(0), 0) + ", of " +
+              text_of_field(proof, "charter_issued") +
+              "; a later one may have revoked the key: ask for the newest.");
+  if (const auto records = number_of_field(proof, "audit_records")) {
+    session.say("Its audit log then held " + fixed(*records, 0) + " records up to " +
+                text_of_field(proof, "audit_head") + ".");
+  }
+}
+
+// What `ask --receipts` wrote: one receipt a line. Every one must hold.
+Result<int> verify_receipts(Session& session, const std::string& path, std::istream& in,
+                            const OrgId& expected) {
+  if (!session.local().verify_receipt) {
+    return make_error(ErrorCode::unsupported, "this program was built without receipts");
+  }
+  json::array items;
+  std::string line;
+  for (std::size_t number = 1; std::getline(in, line); ++number) {
+    boost::system::error_code failed;
+    const json::value receipt = json::parse(line, failed);
+    if (failed) {
+      return in_file(path, number,
+                     make_error(ErrorCode::invalid_argument, "it is no JSON",
+                                "give the file as it was written"));
+    }
+    auto proven = session.local().verify_receipt(receipt, expected);
+    if (!proven) return in_file(path, number, proven.error());
+    const json::value answer = std::move(*proven);
+    if (session.for_people()) {
+      session.show({object_of(answer), answer_table(session, answer), "rows", false});
+      say_answer(session, answer);
+      say_proof(session, answer);
+    }
+    items.push_back(answer);
+  }
+  const std::size_t verified = items.size();
+  if (!session.for_people()) {
+    Table table{{{"organisation", "organisation"}, {"site", "site"}, {"answered", "answered"}}, {}};
+    for (const json::value& item : items) {
+      const json::value& proof = field(item, "proof");
+      table.rows.push_back(
+          {field(proof, "organisation"), field(proof, "site"), field(proof, "answered")});
+    }
+    session.show({{{"ok", true}, {"items", std::move(items)}}, std::move(table), "items", false});
+  }
+  session.say(std::to_string(verified) + (verified == 1 ? " receipt holds." : " receipts hold.") +
+              (expected.is_zero() ? " Compare the organisations' ids with those you know, or give "
+                                    "one with --organisation."
+                                  : ""));
+  return 0;
+}
+
+bool is_receipt(const std::string& line) {
+  boost::system::error_code failed;
+  const json::value first = json::parse(line, failed);
+  return !failed && first.is_object() && first.get_object().contains("entente_receipt");
+}
+
+Result<int> verify_file(Session& session, const std::string& path) {
+  auto organisation = expected_organisation(session);
+  if (!organisation) return std::move(organisation).error();
+  const OrgId& expected = *organisation;
   std::ifstream in(path, std::ios::binary);
   if (!in) return make_error(ErrorCode::not_found, "cannot read " + path);
+  std::string first;
+  std::getline(in, first);
+  in.clear();
+  in.seekg(0);
+  if (is_receipt(first)) return verify_receipts(session, path, in, expected);
   auto verdict = verify_bundle(in, expected,
                                [&session](std::uint64_t records) { show_count(session, records); });
   end_count(session);
@@ -220,13 +306,19 @@ Result<int> export_audit(Session& session) {
 }  // namespace
 
 void add_audit_log_commands(CommandTable& table) {
-  table.push_back({"audit verify",
-                   Effect::ro,
-                   "Verify the node's audit log, or a bundle of any site's without a node",
-                   {{"FILE", Form::optional_positional, "FILE", "a bundle of 'audit export'"},
-                    {"organisation", Form::value, "ID", "whose log the bundle must be"}},
-                   {"entente audit verify", "entente audit verify washington.audit"},
-                   verify_audit});
+  table.push_back(
+      {"audit verify",
+       Effect::ro,
+       "Verify the node's audit log, or without a node a bundle of any site's, or the "
+       "receipts of answers",
+       {{"FILE", Form::optional_positional, "FILE",
+         "a bundle of 'audit export', or receipts of 'ask --receipts'"},
+        {"organisation", Form::value, "ID",
+         "whose log the bundle must be, or who must have answered"},
+        {"verbose", Form::flag, "", "of receipts: say also how they are protected", 'v'}},
+       {"entente audit verify", "entente audit verify washington.audit",
+        "entente audit verify weekly.receipts --organisation ID"},
+       verify_audit});
   table.push_back({"audit list",
                    Effect::ro,
                    "List what the audit log records",

@@ -70,6 +70,8 @@ void add_approval_commands(CommandTable& table);
 void add_audit_commands(CommandTable& table);
 void add_feed_commands(CommandTable& table);
 void add_audit_log_commands(CommandTable& table);
+void add_vault_commands(CommandTable& table);
+void add_backup_commands(CommandTable& table);
 CommandTable all_commands();
 
 // A function for bash that completes nouns, verbs and options.

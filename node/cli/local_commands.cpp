@@ -22,14 +22,6 @@ Error not_built_in(std::string_view command) {
                     "this program was built without '" + std::string(command) + "'");
 }
 
-void show_report(Session& session, const LocalReport& report) {
-  std::vector<std::pair<std::string, json::value>> properties;
-  for (const auto& member : report.data) properties.emplace_back(member.key(), member.value());
-  Output output{report.data, properties_table(std::move(properties)), "", true};
-  session.show(output);
-  for (const std::string& words : report.words) session.say(words);
-}
-
 Result<std::optional<std::uint16_t>> port_option(const Session& session, std::string_view name) {
   if (session.value(name).empty()) return std::optional<std::uint16_t>{};
   auto number = session.number(name, 0, 65'535);
@@ -60,7 +52,7 @@ Result<int> init(Session& session) {
   options.dry_run = session.dry_run();
   auto report = session.local().init(options);
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  session.show(*report);
   return 0;
 }
 
@@ -84,6 +76,9 @@ Result<int> serve(Session& session) {
   if (!options.log_format.empty() && options.log_format != "json" &&
       options.log_format != "plain") {
     return make_error(ErrorCode::invalid_argument, "--log-format is json or plain");
+  }
+  if (const auto file = session.value("passphrase-file"); !file.empty()) {
+    options.passphrase_file = file;
   }
   return session.local().serve(options);
 }
@@ -170,7 +165,7 @@ Result<int> check_agreement(Session& session) {
   if (!report) return std::move(report).error();
   const json::array meaning = array_of_field(report->data, "meaning");
   if (meaning.empty() || !session.for_people()) {
-    show_report(session, *report);
+    session.show(*report);
     return 0;
   }
   session.show({std::move(report->data), meaning_table(meaning), "meaning", false});
@@ -209,7 +204,7 @@ Result<int> explain(Session& session) {
                           {"remedy", reaction(*code)},
                           {"exit", exit_code(*code)},
                           {"http_status", http_status(*code)}};
-  show_report(session, {data, {}});
+  session.show(LocalReport{data, {}});
   return 0;
 }
 
@@ -254,7 +249,9 @@ void add_local_commands(CommandTable& table) {
                    {{"http-port", Form::value, "PORT", "instead of the configured one"},
                     {"federation-port", Form::value, "PORT", "instead of the configured one"},
                     {"log-level", Form::value, "LEVEL", "debug, info, warn or error (info)"},
-                    {"log-format", Form::value, "FORM", "json or plain"}},
+                    {"log-format", Form::value, "FORM", "json or plain"},
+                    {"passphrase-file", Form::value, "FILE",
+                     "that holds the vault's pass phrase (else the node waits, sealed)"}},
                    {"entente serve", "entente serve --home /var/lib/entente --log-format json"},
                    serve});
   table.push_back({"node check",

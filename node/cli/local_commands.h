@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "schemas/base/ids.h"
 #include "schemas/base/result.h"
 #include "schemas/base/time.h"
 
@@ -45,8 +46,9 @@ struct ServeOptions {
   std::string home;
   std::optional<std::uint16_t> http_port;  // 0: any free one
   std::optional<std::uint16_t> federation_port;
-  std::string log_level = "info";  // debug, info, warn, error
-  std::string log_format;          // json, plain; empty: plain on a terminal, else json
+  std::string log_level = "info";              // debug, info, warn, error
+  std::string log_format;                      // json, plain; empty: plain on a terminal, else json
+  std::optional<std::string> passphrase_file;  // of a vault that wants one
 };
 
 struct AgreementCheckOptions {
@@ -73,6 +75,23 @@ struct PrivacyAuditOptions {
   bool every_run = false;  // also of what is long to answer
   // After each experiment: of which export (empty: the made-up one), done, of all.
   std::function<void(std::string_view, std::size_t, std::size_t)> progress;
+};
+
+struct VaultProtectOptions {
+  std::string home;
+  std::string way;                        // key-file, passphrase, credential
+  std::optional<std::string> secret;      // the new pass phrase or credential
+  std::optional<std::string> passphrase;  // that opens the vault until now
+  bool dry_run = false;
+};
+
+struct BackupOptions {
+  std::string file;
+  std::string home;                   // whose key file opens it; into which it is restored
+  std::string key_file;               // instead of the home's
+  std::optional<std::string> secret;  // the pass phrase or credential of its vault
+  bool dry_run = false;
+  std::function<void(std::uint64_t bytes)> progress;
 };
 
 // Readings of a file, in order, in the form that POST /api/v1/readings takes.
@@ -118,6 +137,19 @@ struct LocalCommands {
   // The made-up export first, then what is declared. Touches no database and no key of the home.
   std::function<Result<std::vector<federation::PrivacyAudit>>(const PrivacyAuditOptions&)>
       privacy_audit;
+  // `data` has "opened_by" (key-file, passphrase, credential) and "file".
+  std::function<Result<LocalReport>(const std::string& home)> vault_status;
+  std::function<Result<LocalReport>(const VaultProtectOptions&)> vault_protect;
+  // What opens this backup: key-file, passphrase, credential.
+  std::function<Result<std::string>(const std::string& file)> backup_way;
+  std::function<Result<LocalReport>(const BackupOptions&)> backup_verify;
+  std::function<Result<LocalReport>(const BackupOptions&)> restore;
+  // Verifies one receipt, a line of what `ask --receipts` wrote; `expected` zero: whoever answered.
+  // Its answer in the form of POST /api/v1/ask, with "proof". Refuses: invalid_argument,
+  // verification_failed.
+  std::function<Result<boost::json::object>(const boost::json::value& receipt,
+                                            const OrgId& expected)>
+      verify_receipt;
   // Instead of the readers of files (file_source.h), for tests and other forms.
   // Refuses: input_unreadable (file), config_invalid (mapping).
   std::function<Result<std::unique_ptr<ReadingSource>>(const ReadingFiles&)> open_readings;

@@ -129,14 +129,20 @@ std::vector<std::string> option_names(const CLI::App& app) {
   return names;
 }
 
+// "entente backup verify".
+std::string full_name(const CLI::App& app) {
+  std::string name = app.get_name();
+  for (const CLI::App* up = app.get_parent(); up != nullptr; up = up->get_parent()) {
+    name = up->get_name() + " " + name;
+  }
+  return name;
+}
+
 // The word that no command understands, and what may have been meant.
 Error unknown_word(const CLI::App& app, const std::string& word) {
   const bool option = word.starts_with('-');
   const auto known = option ? option_names(app) : subcommand_names(app);
-  std::string where = app.get_name();
-  for (const CLI::App* up = app.get_parent(); up != nullptr; up = up->get_parent()) {
-    where = up->get_name() + " " + where;
-  }
+  const std::string where = full_name(app);
   const auto near = federation::nearest(word, known);
   std::string remedy;
   if (!near.empty()) {
@@ -161,9 +167,7 @@ Error usage_error(const Parser& parser, const CLI::ParseError& fault) {
     return unknown_word(app, option == rest.end() ? rest.front() : *option);
   }
   return make_error(ErrorCode::invalid_argument, fault.what(),
-                    "see 'entente " +
-                        (app.get_parent() == nullptr ? std::string() : app.get_name() + " ") +
-                        "--help'");
+                    "see '" + full_name(app) + " --help'");
 }
 
 void report(const Error& error, Streams& streams, bool as_json, bool colour) {
@@ -220,6 +224,8 @@ CommandTable all_commands() {
   add_approval_commands(table);
   add_audit_log_commands(table);
   add_audit_commands(table);
+  add_vault_commands(table);
+  add_backup_commands(table);
   return table;
 }
 
@@ -246,11 +252,15 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
+      {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},
       {"export", "What partners may be offered"},
       {"budget", "The privacy budget"},
       {"audit", "The audit chain, and the audit of privacy"},
+      {"vault", "What seals this node's keys, and what opens it"},
+      {"backup", "Sealed backups of this node"},
+      {"restore", ""},
       {"explain", ""},
       {"version", ""},
       {"completion", "Completion for shells"}};

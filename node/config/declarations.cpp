@@ -361,6 +361,9 @@ Result<Declarations> load_declarations(const std::string& folder, const std::str
   for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
     if (entry.path().extension() == ".toml") files.push_back(entry.path());
   }
+  if (missing && missing != std::errc::no_such_file_or_directory) {
+    return make_error(kCode, "cannot read the folder " + folder + ": " + missing.message());
+  }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     std::ifstream stream(file, std::ios::binary);

@@ -86,6 +86,17 @@ void read_audit(StrictTable& root, Settings& out) {
   if (auto done = audit.finish(); !done) root.adopt(done.error());
 }
 
+void read_backup(StrictTable& root, Settings& out) {
+  const toml::table* section = root.table("backup");
+  if (section == nullptr) return;
+  StrictTable backup(*section, root.file(), "backup", ErrorCode::config_invalid);
+  out.backup_folder = backup.text("folder", "");
+  if (!out.backup_folder.empty() && out.backup_folder.front() != '/') {
+    backup.fail("folder", "must be an absolute path, best on another disk");
+  }
+  if (auto done = backup.finish(); !done) root.adopt(done.error());
+}
+
 void read_log(StrictTable& root, Settings& out) {
   const toml::table* section = root.table("log");
   if (section == nullptr) return;
@@ -128,6 +139,7 @@ Result<Settings> load_settings(const std::string& home) {
   read_ask(root, out);
   read_ledger(root, out);
   read_audit(root, out);
+  read_backup(root, out);
   read_log(root, out);
   if (auto done = root.finish(); !done) return std::move(done).error();
   return out;
@@ -180,6 +192,9 @@ std::string settings_text(const Settings& s) {
          "capacity_mib = " +
          std::to_string(s.audit_capacity >> 20) +
          "          # room for the audit log and the ledger; alarms at 70, 85 and 95 %\n"
+         "\n[backup]\nfolder = " +
+         quoted(s.backup_folder) +
+         "               # absolute path on another disk; empty = backups\n"
          "\n[log]\nlevel = \"info\"\nformat = \"json\"\n";
 }
 

@@ -8,6 +8,7 @@
 //   [ask]         grid = "50ms"  epsilon = 1  timeout = "10s"
 //   [ledger]      head_file = "/other/disk/entente.head"      # empty = keys/ledger.head
 //   [audit]       checkpoint = "1m"  capacity_mib = 8192      # of entente.db, for the alarms
+//   [backup]      folder = "/other/disk/backups"              # empty = backups
 //   [log]         level = "info"  format = "json" | "plain"
 #pragma once
 
@@ -47,6 +48,8 @@ struct Settings {
 
   Duration audit_checkpoint = minutes(1);  // read back, signed and shown to partners so often
   std::uint64_t audit_capacity = std::uint64_t{8192} << 20;  // bytes of entente.db, for the alarms
+
+  std::string backup_folder;  // where backups are made; empty = HOME/backups
 
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::json;

@@ -31,6 +31,7 @@ void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exp
 void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
 void add_user_routes(RouteTable& table, Core& core);      // passwords, logins, disabling, OIDC
 void add_approval_routes(RouteTable& table, Core& core);  // two persons, former policies
+void add_backup_routes(RouteTable& table, Core& core);  // making and listing backups
 void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
 
 // What these questions need (question_needs.h), all of them. Refuses what parse_question refuses.

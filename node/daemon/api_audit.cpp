@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "node/daemon/answer_json.h"
+#include "node/audit/charter_json.h"
 #include "node/daemon/api.h"
 #include "node/daemon/on_worker.h"
 #include "node/store/audit_log.h"
@@ -92,14 +93,6 @@ awaitable<Result<Reply>> list_records(Core& core, const Call& call) {
     return records_page(database, after, limit, raw);
   };
   co_return co_await reply_of(core, std::move(job));
-}
-
-json::array charters_json(const std::vector<SignedCharter>& chain) {
-  json::array charters;
-  for (const SignedCharter& one : chain) {
-    charters.push_back(json::value(to_base64url(to_wire_bytes(one))));
-  }
-  return charters;
 }
 
 // The newest checkpoint with what a stranger needs to verify it.

@@ -72,6 +72,9 @@ Result<AskRequest> read_request(const Call& call) {
   auto fresh = flag_of(call, "fresh");
   if (!fresh) return std::move(fresh).error();
   request.fresh = *fresh;
+  auto receipts = flag_of(call, "receipts");
+  if (!receipts) return std::move(receipts).error();
+  request.receipts = *receipts;
   return request;
 }
 

@@ -9,6 +9,7 @@
 #include "federation/query/parser.h"
 #include "federation/query/suggest.h"
 #include "node/daemon/answer_json.h"
+#include "node/daemon/answer_receipt.h"
 #include "node/daemon/preview.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
@@ -27,6 +28,7 @@ struct AskService::Prepared {
   std::shared_ptr<const ExportView> own;  // exact lane
   Needs needs;
   Duration timeout;
+  bool receipts = false;
   bool exact() const { return own != nullptr; }
 };
 
@@ -146,6 +148,7 @@ Result<AskService::Prepared> AskService::prepare(
   Prepared prepared;
   prepared.text = request.question;
   prepared.timeout = request.timeout.value_or(parts_.default_timeout);
+  prepared.receipts = request.receipts;
   PlanOptions options;
   options.now = parts_.clock.now();
   options.default_epsilon = parts_.default_epsilon;
@@ -288,9 +291,11 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
         const std::string text = prepared.text;
         const Needs needs = prepared.needs;
         const std::vector<MemberCoverage> absent = prepared.absent;
+        const bool receipts = prepared.receipts;
         return parts_.asker
             .ask(std::move(prepared.plan), std::move(prepared.targets), prepared.timeout)
-            .then([text, needs, absent](FederatedAnswer answer) -> Result<json::value> {
+            .then([this, text, needs, absent,
+                   receipts](FederatedAnswer answer) -> Result<json::value> {
               answer.coverage.insert(answer.coverage.end(), absent.begin(), absent.end());
               if (answer.answered() == 0) return nobody_answered(answer);
               if (!needs.met(answer.answered(), answer.coverage.size())) {
@@ -301,7 +306,11 @@ kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
                                       " answered; what was charged stays charged, and asking again "
                                       "gives the same figures free");
               }
-              return answer_json(text, answer);
+              json::value out = answer_json(text, answer);
+              if (!receipts) return out;
+              const auto proofs = receipts_of(text, answer, parts_.site()->self, parts_.charters);
+              out.as_object()["receipts"] = json::array(proofs.begin(), proofs.end());
+              return out;
             });
       })
       .catch_([](kj::Exception&& fault) -> Result<json::value> {

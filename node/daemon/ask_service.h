@@ -22,6 +22,7 @@
 #include "node/config/declarations.h"
 #include "node/twin/twin_graph.h"
 #include "schemas/base/clock.h"
+#include "schemas/charter.h"
 
 namespace entente::node {
 
@@ -29,7 +30,8 @@ struct AskRequest {
   std::string question;
   std::optional<std::string> purpose;
   std::optional<Duration> timeout;
-  bool fresh = false;  // Plan::fresh
+  bool fresh = false;     // Plan::fresh
+  bool receipts = false;  // with what proves each member's answer (node/daemon/answer_receipt.h)
 };
 
 class AskService {
@@ -46,6 +48,7 @@ class AskService {
     const Declarations& declarations;
     double default_epsilon;
     Duration default_timeout;
+    std::function<std::vector<SignedCharter>(const OrgId&)> charters = {};  // whom receipts name
   };
   explicit AskService(Parts parts) : parts_(std::move(parts)) {}
 

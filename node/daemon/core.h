@@ -25,6 +25,7 @@
 #include "node/daemon/approvals.h"
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
+#include "node/daemon/backup_service.h"
 #include "node/daemon/break_glass.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
@@ -53,6 +54,7 @@
 #include "security/identity/invitation.h"
 #include "security/policy/policy.h"
 #include "security/privacy/noise_pool.h"
+#include "security/vault/vault.h"
 
 namespace entente::node {
 
@@ -61,7 +63,8 @@ struct Core {
   SystemClock clock;
   SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
-  Declarations declarations;
+  Declarations declarations;  // its rules move to `quality` and `retention` when those are made
+  security::Vault vault;
   Keyring keyring;
   security::Policy policy;
 
@@ -71,7 +74,9 @@ struct Core {
   std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
-  std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<QualityGate> quality;             // has the rules of quality in force
+  std::shared_ptr<const RetentionRules> retention;  // in force; another one after a reload
+  bool reloads_rules = false;                       // one reload at a time
   std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
@@ -108,6 +113,7 @@ struct Core {
   std::unique_ptr<FeedService> feeds;
   std::unique_ptr<Collectors> collectors;
   std::unique_ptr<AuditKeeper> audit;
+  std::unique_ptr<BackupService> backups;
 
   std::uint16_t http_port = 0;
   std::uint16_t federation_port = 0;
@@ -116,9 +122,10 @@ struct Core {
   std::function<void()> stop;   // ends the serving loop in order; empty when nothing serves
   std::optional<Error> failed;  // why this node cannot go on: what its process ends with
 
-  Core(Settings given, Keyring keys)
+  Core(Settings given, security::Vault opened, Keyring keys)
       : settings(std::move(given)),
         started(clock.now()),
+        vault(std::move(opened)),
         keyring(std::move(keys)),
         policy(security::Policy::initial("admin")) {}
 

@@ -1,9 +1,5 @@
 #include "node/daemon/daemon.h"
 
-#include <sys/file.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <utility>
 
@@ -18,11 +14,13 @@
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
+#include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
+#include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
+#include "node/daemon/rule_reload.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
-#include "node/quality/rule_text.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -32,33 +30,6 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Held while a process serves a home, so that no second one opens the same files.
-class HomeLock {
- public:
-  static Result<HomeLock> take(const std::string& home) {
-    std::error_code failure;
-    fs::create_directories(home + "/run", failure);
-    const std::string path = home + "/run/lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return make_error(ErrorCode::store_failed, "cannot write " + path);
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return make_error(ErrorCode::conflict, "another process serves " + home,
-                        "stop it first, or use another --home");
-    }
-    return HomeLock(file);
-  }
-  HomeLock(HomeLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  HomeLock& operator=(HomeLock&&) = delete;
-  ~HomeLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit HomeLock(int file) : file_(file) {}
-  int file_;
-};
 
 // Roles, grants and organisations cut off; without the file there is one owner, "admin".
 Result<security::Policy> load_policy(const std::string& path) {
@@ -102,15 +73,19 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 // Rules may be there before their types: that is no error, but worth a word.
 void warn_of_idle_rules(const Core& core) {
   const auto state = core.twins->state();
-  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
-    const ResolvedType* known = state->graph.types().find(type);
-    if (known != nullptr && known->signal(signal) != nullptr) continue;
+  for (const auto& [type, signal] : idle_rules(*core.quality->book(), state->graph.types())) {
     log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
   }
 }
 
 // The ledger, compared with the head that was kept off the database.
 Outcome open_ledger(Core& core) {
+  // Before the ledger reads whether it is closed.
+  auto mark = finished_restore(core.settings.home);
+  if (!mark) return std::move(mark).error();
+  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark); !closed) {
+    return closed;
+  }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
   core.receipts = std::make_unique<ReceiptShelf>(*core.store);
   if (auto loaded = core.receipts->load(); !loaded) return loaded;
@@ -164,7 +139,8 @@ Outcome open_data(Core& core) {
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
-  core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  core.quality = std::make_unique<QualityGate>(std::move(core.declarations.quality));
+  core.retention = std::make_shared<const RetentionRules>(std::move(core.declarations.retention));
   warn_of_idle_rules(core);
   core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
@@ -226,6 +202,13 @@ Outcome open_registers(Core& core) {
   return core.collectors->load();
 }
 
+// Empty when the organisation is no partner any more.
+std::vector<SignedCharter> charters_of(const Core& core, const OrgId& organisation) {
+  if (organisation == core.organisation()) return core.keyring.self.chain();
+  const auto link = core.links->entries().find(organisation);
+  return link == core.links->entries().end() ? std::vector<SignedCharter>{} : link->second.chain;
+}
+
 void open_asking(Core& core) {
   const auto site = [&core] { return core.site; };
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
@@ -237,6 +220,9 @@ void open_asking(Core& core) {
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
+  core.backups = std::make_unique<BackupService>(
+      BackupService::Parts{core.settings, core.vault, *core.store, *core.history_store, core.clock,
+                           core.random, core.organisation()});
   core.enrolment = std::make_unique<federation::EnrolmentPort>(federation::EnrolmentPort::Parts{
       core.loop, core.clock, core.random, core.invitations,
       [&core] { return core.enrolment_self(); },
@@ -252,7 +238,8 @@ void open_asking(Core& core) {
         auto state = core.twins->state();
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
-      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout});
+      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout,
+      [&core](const OrgId& organisation) { return charters_of(core, organisation); }});
   core.feed_caller = std::make_unique<federation::FeedCaller>(federation::FeedCaller::Parts{
       core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
       federation::send_feeds_over(*core.link_manager), *core.receipts});
@@ -349,6 +336,8 @@ Result<int> serve(Core& core, std::ostream& out) {
     stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
+  boost::asio::signal_set hangups(core.loop.io(), SIGHUP);
+  reload_on(hangups, core);
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
@@ -359,8 +348,10 @@ Result<int> serve(Core& core, std::ostream& out) {
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
   core.stop = {};
+  hangups.cancel();
 
   log::info("node", "stopping");
+  core.backups->stop();
   auto drained = kj::newPromiseAndFulfiller<void>();
   (*http)->stop(limits::kStopCallers, [&drained] { drained.fulfiller->fulfill(); });
   core.enrolment->close();
@@ -416,6 +407,7 @@ void add_all_routes(RouteTable& routes, Core& core) {
   add_question_routes(routes, core);
   add_feed_routes(routes, core);
   add_audit_routes(routes, core);
+  add_backup_routes(routes, core);
   add_access_routes(routes, core);
   add_user_routes(routes, core);
   add_approval_routes(routes, core);
@@ -433,19 +425,21 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
                  options.log_format.value_or(settings->log_format));
   auto lock = HomeLock::take(options.home);
   if (!lock) return std::move(lock).error();
-  auto keyring = load_keyring(options.home);
+  if (auto whole = finished_restore(options.home); !whole) return std::move(whole).error();
+  auto vault = open_for_daemon(*settings, options.passphrase_file, out);
+  if (!vault) return std::move(vault).error();
+  if (!*vault) return 0;  // told to end while it was sealed
+  auto keyring = load_keyring(options.home, **vault);
   if (!keyring) return std::move(keyring).error();
-  auto core = std::make_unique<Core>(std::move(*settings), std::move(*keyring));
+  auto core = std::make_unique<Core>(std::move(*settings), std::move(**vault), std::move(*keyring));
   if (auto policy = load_policy(core->settings.path("policy.toml")); !policy) {
     return std::move(policy).error();
   } else {
     core->policy = std::move(*policy);
   }
-  auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
-  if (!declarations) return std::move(declarations).error();
-  core->declarations = std::move(*declarations);
-  auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
-  if (!rules) return std::move(rules).error();
+  auto declared = read_declared(core->settings);
+  if (!declared) return std::move(declared).error();
+  core->declarations = std::move(*declared);
   try {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();
@@ -466,7 +460,8 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   InitOutcome outcome;
   outcome.config_path = settings.path("entente.toml");
   outcome.token_path = settings.path("admin.token");
-  if (fs::exists(outcome.config_path) || fs::exists(settings.path("vault.key"))) {
+  if (fs::exists(outcome.config_path) || fs::exists(settings.path("vault.key")) ||
+      fs::exists(settings.path("vault.sealed"))) {
     return make_error(ErrorCode::conflict, "there is a node in " + settings.home + " already",
                       "start it with 'entente serve', or name another place with --home");
   }

@@ -22,8 +22,10 @@ struct DaemonOptions {
   std::optional<std::uint16_t> federation_port;
   std::optional<log::Level> log_level;
   std::optional<log::Format> log_format;
+  std::optional<std::string> passphrase_file;  // of a vault that wants one
 };
 
+// Where the vault wants a pass phrase and none is given, it first waits for it (sealed_start.h).
 // Writes "ready http=HOST:PORT federation=HOST:PORT" to `out` once everything listens, then serves
 // until SIGINT or SIGTERM. Refuses: not_found (no node there), config_invalid, conflict (another
 // process serves this home), port_in_use, version_too_new, store_failed, verification_failed.

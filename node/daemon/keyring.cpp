@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "node/daemon/vault_lock.h"
 #include "schemas/base/limits.h"
 #include "security/identity/limits.h"
 #include "security/vault/vault.h"
@@ -134,8 +135,12 @@ Outcome create_keyring(const std::string& home, const Newborn& who, Random& rand
 }
 
 Result<Keyring> load_keyring(const std::string& home) {
-  auto vault = Vault::open_file(home + "/vault.key");
+  auto vault = open_vault(home);
   if (!vault) return std::move(vault).error();
+  return load_keyring(home, *vault);
+}
+
+Result<Keyring> load_keyring(const std::string& home, const Vault& vault) {
   auto raw = read_file(home + "/charter.bin", 16 * limits::kCharterBytes);
   if (!raw) return std::move(raw).error();
   std::vector<SignedCharter> chain;
@@ -155,12 +160,12 @@ Result<Keyring> load_keyring(const std::string& home) {
   if (!self) return std::move(self).error();
   const Charter& charter = self->current();
 
-  auto root = load_key(home, *vault, "root", &charter.root_keys.front());
-  auto ca = load_key(home, *vault, "ca", charter.key_for(KeyPurpose::ca));
-  auto answer = load_key(home, *vault, "answer", charter.key_for(KeyPurpose::answer));
-  auto audit = load_key(home, *vault, "audit", charter.key_for(KeyPurpose::audit));
-  auto envelope = load_key(home, *vault, "envelope", charter.key_for(KeyPurpose::envelope));
-  auto agreement = load_key(home, *vault, "agreement", charter.key_for(KeyPurpose::agreement));
+  auto root = load_key(home, vault, "root", &charter.root_keys.front());
+  auto ca = load_key(home, vault, "ca", charter.key_for(KeyPurpose::ca));
+  auto answer = load_key(home, vault, "answer", charter.key_for(KeyPurpose::answer));
+  auto audit = load_key(home, vault, "audit", charter.key_for(KeyPurpose::audit));
+  auto envelope = load_key(home, vault, "envelope", charter.key_for(KeyPurpose::envelope));
+  auto agreement = load_key(home, vault, "agreement", charter.key_for(KeyPurpose::agreement));
   for (const auto* key : {&root, &ca, &answer, &audit, &envelope, &agreement}) {
     if (!*key) return key->error();
   }

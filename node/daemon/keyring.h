@@ -1,6 +1,6 @@
 // The node's own identity on disk: keys sealed in the vault, the charter chain, the admin token.
 //
-//   vault.key            32 bytes, 0600: opens everything below
+//   vault.key            or vault.sealed (vault_lock.h): opens everything below
 //   keys/NAME.sealed     root, ca, answer, audit, envelope, agreement (seeds, sealed)
 //   charter.bin          the chain of signed charters
 //   admin.token          the administrator's token, 0600, written once by init
@@ -11,6 +11,7 @@
 
 #include "schemas/base/random.h"
 #include "security/identity/charter.h"
+#include "security/vault/vault.h"
 
 namespace entente::node {
 
@@ -30,6 +31,8 @@ struct Newborn {
 [[nodiscard]] Outcome create_keyring(const std::string& home, const Newborn& who, Random& random);
 // Refuses: not_found, config_invalid (permissions), verification_failed (a key that is not the one
 // the charter names).
+[[nodiscard]] Result<Keyring> load_keyring(const std::string& home, const security::Vault& vault);
+// With the vault opened as vault_lock.h does without a pass phrase.
 [[nodiscard]] Result<Keyring> load_keyring(const std::string& home);
 
 // Writes a file of 0600 through a temporary one and a rename, synced.

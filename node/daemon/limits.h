@@ -17,6 +17,8 @@ inline constexpr std::size_t kPullsAtOnce = 64;         // ticks of one feed in 
 inline constexpr Duration kFeedWaitMost = minutes(10);  // to the next look at a feed
 inline constexpr Duration kFeedRetry = seconds(30);     // after a failed pull
 
+inline constexpr std::size_t kUnsealWaiters = 8;  // pass phrases for a sealed vault, on their way
+
 // Steps that wait for a second person.
 inline constexpr std::size_t kApprovalsWaiting = 100;
 inline constexpr std::size_t kApprovalsKept = 1'000;  // decided ones, the newest

@@ -140,11 +140,10 @@ void renew(Core& core) {
 
 // What the history may forget, by the twins' types as they are now.
 void retain(Core& core) {
-  if (core.declarations.retention.empty()) return;
-  auto state = core.twins->state();
-  const auto policy = [&core, state](const SeriesKey& key) {
+  if (core.retention->empty()) return;
+  const auto policy = [state = core.twins->state(), rules = core.retention](const SeriesKey& key) {
     const auto* twin = state->graph.find(key.twin);
-    return core.declarations.retention.of(twin == nullptr ? "" : twin->type, key.signal);
+    return rules->of(twin == nullptr ? "" : twin->type, key.signal);
   };
   core.history->retain(policy, core.clock.now(), [](Result<RetentionReport> done) {
     if (!done) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct HttpConfig {
   // Accepted in Host besides 127.0.0.1, [::1] and localhost, without port: a proxy's public name.
   std::vector<std::string> host_names;
   HttpLimits limits;
+  // What every path that the table does not have is answered with, instead of "nothing is here".
+  std::optional<Error> unavailable = {};
 };
 
 // Threads: loop only. The table, the authenticator, the metrics and what the handlers use outlive

@@ -241,6 +241,9 @@ std::optional<Reply> HttpSession::route(Turn& turn, std::string_view target) {
     reply.headers.emplace_back("Allow", allowed);
     return reply;
   }
+  if (context_.config.unavailable) {
+    return problem_reply(*context_.config.unavailable, turn.request_id);
+  }
   const std::string path(target.substr(0, target.find('?')));
   const std::string hint = federation::did_you_mean(table.near(path));
   return problem_reply(make_error(ErrorCode::not_found, "there is nothing at " + path,

@@ -22,6 +22,19 @@ std::string head_text(const AuditHead& head) {
   return std::to_string(head.count) + " " + head.link.hex();
 }
 
+void close(Database& database, const std::string& evidence, Instant now, const std::string& actor,
+           std::vector<security::AuditDetail> detail) {
+  Statement& row = database.cached("INSERT INTO restored (id, evidence, since) VALUES (1, ?, ?)");
+  row.bind(1, std::string_view(evidence)).bind(2, now.ns).run();
+  security::AuditRecord record;
+  record.time = now;
+  record.actor = actor;
+  record.action = "budget.restored";
+  record.outcome = security::AuditOutcome::refused;
+  record.detail = std::move(detail);
+  append_audit(database, std::move(record));
+}
+
 }  // namespace
 
 const char* ledger_standing_migration() {
@@ -60,15 +73,15 @@ void close_ledger(Database& database, const ShownHead& shown, Instant now) {
   if (restored_of(database)) return;
   const auto held = check_shown(database, shown);
   if (held) return;
-  Statement& row = database.cached("INSERT INTO restored (id, evidence, since) VALUES (1, ?, ?)");
-  row.bind(1, std::string_view(held.error().what)).bind(2, now.ns).run();
-  security::AuditRecord record;
-  record.time = now;
-  record.actor = shown.source.starts_with("organisation:") ? shown.source : "node";
-  record.action = "budget.restored";
-  record.outcome = security::AuditOutcome::refused;
-  record.detail = {{"head", head_text(audit_head(database))}, {"shown", head_text(shown.head)}};
-  append_audit(database, std::move(record));
+  close(database, held.error().what, now,
+        shown.source.starts_with("organisation:") ? shown.source : "node",
+        {{"head", head_text(audit_head(database))}, {"shown", head_text(shown.head)}});
+}
+
+void close_ledger(Database& database, const std::string& evidence, Instant now) {
+  if (restored_of(database)) return;
+  close(database, evidence, now, "node",
+        {{"head", head_text(audit_head(database))}, {"evidence", evidence}});
 }
 
 Reconciliation plan_reconciliation(Database& database, std::vector<std::string> domains,

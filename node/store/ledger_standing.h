@@ -46,6 +46,8 @@ const char* ledger_standing_migration();
 std::optional<Restored> restored_of(Database& database);
 // Closes the ledger, with a record in the audit log; without effect when it is closed already.
 void close_ledger(Database& database, const ShownHead& shown, Instant now);
+// The same without a head: somebody knows that this is an older backup.
+void close_ledger(Database& database, const std::string& evidence, Instant now);
 
 // What a reconciliation spends, and did.
 struct Reconciliation {

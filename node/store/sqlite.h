@@ -6,6 +6,7 @@
 // are query-only. Threads: one at a time for each connection and its statements.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -93,6 +94,10 @@ class Database {
   std::int64_t wal_pages() const;
   // Copies the WAL into the file as far as readers allow.
   void checkpoint();
+  // Copies what this connection sees into a new file, with checksums in its pages, and syncs it.
+  // Inside a transaction that is the state at its beginning, whatever others write meanwhile.
+  // `go_on` is told the share that is done, now and then; false ends it, and the result is false.
+  bool copy_into(const std::string& path, const std::function<bool(double)>& go_on);
 
  private:
   struct State;

@@ -13,12 +13,12 @@
 namespace entente::security {
 
 // X(verb): what local users do, then what partners do.
-#define ENTENTE_VERBS(X)                                                                         \
-  X(read_status)                                                                                 \
-  X(read_twins) X(write_twins) X(write_readings) X(ask) X(preview) X(read_links) X(manage_links) \
-      X(read_agreements) X(manage_agreements) X(read_budgets) X(manage_budgets) X(read_policy)   \
-          X(manage_roles) X(read_audit) X(manage_keys) X(cut_links) X(disable_users)             \
-              X(restore_policy) X(partner_session) X(partner_ask) X(partner_agreements)
+#define ENTENTE_VERBS(X)                                                                      \
+  X(read_status) X(read_twins) X(write_twins) X(write_readings) X(ask) X(preview)             \
+  X(read_links) X(manage_links) X(read_agreements) X(manage_agreements) X(read_budgets)       \
+  X(manage_budgets) X(read_policy) X(manage_roles) X(read_audit) X(manage_keys)               \
+  X(cut_links) X(disable_users) X(restore_policy) X(make_backups)                             \
+  X(partner_session) X(partner_ask) X(partner_agreements)
 
 enum class Verb : std::uint8_t {
 #define X(name) name,
@@ -63,8 +63,8 @@ constexpr bool is_partner_verb(Verb verb) {
 // The built-in roles, a row for each verb. Read: the auditor sees rules and records, no
 // reading, and changes nothing; the privacy officer raises budgets and cannot ask; the admin links
 // and agrees but sets no budget; the operator looks after assets; the service (an adapter) writes
-// readings and nothing else. Cutting a link is a verb of its own, since it stays possible when
-// opening one is not.
+// readings and nothing else. A backup is sealed: whoever makes it need not be able to read it.
+// Cutting a link is a verb of its own, since it stays possible when opening one is not.
 struct RoleRow {
   Verb verb;
   // owner, admin, privacy officer, operator, analyst, auditor, service
@@ -91,6 +91,7 @@ inline constexpr std::array<RoleRow, kVerbs> kRoleTable = {{
     {Verb::cut_links,          {1, 1, 0, 0, 0, 0, 0}},
     {Verb::disable_users,      {1, 1, 0, 0, 0, 0, 0}},
     {Verb::restore_policy,     {1, 0, 0, 0, 0, 0, 0}},
+    {Verb::make_backups,       {1, 1, 0, 1, 0, 0, 0}},
     {Verb::partner_session,    {0, 0, 0, 0, 0, 0, 0}},
     {Verb::partner_ask,        {0, 0, 0, 0, 0, 0, 0}},
     {Verb::partner_agreements, {0, 0, 0, 0, 0, 0, 0}},

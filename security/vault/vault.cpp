@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "schemas/base/hash.h"
+
 namespace entente::security {
 namespace {
 
@@ -36,8 +38,8 @@ class File {
 };
 
 Error failed(const std::string& path, const char* step) {
-  return make_error(ErrorCode::store_failed, "the key file '" + path + "' cannot be " + step +
-                                                 ": " + std::strerror(errno));
+  return make_error(ErrorCode::store_failed,
+                    "the key file '" + path + "' cannot be " + step + ": " + std::strerror(errno));
 }
 
 Error wrong(const std::string& path, const std::string& why, std::string remedy) {
@@ -47,10 +49,16 @@ Error wrong(const std::string& path, const std::string& why, std::string remedy)
 
 const char* kdf_context(VaultUse use) {
   switch (use) {  // eight characters each: crypto_kdf_CONTEXTBYTES
-    case VaultUse::signing_key: return "ent-sign";
-    case VaultUse::access_token: return "ent-tokn";
-    case VaultUse::store_value: return "ent-stor";
-    case VaultUse::invitation: return "ent-invi";
+    case VaultUse::signing_key:
+      return "ent-sign";
+    case VaultUse::access_token:
+      return "ent-tokn";
+    case VaultUse::store_value:
+      return "ent-stor";
+    case VaultUse::invitation:
+      return "ent-invi";
+    case VaultUse::backup:
+      return "ent-back";
   }
   ENTENTE_CHECK(false);
   return "";
@@ -96,7 +104,7 @@ bool sync_folder(const std::string& path) {
 }
 
 Outcome check_file(const File& file, const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) return failed(path, "examined");
   if (!S_ISREG(info.st_mode)) return wrong(path, "is no regular file", "name the key file itself");
   if (info.st_uid != ::geteuid()) {
@@ -115,8 +123,7 @@ Outcome check_file(const File& file, const std::string& path) {
 
 Result<Vault> Vault::create(const std::string& path, Random& random) {
   Secret master = Secret::random(random, kVaultKeyBytes);
-  const File file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.is_open() && errno == EEXIST) {
     return make_error(ErrorCode::conflict, "the key file '" + path + "' exists already",
                       "use it, or move it away first");
@@ -163,6 +170,23 @@ Secret Vault::subkey(VaultUse use, std::uint32_t epoch) const {
   return out;
 }
 
+Secret Vault::stream_key(VaultUse use, ByteView salt) const {
+  ENTENTE_CHECK(salt.size() == crypto_generichash_blake2b_SALTBYTES);
+  const Secret base = subkey(use, 0);
+  Secret out(crypto_secretstream_xchacha20poly1305_KEYBYTES);
+  crypto_generichash_blake2b_salt_personal(
+      out.bytes().data(), out.size(), nullptr, 0, base.view().data(), base.size(), salt.data(),
+      reinterpret_cast<const unsigned char*>("entente-stream-1"));
+  return out;
+}
+
+Hash256 Vault::fingerprint() const {
+  Secret subkey(crypto_kdf_KEYBYTES);
+  crypto_kdf_derive_from_key(subkey.bytes().data(), subkey.size(), 0, "ent-name",
+                             master_.view().data());
+  return hash("entente vault fingerprint v1", subkey.view());
+}
+
 Bytes Vault::seal(VaultUse use, std::string_view aad, ByteView secret, Random& random,
                   std::uint32_t epoch) const {
   ENTENTE_CHECK(secret.size() <= kVaultValueBytes);
@@ -195,9 +219,9 @@ Result<Secret> Vault::open(VaultUse use, std::string_view aad, ByteView sealed) 
   const ByteView body = sealed.subspan(kHeader + kNonce);
   const Secret key = subkey(use, epoch);
   Secret out(body.size() - kTag);
-  if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-          out.bytes().data(), nullptr, nullptr, body.data(), body.size(), bound.data(),
-          bound.size(), sealed.data() + kHeader, key.view().data()) != 0) {
+  if (crypto_aead_xchacha20poly1305_ietf_decrypt(out.bytes().data(), nullptr, nullptr, body.data(),
+                                                 body.size(), bound.data(), bound.size(),
+                                                 sealed.data() + kHeader, key.view().data()) != 0) {
     return refuse();
   }
   return out;

@@ -10,12 +10,13 @@
 
 #include <string>
 
+#include "schemas/base/ids.h"
 #include "schemas/base/random.h"
 #include "security/identity/secret.h"
 
 namespace entente::security {
 
-enum class VaultUse { signing_key, access_token, store_value, invitation };
+enum class VaultUse { signing_key, access_token, store_value, invitation, backup };
 
 inline constexpr std::size_t kVaultKeyBytes = 32;
 inline constexpr std::size_t kVaultOverhead = 1 + 4 + 24 + 16;
@@ -37,6 +38,13 @@ class Vault {
              std::uint32_t epoch = 0) const;
   // Refuses (verification_failed): another use, aad or vault, or changed bytes.
   [[nodiscard]] Result<Secret> open(VaultUse use, std::string_view aad, ByteView sealed) const;
+
+  // A key for one sealed stream (sealed_stream.h), told apart by its salt of 16 bytes.
+  Secret stream_key(VaultUse use, ByteView salt) const;
+  // The master key, to be wrapped (key_wrap.h) or handed to the keeper of a credential.
+  Secret master() const { return master_.copy(); }
+  // Tells vaults apart without telling anything of the key: a hash of a subkey.
+  Hash256 fingerprint() const;
 
  private:
   explicit Vault(Secret master) : master_(std::move(master)) {}

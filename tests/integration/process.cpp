@@ -139,7 +139,7 @@ void TestNode::init() {
         "0"});
 }
 
-bool TestNode::start(const Launch& launch) {
+void TestNode::spawn_serve(const Launch& launch) {
   int out[2];
   REQUIRE(::pipe2(out, O_CLOEXEC) == 0);
   const std::string log = home_.string() + ".log";
@@ -153,15 +153,34 @@ bool TestNode::start(const Launch& launch) {
   ::close(out[1]);
   ::close(err);
   out_ = out[0];
+}
+
+bool TestNode::says(std::string_view word) {
   std::string line;
   for (char c = 0; ::read(out_, &c, 1) == 1 && c != '\n';) line += c;
-  if (!line.starts_with("ready")) {
+  if (!line.starts_with(word)) {
     reap();
     return false;
   }
   http_port_ = port_after(line, "http=");
-  federation_port_ = port_after(line, "federation=");
+  if (line.find("federation=") != std::string::npos) {
+    federation_port_ = port_after(line, "federation=");
+  }
   return true;
+}
+
+bool TestNode::start(const Launch& launch) {
+  spawn_serve(launch);
+  return says("ready");
+}
+
+bool TestNode::start_sealed(const Launch& launch) {
+  spawn_serve(launch);
+  return says("sealed");
+}
+
+bool TestNode::until_open() {
+  return says("ready");
 }
 
 int TestNode::reap() {
@@ -177,7 +196,12 @@ int TestNode::stop() {
   return reap();
 }
 
-void TestNode::freeze() const { ::kill(pid_, SIGSTOP); }
+void TestNode::freeze() const {
+  ::kill(pid_, SIGSTOP);
+}
+void TestNode::hang_up() const {
+  ::kill(pid_, SIGHUP);
+}
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();
@@ -226,8 +250,7 @@ json::value listed_link(const TestNode& node, const std::string& partner) {
 
 bool is_connected(const TestNode& node, const std::string& partner) {
   const json::value item = listed_link(node, partner);
-  return !item.is_null() && text_at(item, "state") == "active" &&
-         item.at("connected").as_bool();
+  return !item.is_null() && text_at(item, "state") == "active" && item.at("connected").as_bool();
 }
 
 void until_connected(const TestNode& one, const TestNode& other) {

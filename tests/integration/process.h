@@ -60,11 +60,17 @@ class TestNode {
   // Starts `serve` and waits for its line "ready …"; false when it ended before, see ended(). From
   // the second time on the federation port is the one of the first, where partners dial.
   bool start(const Launch& launch = {});
+  // The same for a node whose vault wants a pass phrase: it waits, sealed, until `until_open` sees
+  // it serve.
+  bool start_sealed(const Launch& launch = {});
+  bool until_open();
   // SIGTERM, then waits; returns the exit code.
   int stop();
   void kill();
   // SIGSTOP: alive, but silent to everyone.
   void freeze() const;
+  // SIGHUP: reads its rules again.
+  void hang_up() const;
   // Waits until the process has ended by itself (at most a minute); returns as Finished::exit_code.
   int wait();
   bool running() const { return pid_ > 0; }
@@ -73,12 +79,16 @@ class TestNode {
 
   const std::string& name() const { return name_; }
   const std::filesystem::path& home() const { return home_; }
+  int process() const { return pid_; }
   std::uint16_t http_port() const { return http_port_; }
   std::uint16_t federation_port() const { return federation_port_; }
   std::string token() const;
   std::string log() const;
 
  private:
+  void spawn_serve(const Launch& launch);
+  // The next line of its standard output starts with `word`, and names its ports.
+  bool says(std::string_view word);
   int reap();
 
   std::string name_;

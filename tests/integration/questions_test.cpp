@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <boost/json/serialize.hpp>
+#include <cmath>
+#include <fstream>
+#include <iterator>
 
 #include "tests/integration/federation.h"
 
@@ -66,6 +69,49 @@ TEST_SUITE("integration/questions") {
     CHECK(spent_rho(pair.works, 1) == charge);
     CHECK(stored_releases(pair.works).size() == 1);
     CHECK(pair.works.json({"audit", "verify"}).at("ok").as_bool());
+  }
+
+  TEST_CASE("a receipt is verified with the file and an organisation's id and without a node") {
+    Pair pair;
+    const TemporaryFolder folder;
+    const std::string file = (folder.path() / "asked.receipts").string();
+    const std::string text = question("mean(load), share(load > 30)", "meters@works", 1);
+    const json::value asked =
+        pair.office.json({"ask", text, "--receipts", file, "--purpose", "planning"});
+    const std::string works = text_at(coverage_of(asked, "works"), "organisation_id");
+
+    // Nobody's: a home without a node.
+    const TestNode stranger("stranger", folder.path());
+    const auto verify = [&](const std::string& path, const std::string& organisation) {
+      return stranger.run({"audit", "verify", path, "--organisation", organisation});
+    };
+    const Finished good = verify(file, works);
+    INFO(good.words);
+    REQUIRE(good.exit_code == 0);
+    const json::value proven = good.json().at("items").at(0);
+    CHECK(figures(proven) == figures(asked));
+    CHECK(proven.at("items").at(0).at("label").as_string() == "mean(load)");
+    CHECK(proven.at("proof").at("purpose").as_string() == "planning");
+    CHECK(proven.at("proof").at("organisation").as_string() == works);
+    CHECK(proven.at("proof").at("audit_records").to_number<std::int64_t>() > 0);
+    const json::value said = coverage_of(asked, "works").at("charged");
+    CHECK(proven.at("coverage").at(0).at("charged") == said);
+
+    // Somebody else's id, and one changed letter in what was signed.
+    CHECK(verify(file, std::string(64, '1')).exit_code == 8);
+    std::ifstream in(file);
+    std::string changed((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const std::size_t at = changed.find("\"answer\":\"") + 100;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    write_text(folder.path() / "changed.receipts", changed);
+    const Finished bad = verify((folder.path() / "changed.receipts").string(), works);
+    CHECK(bad.exit_code == 8);
+    CHECK(contains(bad.words, "changed.receipts:1"));
+    // People see the figures again.
+    const Finished shown =
+        run_program({ENTENTE_BIN, "--home", stranger.home().string(), "audit", "verify", file});
+    CHECK(contains(shown.out, "share(load > 30)"));
+    CHECK(contains(shown.words, "1 receipt holds."));
   }
 
   TEST_CASE("what cannot be asked is refused with a reason, an exit code, and no charge") {

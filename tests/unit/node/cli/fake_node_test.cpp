@@ -134,6 +134,11 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/twins/{id}/rejudge", Verb::write_readings, BodyKind::json,
        R"j({"judged":720,"changed":2,"items":[{"signal":"pm25","from":"out_of_range",)j"
        R"j("to":"good","readings":2}]})j");
+  post("/api/v1/quality/reload", Verb::write_twins, BodyKind::json,
+       R"j({"items":[{"of":"type","owner":"dtmi:org:air:Monitor;1","signal":"pm25",)j"
+       R"j("change":"changed"}],"retention":[],"loses":false,)j"
+       R"j("idle":[{"type":"dtmi:org:air:Valve;1","signal":"flow"}],"series":4,)j"
+       R"j("needs_restart":true,"dry_run":false})j");
   get("/api/v1/quality/learned", Verb::read_twins,
       R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
       R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
@@ -284,6 +289,14 @@ void FakeNode::fill(RouteTable& table) {
   get("/api/v1/audit/checkpoint", Verb::read_audit,
       R"j({"organisation":"9c1f","site":"main","size":1,"time":"2026-01-01T00:00:00Z",)j"
       R"j("checkpoint":"entente/9c1f/main\n1\n","charters":[],"witnesses":[]})j");
+  post("/api/v1/vault/unseal", Verb::read_status, BodyKind::json, R"j({"sealed":false})j");
+  post("/api/v1/backups", Verb::make_backups, BodyKind::json,
+       R"j({"name":"a.backup","file":"/b/a.backup","state":"done","begun":"2026-01-01T00:00:00Z",)j"
+       R"j("bytes":7,"total":7,"files":2})j");
+  get("/api/v1/backups", Verb::make_backups,
+      R"j({"folder":"/b","latest":null,"items":[{"name":"a.backup","bytes":7,)j"
+      R"j("organisation":"washington","site":"main","created":"2026-01-01T00:00:00Z",)j"
+      R"j("version":"0.1.0"}]})j");
   get("/api/v1/audit/witnesses", Verb::read_audit,
       R"j({"items":[{"partner":"oregon","state":"active","cosigned":1,)j"
       R"j("cosigned_at":"2026-01-01T00:00:00Z","seen":null,"seen_at":null,"warning":""}],)j"
@@ -333,6 +346,19 @@ FakeNode::FakeNode() {
       return make_error(ErrorCode::agreement_invalid, options.path + ": no [agreement]");
     }
     return LocalReport{{{"tests", 3}, {"held", 3}}, {}};
+  };
+  local.vault_status = [](const std::string& home) -> Result<LocalReport> {
+    return LocalReport{{{"opened_by", "key-file"}, {"file", home + "/vault.key"}}, {}};
+  };
+  local.vault_protect = [](const VaultProtectOptions& options) -> Result<LocalReport> {
+    return LocalReport{{{"opened_by", options.way}, {"file", options.home}}, {}};
+  };
+  local.backup_way = [](const std::string&) -> Result<std::string> { return "key-file"; };
+  local.backup_verify = [](const BackupOptions& options) -> Result<LocalReport> {
+    return LocalReport{{{"file", options.file}, {"ok", true}}, {}};
+  };
+  local.restore = [](const BackupOptions& options) -> Result<LocalReport> {
+    return LocalReport{{{"file", options.file}, {"home", options.home}}, {}};
   };
   local.sleep = [](Duration) {};
   reply("PREVIEW", kPreview);

@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include "node/collect/collector_desk.h"
+#include "node/daemon/vault_lock.h"
 #include "node/daemon/api.h"
 #include "node/daemon/partner_policy.h"
 #include "schemas/wire/collect.capnp.h"
@@ -42,11 +43,13 @@ struct Parts {
     const std::string home = folder / "home";
     std::filesystem::create_directories(home);
     REQUIRE(create_keyring(home, {"works", "", kNow}, random));
-    auto keyring = load_keyring(home);
+    auto vault = open_vault(home);
+    REQUIRE(vault);
+    auto keyring = load_keyring(home, *vault);
     REQUIRE(keyring);
     Settings settings;
     settings.home = home;
-    core = std::make_unique<Core>(std::move(settings), std::move(*keyring));
+    core = std::make_unique<Core>(std::move(settings), std::move(*vault), std::move(*keyring));
     core->history = std::move(site.history);
     core->quality = std::make_unique<QualityGate>();
     add_all_routes(routes, *core);

@@ -33,6 +33,7 @@ constexpr std::pair<std::string_view, std::string_view> kExpected[] = {
     {"cut_links", "yy-----"},
     {"disable_users", "yy-----"},
     {"restore_policy", "y------"},
+    {"make_backups", "yy-y---"},
     {"partner_session", "-------"},
     {"partner_ask", "-------"},
     {"partner_agreements", "-------"}};
