@@ -177,7 +177,9 @@ int TestNode::stop() {
   return reap();
 }
 
-void TestNode::freeze() const { ::kill(pid_, SIGSTOP); }
+void TestNode::freeze() const {
+  ::kill(pid_, SIGSTOP);
+}
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();
@@ -226,8 +228,7 @@ json::value listed_link(const TestNode& node, const std::string& partner) {
 
 bool is_connected(const TestNode& node, const std::string& partner) {
   const json::value item = listed_link(node, partner);
-  return !item.is_null() && text_at(item, "state") == "active" &&
-         item.at("connected").as_bool();
+  return !item.is_null() && text_at(item, "state") == "active" && item.at("connected").as_bool();
 }
 
 void until_connected(const TestNode& one, const TestNode& other) {
@@ -285,8 +286,8 @@ HttpAnswer http_call(const TestNode& node, const std::string& method, const std:
       method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
   if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
   if (!body.empty()) {
-    request += "Content-Type: application/json\r\nContent-Length: " +
-               std::to_string(body.size()) + "\r\n";
+    request +=
+        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }
   request += "\r\n" + body;
   REQUIRE(::send(file, request.data(), request.size(), MSG_NOSIGNAL) ==
