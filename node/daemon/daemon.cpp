@@ -171,14 +171,12 @@ Outcome open_registers(Core& core) {
   core.agreements = std::make_unique<AgreementRegister>(
       AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
                                [&core] { return core.site; }, changed});
-  core.access = std::make_unique<AccessRegister>(
-      AccessRegister::Parts{*core.store, core.clock, core.random, core.settings.path("policy.toml"),
-                            core.policy, changed,
-                            [&core](const security::Policy& next) {
-                              return has_entrance(core, next);
-                            }});
+  core.access = std::make_unique<AccessRegister>(AccessRegister::Parts{
+      *core.store, core.clock, core.random, core.settings.path("policy.toml"), core.policy, changed,
+      [&core](const security::Policy& next) { return has_entrance(core, next); }});
   if (auto loaded = core.access->load(); !loaded) return loaded;
-  core.passwords = std::make_unique<Passwords>(Passwords::Parts{*core.store, core.clock, core.loop});
+  core.passwords =
+      std::make_unique<Passwords>(Passwords::Parts{*core.store, core.clock, core.loop});
   if (auto loaded = core.passwords->load(); !loaded) return loaded;
   core.break_glass = std::make_unique<BreakGlass>(*core.store, core.clock);
   if (auto loaded = core.break_glass->load(); !loaded) return loaded;
@@ -279,7 +277,8 @@ Result<PolicyAuthenticator::Secrets> load_secrets(const Settings& settings) {
   PolicyAuthenticator::Secrets secrets;
   auto admin = secret_in(settings.path("admin.token"));
   if (!admin) return std::move(admin).error();
-  if (!*admin) return make_error(ErrorCode::not_found, "there is no admin.token in the node's folder");
+  if (!*admin)
+    return make_error(ErrorCode::not_found, "there is no admin.token in the node's folder");
   secrets.admin_token = **admin;
   auto emergency = secret_in(settings.path("break-glass.secret"));
   if (!emergency) return std::move(emergency).error();
@@ -317,9 +316,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
   http_config.port = core.settings.http_port;
-  auto http = HttpServer::start(core.loop.io(), http_config,
-                                {routes, authenticator, http_metrics, core.clock, core.random,
-                                 core.approvals.get()});
+  auto http = HttpServer::start(
+      core.loop.io(), http_config,
+      {routes, authenticator, http_metrics, core.clock, core.random, core.approvals.get()});
   if (!http) return std::move(http).error();
   core.http_port = (*http)->port();
   for (const auto& [name, port] :
@@ -471,8 +470,8 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   SystemClock clock;
   const auto undo = [&](Error error) {
     std::error_code ignored;
-    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token", "break-glass.secret",
-                             "entente.toml"}) {
+    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token",
+                             "break-glass.secret", "entente.toml"}) {
       fs::remove_all(settings.path(made), ignored);
     }
     if (!existed) fs::remove(settings.home, ignored);

@@ -262,7 +262,7 @@ federation::LinkHooks link_hooks(Core& core) {
   };
   // A question's own decision, with agreement and export, is the gate's.
   hooks.decide = [&core](const federation::Caller& caller,
-                                  const federation::MethodRow& row) -> Outcome {
+                         const federation::MethodRow& row) -> Outcome {
     // The partner learns no more than that this site's store failed.
     if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
@@ -408,14 +408,10 @@ std::vector<HealthCheck> Core::checks() const {
                 ", last for " + use->what,
             "see 'entente audit list', then 'entente access acknowledge'"};
   };
-  return {{"certificate", certificate},
-          {"charter", charter},
-          {"federation port", listening},
-          {"links", link_state},
-          {"agreements", agreement_state},
-          {"ledger", budget},
-          {"break-glass", emergency},
-          {"audit log", [this] { return audit->check(); }}};
+  return {{"certificate", certificate},    {"charter", charter},
+          {"federation port", listening},  {"links", link_state},
+          {"agreements", agreement_state}, {"ledger", budget},
+          {"break-glass", emergency},      {"audit log", [this] { return audit->check(); }}};
 }
 
 }  // namespace entente::node

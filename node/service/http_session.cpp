@@ -278,9 +278,9 @@ asio::awaitable<std::optional<Reply>> HttpSession::admit(Turn& turn) {
   std::optional<Subject> subject;
   if (token) subject = context_.parts.authenticator.authenticate(*token, origin());
   if (!subject) {
-    co_return refuse(make_error(ErrorCode::unauthenticated,
-                             token ? "nobody has this token" : "a token is needed",
-                             "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
+    co_return refuse(make_error(
+        ErrorCode::unauthenticated, token ? "nobody has this token" : "a token is needed",
+        "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
   }
   turn.call.subject = std::move(*subject);
   if (turn.route->needs) co_return std::nullopt;  // once the body says what is wanted

@@ -308,8 +308,8 @@ HttpAnswer http_call(const TestNode& node, const std::string& method, const std:
       method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
   if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
   if (!body.empty()) {
-    request += "Content-Type: application/json\r\nContent-Length: " +
-               std::to_string(body.size()) + "\r\n";
+    request +=
+        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   }
   request += "\r\n" + body;
   REQUIRE(::send(file, request.data(), request.size(), MSG_NOSIGNAL) ==

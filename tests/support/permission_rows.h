@@ -1,6 +1,6 @@
 // Who may call what: a row for every route of the HTTP table and every method of every interface,
-// written by hand a second time, so that a slip in either place shows. A new route or method needs a
-// row here, or the tests fail.
+// written by hand a second time, so that a slip in either place shows. A new route or method needs
+// a row here, or the tests fail.
 #pragma once
 
 #include <string_view>

@@ -307,8 +307,9 @@ void run_method(const RpcMethod& method, Asks asks, PartnerScene& scene, Tally& 
               .has_value();
       for (int r = 0; r < static_cast<int>(Relation::count); ++r) {
         const auto relation = static_cast<Relation>(r);
-        const bool at_gate =
-            asks != Asks::question || ask_decision(scene, policy, relation, active).allowed;
+        // What reaches data is decided a second time, by the disclosure gate.
+        const bool reaches_data = method.row->klass == federation::MethodClass::ask;
+        const bool at_gate = !reaches_data || ask_decision(scene, policy, relation, active).allowed;
         const bool expected = active && !cut && asks != Asks::collector &&
                               (asks != Asks::question || relation == Relation::granted);
         tally.count(choke && at_gate, expected,

@@ -40,7 +40,9 @@ struct World {
     const auto state = site.registry->state();
     const Subject subject = *policy.user("bob");
     const QuestionScene scene{policy, subject, kNow, "works", {"smoke"}, state->graph};
-    for (const Need& need : *question_needs(scene, question, Asking::answer)) {
+    const auto needs = question_needs(scene, question, Asking::answer);
+    REQUIRE(needs);
+    for (const Need& need : *needs) {
       if (!decide(policy, subject, need.verb, need.resource, {kNow, false, {}}).allowed) {
         return false;
       }
