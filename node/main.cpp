@@ -19,6 +19,7 @@
 #include "node/config/declarations.h"
 #include "node/daemon/answer_receipt.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/home_checks.h"
 #include "node/daemon/local_vault.h"
 #include "node/daemon/node_check.h"
 #include "node/daemon/opening.h"
@@ -322,6 +323,9 @@ int main(int argc, char** argv) {
   local.agreement_check = check_agreement;
   local.node_check = check_node;
   local.privacy_audit = run_privacy_audits;
+  local.home_checks = [](const std::string& home) {
+    return checks_json(home_checks(home, SystemClock().now())).as_array();
+  };
   local.verify_receipt = verify_receipt;
   local.vault_status = vault_status;
   local.vault_protect = protect;

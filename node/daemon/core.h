@@ -27,8 +27,10 @@
 #include "node/daemon/audit_keeper.h"
 #include "node/daemon/backup_service.h"
 #include "node/daemon/break_glass.h"
+#include "node/daemon/charter_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
+#include "node/daemon/invitation_register.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
@@ -100,7 +102,8 @@ struct Core {
   security::PinnedVerifier verifier;
   std::unique_ptr<security::CertificateIssuer> certificates;
   security::InvitationBook invitations;
-  std::map<security::InvitationId, std::string> invited_names;
+  std::unique_ptr<InvitationRegister> invited;
+  std::unique_ptr<CharterKeeper> charters;
 
   NodeMetrics metrics;
   std::unique_ptr<federation::DisclosureGate> gate;

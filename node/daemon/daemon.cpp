@@ -120,6 +120,7 @@ Outcome open_data(Core& core) {
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
        AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
+       AnswerShelf::delta_migration(), LinkRegister::trust_migration(),
        AccessRegister::steps_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
@@ -196,6 +197,10 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
+  core.charters = std::make_unique<CharterKeeper>(core);
+  core.invited = std::make_unique<InvitationRegister>(InvitationRegister::Parts{
+      *core.store, core.clock, core.random, core.vault, core.invitations});
+  if (auto loaded = core.invited->load(); !loaded) return loaded;
   core.collectors = std::make_unique<Collectors>(core);
   return core.collectors->load();
 }
@@ -312,6 +317,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
   if (auto opened = core.collectors->refresh(); !opened) return std::move(opened).error();
+  reopen_enrolment(core);
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
@@ -402,6 +408,8 @@ void add_all_routes(RouteTable& routes, Core& core) {
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
+  add_link_routes(routes, core);
+  add_key_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_feed_routes(routes, core);

@@ -51,12 +51,17 @@ std::vector<std::string> forms(ByteView secret) {
 
 // The private halves of a home's keys.
 std::vector<std::string> private_keys(const fs::path& home) {
-  const auto keyring = node::load_keyring(home.string());
+  const auto vault = node::open_vault(home.string());
+  REQUIRE(vault);
+  const auto keyring = node::load_keyring(home.string(), *vault);
   REQUIRE(keyring);
+  const auto root = node::KeyShelf(home.string(), *vault).current("root");
+  REQUIRE(root);
+  REQUIRE(*root);
   std::vector<std::string> all;
   const auto& keys = keyring->keys;
-  for (const auto* key : {&keys.roots.front(), &keys.ca, &keys.answer, &keys.audit, &keys.envelope,
-                          &keys.agreement}) {
+  for (const auto* key :
+       {&**root, &keys.ca, &keys.answer, &keys.audit, &keys.envelope, &keys.agreement}) {
     for (std::string& form : forms(key->seed().view())) all.push_back(std::move(form));
   }
   return all;
