@@ -66,6 +66,8 @@ void add_link_commands(CommandTable& table);
 void add_key_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 void add_access_commands(CommandTable& table);
+void add_user_commands(CommandTable& table);
+void add_approval_commands(CommandTable& table);
 void add_audit_commands(CommandTable& table);
 void add_feed_commands(CommandTable& table);
 void add_audit_log_commands(CommandTable& table);

@@ -221,6 +221,8 @@ CommandTable all_commands() {
   add_agreement_commands(table);
   add_feed_commands(table);
   add_access_commands(table);
+  add_user_commands(table);
+  add_approval_commands(table);
   add_audit_log_commands(table);
   add_audit_commands(table);
   add_vault_commands(table);
@@ -244,6 +246,11 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"charter", "Charters that are signed elsewhere"},
       {"agreement", "What two organisations both signed"},
       {"role", "Roles of this node's users"},
+      {"user", "This node's users and their passwords"},
+      {"login", ""},
+      {"password", ""},
+      {"approval", "Steps that wait for a second person"},
+      {"policy", "Former policies"},
       {"access", "Who may do what, and why"},
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},

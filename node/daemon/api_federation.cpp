@@ -165,14 +165,17 @@ void add_federation_routes(RouteTable& table, Core& core) {
   const auto with = [&core](auto handler) {
     return [&core, handler](const Call& call) { return handler(core, call); };
   };
+  using security::Step;
   table.add({Method::get, "/api/v1/agreements", Verb::read_agreements, "listAgreements",
              "All agreements with whose turn it is", BodyKind::none, with(list_agreements)});
   table.add({Method::get, "/api/v1/agreements/{id}", Verb::read_agreements, "showAgreement",
              "One agreement in full", BodyKind::none, with(show_agreement)});
   table.add({Method::post, "/api/v1/agreements", Verb::manage_agreements, "proposeAgreement",
              "Signs an agreement and offers it to the partner", BodyKind::json, with(propose)});
-  table.add({Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements, "signAgreement",
-             "Signs a partner's proposal", BodyKind::json, with(sign)});
+  table.add(
+      for_two_persons(Step::sign_agreement,
+                      {Method::post, "/api/v1/agreements/{id}/sign", Verb::manage_agreements,
+                       "signAgreement", "Signs a partner's proposal", BodyKind::json, with(sign)}));
   table.add({Method::post, "/api/v1/agreements/{id}/terminate", Verb::manage_agreements,
              "terminateAgreement", "Ends an agreement at both ends", BodyKind::json,
              with(terminate)});

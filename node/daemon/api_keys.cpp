@@ -347,19 +347,22 @@ void add_key_routes(RouteTable& table, Core& core) {
   table.add({Method::get, "/api/v1/keys", Verb::read_links, "listKeys",
              "This organisation's keys and the charter that names them", BodyKind::none,
              with(list_keys)});
-  table.add({Method::post, "/api/v1/keys/{purpose}/rotate", Verb::manage_keys, "rotateKey",
+  const auto charter_step = [&table](Route route) {
+    table.add(for_two_persons(security::Step::rotate_charter, std::move(route)));
+  };
+  charter_step({Method::post, "/api/v1/keys/{purpose}/rotate", Verb::manage_keys, "rotateKey",
              "Makes a new key and the charter that names it", BodyKind::json, with(rotate)});
-  table.add({Method::post, "/api/v1/keys/{purpose}/use", Verb::manage_keys, "useKey",
+  charter_step({Method::post, "/api/v1/keys/{purpose}/use", Verb::manage_keys, "useKey",
              "Uses a new key without waiting for partners", BodyKind::json, with(use_now)});
-  table.add({Method::post, "/api/v1/keys/revoke", Verb::manage_keys, "revokeKey",
+  charter_step({Method::post, "/api/v1/keys/revoke", Verb::manage_keys, "revokeKey",
              "Revokes a key by a new charter", BodyKind::json, ending(true)});
-  table.add({Method::post, "/api/v1/keys/retire", Verb::manage_keys, "retireKey",
+  charter_step({Method::post, "/api/v1/keys/retire", Verb::manage_keys, "retireKey",
              "Names a former key no more", BodyKind::json, ending(false)});
   table.add({Method::post, "/api/v1/keys/root/export", Verb::manage_keys, "exportRootKey",
              "Hands the root key to its owner", BodyKind::json, with(export_root)});
-  table.add({Method::post, "/api/v1/keys/root/remove", Verb::manage_keys, "removeRootKey",
+  charter_step({Method::post, "/api/v1/keys/root/remove", Verb::manage_keys, "removeRootKey",
              "Takes the root key off this node", BodyKind::json, with(remove_root)});
-  table.add({Method::post, "/api/v1/charter/apply", Verb::manage_keys, "applyCharter",
+  charter_step({Method::post, "/api/v1/charter/apply", Verb::manage_keys, "applyCharter",
              "Puts a charter that was signed elsewhere into force", BodyKind::json,
              with(apply_charter)});
 }

@@ -290,16 +290,19 @@ void add_link_routes(RouteTable& table, Core& core) {
              with(invite)});
   table.add({Method::post, "/api/v1/links/accept", Verb::manage_links, "acceptLink",
              "Enrols with the organisation that made a token", BodyKind::json, with(accept)});
-  table.add({Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
-             "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)});
-  table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::manage_links, "suspendLink",
+  const auto opening = [&table](Route route) {
+    table.add(for_two_persons(security::Step::activate_link, std::move(route)));
+  };
+  opening({Method::post, "/api/v1/links/{name}/confirm", Verb::manage_links, "confirmLink",
+           "Confirms that both sides read the same eight words", BodyKind::json, with(confirm)});
+  table.add({Method::post, "/api/v1/links/{name}/suspend", Verb::cut_links, "suspendLink",
              "Closes a link until it is resumed", BodyKind::json,
              stepping(&LinkRegister::suspend)});
-  table.add({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
-             "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
-  table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
+  opening({Method::post, "/api/v1/links/{name}/resume", Verb::manage_links, "resumeLink",
+           "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
+  table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::cut_links, "revokeLink",
              "Ends a link for good", BodyKind::json, with(revoke)});
-  table.add({Method::post, "/api/v1/links/{name}/cancel", Verb::manage_links, "cancelInvitation",
+  table.add({Method::post, "/api/v1/links/{name}/cancel", Verb::cut_links, "cancelInvitation",
              "Withdraws open invitations of this name", BodyKind::json, with(cancel)});
 }
 

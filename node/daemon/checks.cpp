@@ -137,6 +137,15 @@ CheckResult agreement_check(const Core& core) {
   return {CheckState::ok, std::to_string(core.site->agreements.size()) + " active", ""};
 }
 
+CheckResult break_glass_check(const Core& core) {
+  const auto& use = core.break_glass->unacknowledged();
+  if (!use) return {CheckState::ok, "not used", ""};
+  return {CheckState::warn,
+          "used " + std::to_string(use->calls) + " times since " + shown_time(use->first) +
+              ", last for " + use->what,
+          "see 'entente audit list', then 'entente access acknowledge'"};
+}
+
 CheckResult ledger_check(const Core& core) {
   const auto restored = core.ledger->restored();
   if (!restored) return {CheckState::ok, "the ledger is whole", ""};
@@ -166,6 +175,7 @@ std::vector<HealthCheck> Core::checks() const {
           {"agreements", of(agreement_check)},
           {"ends soon", of(ending_check)},
           {"ledger", of(ledger_check)},
+          {"break-glass", of(break_glass_check)},
           {"disk", [this] { return disk_check(settings.home); }},
           {"audit log", [this] { return audit->check(); }}};
 }

@@ -22,9 +22,11 @@
 #include "node/config/settings.h"
 #include "node/daemon/access_register.h"
 #include "node/daemon/agreement_register.h"
+#include "node/daemon/approvals.h"
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
 #include "node/daemon/backup_service.h"
+#include "node/daemon/break_glass.h"
 #include "node/daemon/charter_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
@@ -32,6 +34,7 @@
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
+#include "node/daemon/passwords.h"
 #include "node/history/fold_source.h"
 #include "node/history/history.h"
 #include "node/quality/quality_gate.h"
@@ -89,6 +92,9 @@ struct Core {
   std::unique_ptr<federation::Workers> workers;
 
   std::unique_ptr<AccessRegister> access;
+  std::unique_ptr<Passwords> passwords;
+  std::unique_ptr<BreakGlass> break_glass;
+  std::unique_ptr<Approvals> approvals;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
   std::shared_ptr<const federation::SiteSnapshot> site;

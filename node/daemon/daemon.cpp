@@ -1,5 +1,6 @@
 #include "node/daemon/daemon.h"
 
+#include <array>
 #include <utility>
 
 #include <boost/asio/signal_set.hpp>
@@ -119,7 +120,8 @@ Outcome open_data(Core& core) {
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
        AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
-       AnswerShelf::delta_migration(), LinkRegister::trust_migration()});
+       AnswerShelf::delta_migration(), LinkRegister::trust_migration(),
+       AccessRegister::steps_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -153,6 +155,16 @@ Outcome open_data(Core& core) {
   return {};
 }
 
+// Whether an owner who stays has a way in that stays: the administrator's token or a password.
+bool has_entrance(const Core& core, const security::Policy& policy) {
+  for (const auto& [name, user] : policy.users()) {
+    const bool stays = user.roles.contains(security::Role::owner) && !user.disabled &&
+                       !user.role_ends.contains(security::Role::owner);
+    if (stays && (name == "admin" || (core.passwords && core.passwords->has(name)))) return true;
+  }
+  return false;
+}
+
 Outcome open_registers(Core& core) {
   const auto changed = [&core] { refresh_site(core); };
   core.links =
@@ -160,10 +172,18 @@ Outcome open_registers(Core& core) {
   core.agreements = std::make_unique<AgreementRegister>(
       AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
                                [&core] { return core.site; }, changed});
-  core.access = std::make_unique<AccessRegister>(
-      AccessRegister::Parts{*core.store, core.clock, core.random, core.settings.path("policy.toml"),
-                            core.policy, changed});
+  core.access = std::make_unique<AccessRegister>(AccessRegister::Parts{
+      *core.store, core.clock, core.random, core.settings.path("policy.toml"), core.policy, changed,
+      [&core](const security::Policy& next) { return has_entrance(core, next); }});
   if (auto loaded = core.access->load(); !loaded) return loaded;
+  core.passwords =
+      std::make_unique<Passwords>(Passwords::Parts{*core.store, core.clock, core.loop});
+  if (auto loaded = core.passwords->load(); !loaded) return loaded;
+  core.break_glass = std::make_unique<BreakGlass>(*core.store, core.clock);
+  if (auto loaded = core.break_glass->load(); !loaded) return loaded;
+  core.approvals = std::make_unique<Approvals>(Approvals::Parts{
+      *core.store, core.clock, core.random, core.loop, core.policy, *core.break_glass});
+  if (auto loaded = core.approvals->load(); !loaded) return loaded;
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
   security::IssuerTerms terms;
@@ -248,31 +268,47 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
                        bytes_of(std::to_string(port)));
 }
 
-// Everything that listens, and what it needs; destroyed in the order of design section 3.
-Result<int> serve(Core& core, std::ostream& out) {
-  RouteTable routes;
-  add_twin_routes(routes, core);
-  add_reading_routes(routes, core);
-  add_deletion_routes(routes, core);
-  add_quality_routes(routes, core);
-  add_ingest_routes(routes, write_parts(core));
-  add_federation_routes(routes, core);
-  add_link_routes(routes, core);
-  add_key_routes(routes, core);
-  add_collector_routes(routes, core);
-  add_question_routes(routes, core);
-  add_feed_routes(routes, core);
-  add_audit_routes(routes, core);
-  add_backup_routes(routes, core);
-  add_access_routes(routes, core);
-  add_budget_routes(routes, core);
-  add_health_routes(routes, core.checks());
-  add_metrics_route(routes, core.metrics.registry());
-  auto token = read_file(core.settings.path("admin.token"), 4'096);
+// The hash of the token in a file of this node; nothing without the file.
+Result<std::optional<Hash256>> secret_in(const std::string& path) {
+  if (!fs::exists(path)) return std::optional<Hash256>();
+  auto token = read_file(path, 4'096);
   if (!token) return std::move(token).error();
   std::string text(text_of(*token));
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const PolicyAuthenticator authenticator(core, token_hash(text));
+  return std::optional(token_hash(text));
+}
+
+Result<PolicyAuthenticator::Secrets> load_secrets(const Settings& settings) {
+  PolicyAuthenticator::Secrets secrets;
+  auto admin = secret_in(settings.path("admin.token"));
+  if (!admin) return std::move(admin).error();
+  if (!*admin)
+    return make_error(ErrorCode::not_found, "there is no admin.token in the node's folder");
+  secrets.admin_token = **admin;
+  auto emergency = secret_in(settings.path("break-glass.secret"));
+  if (!emergency) return std::move(emergency).error();
+  secrets.break_glass = *emergency;
+  const std::string keys = settings.path("oidc.jwks.json");
+  if (!fs::exists(keys)) return secrets;
+  auto text = read_file(keys, 65'536);
+  if (!text) return std::move(text).error();
+  auto provider = security::BearerKeys::from_jwks(text_of(*text));
+  if (!provider) {
+    return make_error(provider.error().code, keys + ": " + provider.error().what,
+                      provider.error().remedy);
+  }
+  secrets.provider = std::move(*provider);
+  return secrets;
+}
+
+// Everything that listens, and what it needs; destroyed in the order of design section 3.
+Result<int> serve(Core& core, std::ostream& out) {
+  RouteTable routes;
+  add_all_routes(routes, core);
+  auto secrets = load_secrets(core.settings);
+  if (!secrets) return std::move(secrets).error();
+  const PolicyAuthenticator authenticator(core, std::move(*secrets));
+  core.approvals->serve(routes, authenticator);
   HttpMetrics http_metrics(core.metrics.registry());
 
   core.audit->begin();
@@ -286,8 +322,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
   http_config.port = core.settings.http_port;
-  auto http = HttpServer::start(core.loop.io(), http_config,
-                                {routes, authenticator, http_metrics, core.clock, core.random});
+  auto http = HttpServer::start(
+      core.loop.io(), http_config,
+      {routes, authenticator, http_metrics, core.clock, core.random, core.approvals.get()});
   if (!http) return std::move(http).error();
   core.http_port = (*http)->port();
   for (const auto& [name, port] :
@@ -341,6 +378,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.collectors->stop();
+  core.passwords->stop();
   core.workers->stop();
   drain_stores(core);
   core.feeds.reset();
@@ -362,6 +400,28 @@ Result<int> serve(Core& core, std::ostream& out) {
 }
 
 }  // namespace
+
+void add_all_routes(RouteTable& routes, Core& core) {
+  add_twin_routes(routes, core);
+  add_reading_routes(routes, core);
+  add_deletion_routes(routes, core);
+  add_quality_routes(routes, core);
+  add_ingest_routes(routes, write_parts(core));
+  add_federation_routes(routes, core);
+  add_link_routes(routes, core);
+  add_key_routes(routes, core);
+  add_collector_routes(routes, core);
+  add_question_routes(routes, core);
+  add_feed_routes(routes, core);
+  add_audit_routes(routes, core);
+  add_backup_routes(routes, core);
+  add_access_routes(routes, core);
+  add_user_routes(routes, core);
+  add_approval_routes(routes, core);
+  add_budget_routes(routes, core);
+  add_health_routes(routes, core.checks());
+  add_metrics_route(routes, core.metrics.registry());
+}
 
 Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto settings = load_settings(options.home);
@@ -418,7 +478,8 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   SystemClock clock;
   const auto undo = [&](Error error) {
     std::error_code ignored;
-    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token", "entente.toml"}) {
+    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token",
+                             "break-glass.secret", "entente.toml"}) {
       fs::remove_all(settings.path(made), ignored);
     }
     if (!existed) fs::remove(settings.home, ignored);
@@ -433,6 +494,13 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   auto made =
       create_keyring(settings.home, {settings.organisation, settings.title, clock.now()}, random);
   if (!made) return undo(std::move(made).error());
+  std::array<std::uint8_t, 32> emergency{};
+  random.fill(emergency);
+  if (auto kept = write_private(settings.path("break-glass.secret"),
+                                bytes_of("ENTB1." + to_base64url(emergency)));
+      !kept) {
+    return undo(std::move(kept).error());
+  }
   auto keyring = load_keyring(settings.home);
   if (!keyring) return undo(std::move(keyring).error());
   if (auto written = write_private(outcome.config_path, bytes_of(settings_text(settings)));

@@ -33,7 +33,9 @@ using security::Vault;
 
 class Nobody final : public Authenticator {
  public:
-  std::optional<Subject> authenticate(std::string_view) const override { return std::nullopt; }
+  std::optional<Subject> authenticate(std::string_view, Origin) const override {
+    return std::nullopt;
+  }
   Outcome authorise(const Subject&, Verb, const security::Resource&) const override {
     return make_error(ErrorCode::denied, "the node is sealed");
   }

@@ -9,6 +9,7 @@
 #include "node/daemon/answer_json.h"
 #include "node/daemon/limits.h"
 #include "node/daemon/link_register.h"
+#include "node/daemon/partner_policy.h"
 #include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -212,6 +213,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
       renew(core);
       core.ballast.keep();
       note_units(core);
+      core.approvals->sweep();
     }
     return tend_for_ever(core, ticks + 1, writing);
   });
@@ -278,30 +280,32 @@ void refresh_site(Core& core) {
 
 federation::LinkHooks link_hooks(Core& core) {
   federation::LinkHooks hooks;
-  const auto allowed = [&core](const OrgId& org, security::Verb verb) -> Outcome {
+  const auto may_open = [&core](const OrgId& org) -> Outcome {
     security::DecisionContext context;
     context.now = core.clock.now();
     context.link_active = core.site->partners.contains(org);
-    const auto decision = security::decide(core.policy, security::Partner{org, {}}, verb,
-                                           {security::ResourceKind::node, ""}, context);
+    const auto decision =
+        security::decide(core.policy, security::Partner{org, {}}, security::Verb::partner_session,
+                         {security::ResourceKind::node, ""}, context);
     if (decision.allowed) return {};
     return make_error(decision.code, decision.reason);
   };
-  hooks.admit = [&core, allowed](const security::PeerIdentity& peer) -> Outcome {
+  hooks.admit = [&core, may_open](const security::PeerIdentity& peer) -> Outcome {
     if (auto valid = core.verifier.still_valid(peer, core.clock.now()); !valid) return valid;
-    return allowed(peer.organisation, security::Verb::partner_session);
+    return may_open(peer.organisation);
   };
   // A question's own decision, with agreement and export, is the gate's.
-  hooks.decide = [&core, allowed](const federation::Caller& caller,
-                                  const federation::MethodRow& row) -> Outcome {
+  hooks.decide = [&core](const federation::Caller& caller,
+                         const federation::MethodRow& row) -> Outcome {
     // The partner learns no more than that this site's store failed.
     if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
     if (auto fresh = core.charters->allows(caller.peer.organisation, row.verb); !fresh)
       return fresh;
-    const bool agreements = row.verb.starts_with("agreement.");
-    return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
-                                                        : security::Verb::partner_session);
+    const OrgId& org = caller.peer.organisation;
+    const bool active = core.site->partners.contains(org);
+    return partner_may(core.policy, org, active ? LinkStanding::active : LinkStanding::not_active,
+                       row, core.clock.now());
   };
   // The intent of a question and of an agreement's message is written in the very transaction that
   // has the effect; what is left is the opening of sessions and desks, which has none, and

@@ -56,29 +56,28 @@ void FakeNode::add(RouteTable& table, Method method, const std::string& path, Ve
                    BodyKind body, std::string json) {
   const std::string key = std::string(to_text(method)) + " " + path;
   replies_.with([&](auto& all) { all[key] = {std::move(json), std::nullopt}; });
-  table.add(make_route(method, path, verb, body,
-                       [this, key](const Call& call) -> boost::asio::awaitable<Result<Reply>> {
-                         Seen seen{key, call.content_type, call.body};
-                         for (const auto& [name, value] : call.path)
-                           seen.line += " " + name + "=" + value;
-                         for (const auto& [name, value] : call.query)
-                           seen.line += " " + name + "=" + value;
-                         while (call.lines != nullptr) {
-                           auto part = co_await call.lines->next_lines();
-                           if (!part || part->empty()) break;
-                           seen.body += *part;
-                         }
-                         seen_.with([&](auto& all) { all.push_back(seen); });
-                         const bool preview =
-                             seen.body.find("\"dryRun\":true") != std::string::npos;
-                         const std::string which = preview ? "PREVIEW" : key;
-                         const Canned canned =
-                             replies_.with([&](const auto& all) { return all.at(which); });
-                         if (canned.error) co_return *canned.error;
-                         Reply reply;
-                         reply.body = canned.json;
-                         co_return reply;
-                       }));
+  Route route = make_route(
+      method, path, verb, body,
+      [this, key](const Call& call) -> boost::asio::awaitable<Result<Reply>> {
+        Seen seen{key, call.content_type, call.body};
+        for (const auto& [name, value] : call.path) seen.line += " " + name + "=" + value;
+        for (const auto& [name, value] : call.query) seen.line += " " + name + "=" + value;
+        while (call.lines != nullptr) {
+          auto part = co_await call.lines->next_lines();
+          if (!part || part->empty()) break;
+          seen.body += *part;
+        }
+        seen_.with([&](auto& all) { all.push_back(seen); });
+        const bool preview = seen.body.find("\"dryRun\":true") != std::string::npos;
+        const std::string which = preview ? "PREVIEW" : key;
+        const Canned canned = replies_.with([&](const auto& all) { return all.at(which); });
+        if (canned.error) co_return *canned.error;
+        Reply reply;
+        reply.body = canned.json;
+        co_return reply;
+      });
+  if (path == "/api/v1/login") route.access = Access::open;
+  table.add(std::move(route));
 }
 
 void FakeNode::fill(RouteTable& table) {
@@ -254,13 +253,44 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"reducer":"max","lower":0,"upper":500}]}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
   const char* policy =
-      R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"
+      R"j({"users":[{"user":"ann","roles":["analyst"],"until":{"analyst":"2026-01-01T00:00:00Z"},)j"
+      R"j("password":true,"state":"enabled"}],)j"
+      R"j("roles":[{"role":"analyst","built_in":true,"verbs":["ask","read_twins"]}],)j"
       R"j("grants":[{"to":"user:ann","verb":"write_twins","resource":"twin:press-7",)j"
       R"j("expires":null,"state":"active"}]})j";
   get("/api/v1/access", Verb::read_policy, policy);
   post("/api/v1/access/users/{user}/roles", Verb::manage_roles, BodyKind::json, policy);
   post("/api/v1/access/users/{user}/roles/{role}/revoke", Verb::manage_roles, BodyKind::json,
        policy);
+  post("/api/v1/access/roles/{role}", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/roles/{role}/remove", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/disable", Verb::disable_users, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/enable", Verb::manage_roles, BodyKind::json, policy);
+  const char* set = R"j({"user":"ann","password":"set"})j";
+  post("/api/v1/access/users/{user}/password", Verb::manage_roles, BodyKind::json, set);
+  post("/api/v1/password", Verb::read_status, BodyKind::json, set);
+  post("/api/v1/login", Verb::read_status, BodyKind::json,
+       R"j({"user":"ann","expires":"2026-01-01T00:00:00Z","token":"ent_x"})j");
+  const std::string approval =
+      R"j({"id":"ap-3f9a","step":"sign_agreement","operation":"signAgreement",)j"
+      R"j("path":{"id":"3f9a"},"query":{},"body":"{}","hash":"00ff","requester":"ann",)j"
+      R"j("requested":"2026-01-01T00:00:00Z","expires":"2026-01-04T00:00:00Z",)j"
+      R"j("state":"waiting","decided_by":"","outcome":""})j";
+  get("/api/v1/approvals", Verb::read_policy, "{\"items\":[" + approval + "],\"steps\":[]}");
+  get("/api/v1/approvals/{id}", Verb::read_policy, approval);
+  post("/api/v1/approvals/{id}/approve", Verb::manage_roles, BodyKind::json, R"j({"ok":true})j");
+  post("/api/v1/approvals/{id}/reject", Verb::manage_roles, BodyKind::json,
+       R"j({"id":"ap-3f9a","state":"rejected"})j");
+  post("/api/v1/approvals/steps/{step}/require", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/approvals/steps/{step}/waive", Verb::manage_roles, BodyKind::json, policy);
+  const std::string former =
+      R"j({"number":12,"time":"2026-01-01T00:00:00Z","by":"user:ann","action":"role.grant",)j"
+      R"j("what":"user:kim role:analyst","text":"[user.ann]"})j";
+  get("/api/v1/access/policies", Verb::read_policy, "{\"items\":[" + former + "]}");
+  get("/api/v1/access/policies/{number}", Verb::read_policy, former);
+  post("/api/v1/access/policies/{number}/restore", Verb::restore_policy, BodyKind::json, policy);
+  post("/api/v1/access/break-glass/acknowledge", Verb::manage_roles, BodyKind::json,
+       R"j({"state":"acknowledged"})j");
   post("/api/v1/access/grants", Verb::manage_roles, BodyKind::json, policy);
   post("/api/v1/access/grants/revoke", Verb::manage_roles, BodyKind::json, policy);
   get("/api/v1/access/why", Verb::read_policy,
