@@ -8,7 +8,8 @@
 // its window is closed and lateness has passed; before that: window_open with the time to wait.
 // cancel: what has not begun is given back.
 // `tend` releases due ticks without being asked, so that a tick is frozen when it closes and not
-// when somebody pulls, and ends feeds whose agreement is over. Threads: loop.
+// when somebody pulls, and ends feeds whose agreement is over. While it is suspended no tick is
+// released; those that were due are when it is resumed. Threads: loop.
 #pragma once
 
 #include <kj/async.h>
@@ -35,6 +36,8 @@ class FeedGate {
     security::NoiseSource& noise;  // used on the store's thread alone
     SnapshotSource site;
     Duration grid;  // as in DisclosureGate
+    // Of which a start takes as much as a question. Never null.
+    std::shared_ptr<QuestionRates> rates = std::make_shared<QuestionRates>();
   };
   using Outcome = DisclosureGate::Outcome;
 

@@ -20,6 +20,7 @@
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
+#include "node/daemon/question_counts.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
 #include "node/quality/rule_text.h"
@@ -151,7 +152,8 @@ Outcome open_data(Core& core) {
        AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration()});
+       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
+       AgreementRegister::threads_migration(), question_counts_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -219,14 +221,16 @@ std::vector<SignedCharter> charters_of(const Core& core, const OrgId& organisati
   return link == core.links->entries().end() ? std::vector<SignedCharter>{} : link->second.chain;
 }
 
-void open_asking(Core& core) {
+Outcome open_asking(Core& core) {
   const auto site = [&core] { return core.site; };
+  auto rates = open_question_counts(*core.store, core.clock.now());
+  if (!rates) return std::move(rates).error();
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
-      core.noise, site, core.metrics, core.settings.grid});
+      core.noise, site, core.metrics, core.settings.grid, *rates});
   core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
-      core.keyring.keys.answer, core.noise, site, core.settings.grid});
+      core.keyring.keys.answer, core.noise, site, core.settings.grid, *rates});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
@@ -256,6 +260,7 @@ void open_asking(Core& core) {
   core.feeds = std::make_unique<FeedService>(FeedService::Parts{
       core.loop, *core.workers, core.clock, core.random, *core.feed_caller, *core.followed_feeds,
       *core.given_feeds, site, core.settings.default_epsilon, core.settings.ask_timeout});
+  return {};
 }
 
 // Lets every job of the stores be reported while what the reports speak to still stands: twice,
@@ -284,6 +289,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
+  add_agreement_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_feed_routes(routes, core);
@@ -415,7 +421,7 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();
     refresh_site(*core);
-    open_asking(*core);
+    if (auto opened = open_asking(*core); !opened) return std::move(opened).error();
     return serve(*core, out);
   } catch (const StoreFault& fault) {
     return fault.error();

@@ -82,12 +82,14 @@ void on_link_event(Core& core, const LinkEvent& event) {
 // Tells partners what waits for them; each message is repeated until it is acknowledged.
 void deliver_outbox(Core& core) {
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.outbox.empty() || !core.agreements->begin_delivery(id)) continue;
-    const Bytes body = entry.outbox == "terminate" ? to_bytes(id.view()) : entry.signed_bytes;
-    core.loop.keep(federation::tell_partner(*core.link_manager, entry.partner(), entry.outbox, body,
-                                            entry.reason)
-                       .then([&core, id = id, message = entry.outbox](Outcome outcome) {
-                         core.agreements->delivered(id, message, std::move(outcome));
+    // While the link is closed there is nobody to tell.
+    if (!core.site->partners.contains(entry.partner())) continue;
+    auto delivery = core.agreements->begin_delivery(id);
+    if (!delivery) continue;
+    core.loop.keep(federation::tell_partner(*core.link_manager, delivery->partner,
+                                            std::move(delivery->signed_message))
+                       .then([&core, id = id, number = delivery->number](federation::Told told) {
+                         core.agreements->delivered(id, number, told);
                        }));
   }
 }
@@ -108,7 +110,7 @@ void keep_head_on_worker(Core& core, std::shared_ptr<bool> writing) {
 void tend(Core& core) {
   const Instant now = core.clock.now();
   deliver_outbox(core);
-  core.agreements->expire(now);
+  core.agreements->tend(now);
   core.feed_gate->tend_in_background();
   core.feeds->tend();
   if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();
@@ -234,8 +236,13 @@ void refresh_site(Core& core) {
     site->partners.emplace(org, std::move(partner));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.state == AgreementState::active)
-      site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
+    const AgreementState state = entry.standing.state;
+    const bool begun = !entry.value.starts || *entry.value.starts <= core.clock.now();
+    if (state == AgreementState::active && begun) {
+      site->agreements.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    } else if (state == AgreementState::suspended) {
+      site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    }
   }
   core.verifier.replace(std::move(pinned));
   core.site = std::move(site);
@@ -381,10 +388,13 @@ std::vector<HealthCheck> Core::checks() const {
   const auto agreement_state = [this]() -> CheckResult {
     std::string ours;
     for (const auto& [id, entry] : agreements->entries()) {
-      if (entry.our_turn) ours += (ours.empty() ? "" : ", ") + entry.value.name;
+      const auto state = entry.standing.state;
+      const bool offered = state == AgreementState::proposed || state == AgreementState::countered;
+      if (!offered || entry.standing.offered_here) continue;
+      ours += (ours.empty() ? "" : ", ") + entry.value.name;
     }
     if (!ours.empty())
-      return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
+      return {CheckState::warn, "waiting for your answer: " + ours, "entente agreement list"};
     return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
   };
   const auto budget = [this]() -> CheckResult {
