@@ -308,7 +308,9 @@ Heard hear(const AgreementParty& party, const OrgId& peer, const OpenedMessage& 
 
 bool worth_retrying(const Error& error) {
   return exit_code(error.code) == 6 || error.code == ErrorCode::overloaded ||
-         error.code == ErrorCode::store_failed || error.code == ErrorCode::disk_full;
+         error.code == ErrorCode::store_failed || error.code == ErrorCode::disk_full ||
+         // A partner that has not seen this side's newest charter yet does not know its key.
+         error.code == ErrorCode::verification_failed;
 }
 
 std::optional<AgreementEntry> answered(const AgreementEntry& entry, std::uint64_t number,

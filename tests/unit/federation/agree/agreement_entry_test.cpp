@@ -370,6 +370,22 @@ TEST_SUITE("federation/agree/agreement_entry") {
     CHECK(lapses_at(entry) == entry.value.expires);
   }
 
+  TEST_CASE("a step that the partner cannot verify yet is told again and not given up") {
+    TwoSides sides;
+    const AgreementId id = sides.propose();
+    sides.settle_all();
+    KnownPartner& pinned = sides.consumer.site->partners.at(sides.both.provider);
+    const PublicKey key = std::exchange(pinned.agreement_key, sides.both.envelope_key.public_key());
+    REQUIRE(sides.take(true, id, Step::withdraw));
+    sides.deliver(true, sides.provider.entries.at(id));
+    CHECK(sides.provider.entries.at(id).outbox);
+    CHECK(sides.consumer.entries.at(id).standing.state == AgreementState::proposed);
+    pinned.agreement_key = key;
+    sides.settle_all();
+    CHECK_FALSE(sides.provider.entries.at(id).outbox);
+    CHECK(sides.consumer.entries.at(id).standing.state == AgreementState::terminated);
+  }
+
   TEST_CASE("an end that overtakes its proposal keeps a late copy of it out") {
     TwoSides sides;
     const AgreementId id = sides.propose();
