@@ -1,6 +1,7 @@
 #include "federation/ask/admission.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "federation/ask/composition.h"
@@ -8,6 +9,7 @@
 #include "federation/query/plan.h"
 #include "schemas/base/hash.h"
 #include "security/identity/keys.h"
+#include "security/privacy/rho.h"
 
 namespace entente::federation {
 namespace {
@@ -218,9 +220,15 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
                       "declare the export with a larger private_min_units");
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
-    return make_error(
-        ErrorCode::epsilon_refused,
-        "one question asks for more epsilon than the agreement allows for a whole block");
+    const auto epsilon = [&](std::uint64_t rho) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.4g", security::epsilon_of({rho}, view.delta));
+      return std::string(text);
+    };
+    return make_error(ErrorCode::epsilon_refused,
+                      "epsilon " + epsilon(question.rho_per_block) + " of one question is above " +
+                          epsilon(agreement.rho_per_block.units) + ", which the agreement '" +
+                          agreement.name + "' allows for a whole block");
   }
   return {};
 }
@@ -254,9 +262,14 @@ Result<AgreedExport> agreed_export(const SiteSnapshot& site, const Envelope& env
   const Agreement& terms = (*agreement)->value;
   const ExportView* agreed = terms.find_export(question.export_name);
   const auto offered = site.exports.find(question.export_name);
-  if (agreed == nullptr || offered == site.exports.end()) {
+  if (agreed == nullptr) {
     return make_error(ErrorCode::denied,
                       "the export '" + question.export_name + "' is not part of the agreement");
+  }
+  if (offered == site.exports.end()) {
+    return make_error(ErrorCode::agreement_missing,
+                      "the export '" + question.export_name + "' was withdrawn",
+                      "propose an agreement about what is offered");
   }
   const std::shared_ptr<const ExportView> view = offered->second;
   // Views are compared as values: to hash one is to build it as a message. check_question would
@@ -289,6 +302,14 @@ ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& ope
   inquiry.guaranteed_to_others = guaranteed_to_others(site, inquiry.domain, inquiry.partner);
   inquiry.shown = shown_receipt(site, opened.envelope.receipt);
   return inquiry;
+}
+
+std::vector<BlockAmount> caps_of(const ReleaseInquiry& inquiry) {
+  std::vector<BlockAmount> caps;
+  for (const BlockAmount& charge : inquiry.charges) {
+    caps.push_back({charge.start, std::min(inquiry.site_cap, inquiry.partner_quota)});
+  }
+  return caps;
 }
 
 Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,

@@ -54,6 +54,9 @@ struct AgreedExport {
 ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& opened,
                              const AgreedExport& agreed);
 
+// Of each block charged, the most that this partner may use of it.
+std::vector<BlockAmount> caps_of(const ReleaseInquiry& inquiry);
+
 // The receipt that an envelope shows, if this site has signed it, with its answer key or one of
 // earlier charters: nobody else can say how far its log had come, so what does not verify counts as
 // not shown.

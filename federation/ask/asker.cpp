@@ -72,6 +72,15 @@ bool states(const Release& release, const Question& question, const Price& price
                     });
 }
 
+// While a key is rotated the partner signs with one of two that its charter names.
+bool signed_by(const KnownPartner& partner, std::string_view context, const Signed& body) {
+  const auto signed_with = [&](const PublicKey& key) {
+    return security::verify(key, context, body);
+  };
+  const auto& others = partner.other_answer_keys;
+  return signed_with(partner.answer_key) || std::any_of(others.begin(), others.end(), signed_with);
+}
+
 }  // namespace
 
 Result<OpenedAnswer> open_answer(const security::SealPair& seal, const AskTarget& target,
@@ -80,7 +89,7 @@ Result<OpenedAnswer> open_answer(const security::SealPair& seal, const AskTarget
   if (!opened) return std::move(opened).error();
   auto outer = signed_from_bytes(*opened);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
+  if (!signed_by(target.partner, security::contexts::kAnswer, *outer)) {
     return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
   }
   auto answer = answer_from_bytes(outer->body);
@@ -118,10 +127,7 @@ Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const As
   const auto unfit = make_error(ErrorCode::verification_failed,
                                 "the answer's receipt is not its site's, or of another answer");
   const auto outer = signed_from_bytes(answer.receipt);
-  if (!outer ||
-      !security::verify(target.partner.answer_key, security::contexts::kReceipt, *outer)) {
-    return unfit;
-  }
+  if (!outer || !signed_by(target.partner, security::contexts::kReceipt, *outer)) return unfit;
   const auto receipt = ledger_receipt_from_bytes(outer->body);
   const bool fits = receipt && receipt->organisation == target.partner.organisation &&
                     receipt->site == target.view->site && receipt->head.link == answer.audit_head &&
@@ -264,7 +270,8 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   if (parts_.answers != nullptr) {
     parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
                           member.target.view->domain, question, release->revision,
-                          !release->composed_of.empty(), member.coverage.left, answer->issued});
+                          !release->composed_of.empty(), member.coverage.left, answer->delta_left,
+                          answer->issued});
   }
   member.release = std::move(*release);
 }
@@ -284,6 +291,11 @@ std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan
   auto price = price_of(*part.question, *target.view);
   if (!price) {
     mark(member->coverage, MemberState::refused, price.error().code, price.error().what);
+    return member;
+  }
+  // What the site will refuse by the terms that both have signed need not be sent to it.
+  if (auto fits = check_shape(*part.question, *target.view, *target.agreement); !fits) {
+    mark(member->coverage, MemberState::refused, fits.error().code, fits.error().what);
     return member;
   }
   member->price = std::move(*price);

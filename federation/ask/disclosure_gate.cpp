@@ -2,6 +2,7 @@
 
 #include "federation/ask/answer_slot.h"
 #include "federation/ask/composition.h"
+#include "federation/ask/sealed_answer.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
 #include "federation/query/contribution.h"
@@ -174,8 +175,9 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
     return refuse(make_error(ErrorCode::deadline_exceeded, "the deadline passed meanwhile"),
                   pending.get());
   }
-  auto pair = kj::newPromiseAndFulfiller<Outcome>();
-  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(kj::mv(pair.fulfiller));
+  using Committed = Result<CommittedRelease>;
+  auto pair = kj::newPromiseAndFulfiller<Committed>();
+  auto done = std::make_shared<kj::Own<kj::PromiseFulfiller<Committed>>>(kj::mv(pair.fulfiller));
   const Instant now = parts_.clock.now();
   auto draw = [this, pending, now] {
     const Admitted& admitted = pending->admitted;
@@ -201,14 +203,25 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
   ReleaseInquiry inquiry = pending->admitted.inquiry;
   if (pending->composed) inquiry.composed = pending->composed->charges;
   parts_.releases.commit(std::move(inquiry), std::move(draw),
-                         [this, pending, fulfiller](Result<CommittedRelease> committed) {
-                           if (!committed) {
-                             (*fulfiller)->fulfill(refuse(committed.error(), pending.get()));
-                           } else {
-                             (*fulfiller)->fulfill(finish(*pending, *committed));
-                           }
-                         });
-  return kj::mv(pair.promise);
+                         [done](Committed committed) { (*done)->fulfill(kj::mv(committed)); });
+  return pair.promise.then([this, pending](Committed committed) -> kj::Promise<Outcome> {
+    if (!committed) return refuse_late(std::move(committed).error(), pending);
+    return finish(*pending, *committed);
+  });
+}
+
+// Decided in the store, when others were charged since the room was looked at: it says what is left
+// as every other refusal of a budget does.
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::refuse_late(Error error,
+                                                                 std::shared_ptr<Pending> pending) {
+  if (error.code != ErrorCode::budget_exhausted) return refuse(error, pending.get());
+  auto work = [this, pending] { return parts_.releases.left(pending->admitted.inquiry); };
+  return off_loop<std::vector<BlockAmount>>(parts_.loop, parts_.workers, std::move(work))
+      .then([this, pending, error = std::move(error)](std::vector<BlockAmount> left) -> Outcome {
+        Outcome outcome = refuse(error, pending.get());
+        std::get<Refusal>(outcome).left = std::move(left);
+        return outcome;
+      });
 }
 
 DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
@@ -216,28 +229,17 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   const Admitted& admitted = pending.admitted;
   Answer answer;
   answer.release = committed.release;
-  answer.envelope_hash = admitted.inquiry.envelope_hash;
-  answer.audience = admitted.envelope.origin;
   answer.reused = committed.reused;
   answer.charged = committed.charged;
   answer.left = committed.left;
-  for (const BlockAmount& charge : admitted.inquiry.charges) {
-    answer.caps.push_back(
-        {charge.start, std::min(admitted.inquiry.site_cap, admitted.inquiry.partner_quota)});
-  }
+  answer.caps = caps_of(admitted.inquiry);
   answer.delta_charged = committed.delta_charged;
   answer.delta_left = committed.delta_left;
-  answer.audit_head = committed.audit_head.link;
-  answer.issued = parts_.clock.now();
-  const LedgerReceipt receipt{pending.site->self, pending.site->site, committed.audit_head,
-                              answer.issued};
-  answer.receipt = to_wire_bytes(security::sign_body(
-      parts_.answer_key, security::contexts::kReceipt, canonical_bytes(receipt)));
-  const Signed body =
-      security::sign_body(parts_.answer_key, security::contexts::kAnswer, canonical_bytes(answer));
-  crash_point("release.signed");
-  auto sealed = security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
+  auto sealed =
+      seal_answer(std::move(answer), admitted.envelope, admitted.inquiry.envelope_hash,
+                  committed.audit_head, *pending.site, parts_.answer_key, parts_.clock.now());
   if (!sealed) return refuse(sealed.error(), &pending);
+  crash_point("release.signed");
   parts_.observer.answered(committed.reused);
   return std::move(*sealed);
 }

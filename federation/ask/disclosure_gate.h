@@ -11,7 +11,8 @@
 // noise, charge to the site or private read (composition.h), unless the asker wants it fresh. What
 // is released of a window again after a scheduled revision is charged like any other question.
 //
-// A refusal costs nothing, changes nothing and precedes every private read. A crash before the
+// A refusal costs nothing, changes nothing and precedes every private read, but for one that only
+// the transaction can decide, when others were charged meanwhile. A crash before the
 // commit: nothing left. After it: the same bytes are sent again when asked again.
 // The partner learns a code and public names of its own question; the full reason stays in the log.
 // Threads: loop.
@@ -77,6 +78,7 @@ class DisclosureGate {
   kj::Promise<Outcome> commit(std::shared_ptr<Pending> pending);
   Outcome finish(const Pending& pending, const CommittedRelease& committed);
   Outcome refuse(const Error& error, const Pending* pending);
+  kj::Promise<Outcome> refuse_late(Error error, std::shared_ptr<Pending> pending);
   kj::Promise<Outcome> leave(Outcome outcome, Duration slot, Duration started);
 
   Parts parts_;

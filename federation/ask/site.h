@@ -20,6 +20,8 @@ struct KnownPartner {
   std::string name;  // local alias
   PublicKey envelope_key;
   PublicKey answer_key;
+  std::vector<PublicKey>
+      other_answer_keys;  // that its charter names besides: before and after a rotation
   PublicKey agreement_key;
   std::vector<PublicKey> audit_keys;  // of all its charters but for revoked ones, newest first
   Instant charter_expires;

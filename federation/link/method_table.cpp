@@ -33,6 +33,7 @@ const MethodTable& MethodTable::standard() {
       {session, 2, "Session.agreements", admin, "link.open"},
       {session, 3, "Session.witness", admin, "link.witness"},
       {session, 4, "Session.feeds", admin, "link.open"},
+      {session, 5, "Session.charters", admin, "link.charters"},
       {questions, 0, "Questions.ask", ask, "question.ask"},
       {agreements, 0, "Agreements.propose", admin, "agreement.propose"},
       {agreements, 1, "Agreements.settle", admin, "agreement.settle"},

@@ -63,6 +63,7 @@ void add_ingest_command(CommandTable& table);
 void add_collector_commands(CommandTable& table);
 void add_replay_command(CommandTable& table);
 void add_link_commands(CommandTable& table);
+void add_key_commands(CommandTable& table);
 void add_agreement_commands(CommandTable& table);
 void add_access_commands(CommandTable& table);
 void add_audit_commands(CommandTable& table);

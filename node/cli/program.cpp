@@ -217,6 +217,7 @@ CommandTable all_commands() {
   add_quality_commands(table);
   add_collector_commands(table);
   add_link_commands(table);
+  add_key_commands(table);
   add_agreement_commands(table);
   add_feed_commands(table);
   add_access_commands(table);
@@ -239,12 +240,15 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"collector", "Edge collectors that send readings"},
       {"replay", ""},
       {"link", "Links to other organisations"},
+      {"key", "Keys of this organisation, and their rotation"},
+      {"charter", "Charters that are signed elsewhere"},
       {"agreement", "What two organisations both signed"},
       {"role", "Roles of this node's users"},
       {"access", "Who may do what, and why"},
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
+      {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},
       {"export", "What partners may be offered"},

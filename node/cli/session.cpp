@@ -116,6 +116,13 @@ void Session::show(const Output& output) {
   renderer_.print(streams_.out, output);
 }
 
+void Session::show(const LocalReport& report) {
+  std::vector<std::pair<std::string, boost::json::value>> lines;
+  for (const auto& member : report.data) lines.emplace_back(member.key(), member.value());
+  show(Output{report.data, properties_table(std::move(lines)), "", true});
+  for (const std::string& words : report.words) say(words);
+}
+
 void Session::say(std::string_view words) {
   if (!flag("quiet")) streams_.err << printable(words, LineFeeds::keep) << '\n';
 }

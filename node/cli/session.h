@@ -54,6 +54,8 @@ class Session {
 
   // Data to standard output.
   void show(const Output& output);
+  // The same as a list of properties, then its words.
+  void show(const LocalReport& report);
   // A line on standard error, unless --quiet.
   void say(std::string_view words);
   // A table on standard error, unless --quiet.

@@ -1,6 +1,7 @@
 #include "node/config/declarations.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -230,8 +231,9 @@ class Reader {
     if (pair == nullptr) return std::nullopt;
     const auto lower = pair->size() == 2 ? pair->get(0)->value<double>() : std::nullopt;
     const auto upper = pair->size() == 2 ? pair->get(1)->value<double>() : std::nullopt;
-    if (lower && upper && *lower < *upper) return Range{*lower, *upper};
-    table.fail(key, "must be [lower, upper] with lower below upper");
+    const bool finite = lower && upper && std::isfinite(*lower) && std::isfinite(*upper);
+    if (finite && *lower < *upper) return Range{*lower, *upper};
+    table.fail(key, "must be [lower, upper], two finite numbers with lower below upper");
     return std::nullopt;
   }
 
@@ -312,12 +314,9 @@ class Reader {
     property.name = std::string(key);
     property.item = one.text("item");
     property.over = one.duration("over", days(1));
-    if (const toml::array* bounds = one.array("bounds")) {
-      property.lower = bounds->size() == 2 ? bounds->get(0)->value<double>() : std::nullopt;
-      property.upper = bounds->size() == 2 ? bounds->get(1)->value<double>() : std::nullopt;
-      if (!property.lower || !property.upper || !(*property.lower < *property.upper)) {
-        one.fail("bounds", "must be [lower, upper] with lower below upper");
-      }
+    if (const auto bounds = interval(one, "bounds")) {
+      property.lower = bounds->minimum;
+      property.upper = bounds->maximum;
     }
     if (auto done = one.finish(); !done) return table.adopt(done.error());
     system.properties.push_back(std::move(property));
@@ -360,6 +359,9 @@ Result<Declarations> load_declarations(const std::string& folder, const std::str
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
     if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  }
+  if (missing && missing != std::errc::no_such_file_or_directory) {
+    return make_error(kCode, "cannot read the folder " + folder + ": " + missing.message());
   }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {

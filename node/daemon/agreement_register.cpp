@@ -152,6 +152,9 @@ void AgreementRegister::on_message(const OrgId& peer, Bytes signed_message, Done
   };
   auto opened = federation::open_message(*site, peer, signed_message);
   if (!opened) return refuse(refusal_of(opened.error().code), opened.error().what);
+  const std::string verb = "agreement." + std::string(to_text(opened->message.step));
+  const Outcome allowed = parts_.allowed ? parts_.allowed(peer, verb) : Outcome{};
+  if (!allowed) return refuse(refusal_of(allowed.error().code), allowed.error().what);
   const AgreementEntry* entry = known(opened->message.thread);
   if (saving_.contains(opened->message.thread)) {
     return refuse(refusal_of(ErrorCode::overloaded), "a change is being saved");

@@ -27,6 +27,8 @@ class AgreementRegister final : public federation::AgreementBook {
     const security::SigningKey& agreement_key;
     federation::SnapshotSource site;
     std::function<void()> changed;  // rebuild the snapshot; new things may be in an outbox
+    // Whether a partner may take a step now ("agreement.counter"); empty: any.
+    std::function<Outcome(const OrgId&, std::string_view)> allowed = {};
   };
   using Reply = std::function<void(Result<AgreementEntry>)>;
 

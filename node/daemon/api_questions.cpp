@@ -104,6 +104,21 @@ awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
   co_return Reply::json({{"items", std::move(items)}});
 }
 
+awaitable<Result<Reply>> show_export(Core& core, const Call& call) {
+  const auto found = core.declarations.exports.find(call.path.at("name"));
+  if (found == core.declarations.exports.end()) {
+    co_return make_error(ErrorCode::not_found, "there is no export '" + call.path.at("name") + "'",
+                         "see 'entente export list'");
+  }
+  json::object out = export_json(*found->second);
+  json::array cells;
+  for (const PublicCell& cell : found->second->cells) {
+    cells.push_back({{"values", json::value_from(cell.values)}, {"units", cell.units}});
+  }
+  out["public_cells"] = std::move(cells);
+  co_return Reply::json(out);
+}
+
 json::object system_json(const Core& core, const federation::SystemTwin& system) {
   json::array members, properties;
   for (const federation::SystemMember& member : system.members) {
@@ -177,6 +192,9 @@ void add_question_routes(RouteTable& table, Core& core) {
              "Answers a question, or previews its cost with ?dryRun=1", BodyKind::json, with(ask)});
   table.add({Method::get, "/api/v1/exports", Verb::read_twins, "listExports",
              "What this site offers to partners", BodyKind::none, with(list_exports)});
+  table.add({Method::get, "/api/v1/exports/{name}", Verb::read_twins, "showExport",
+             "One export: bounds, caps, unit, block, keys and declared cells", BodyKind::none,
+             with(show_export)});
   table.add({Method::get, "/api/v1/systems", Verb::read_twins, "listSystems",
              "System twins with their members' readiness", BodyKind::none, with(list_systems)});
   table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem",

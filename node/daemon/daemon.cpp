@@ -1,9 +1,5 @@
 #include "node/daemon/daemon.h"
 
-#include <sys/file.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include <boost/asio/signal_set.hpp>
@@ -17,13 +13,14 @@
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/api.h"
 #include "node/daemon/domain_register.h"
+#include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
 #include "node/daemon/question_counts.h"
+#include "node/daemon/rule_reload.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
-#include "node/quality/rule_text.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -33,33 +30,6 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Held while a process serves a home, so that no second one opens the same files.
-class HomeLock {
- public:
-  static Result<HomeLock> take(const std::string& home) {
-    std::error_code failure;
-    fs::create_directories(home + "/run", failure);
-    const std::string path = home + "/run/lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return make_error(ErrorCode::store_failed, "cannot write " + path);
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return make_error(ErrorCode::conflict, "another process serves " + home,
-                        "stop it first, or use another --home");
-    }
-    return HomeLock(file);
-  }
-  HomeLock(HomeLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  HomeLock& operator=(HomeLock&&) = delete;
-  ~HomeLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit HomeLock(int file) : file_(file) {}
-  int file_;
-};
 
 // Roles, grants and organisations cut off; without the file there is one owner, "admin".
 Result<security::Policy> load_policy(const std::string& path) {
@@ -103,9 +73,7 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 // Rules may be there before their types: that is no error, but worth a word.
 void warn_of_idle_rules(const Core& core) {
   const auto state = core.twins->state();
-  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
-    const ResolvedType* known = state->graph.types().find(type);
-    if (known != nullptr && known->signal(signal) != nullptr) continue;
+  for (const auto& [type, signal] : idle_rules(*core.quality->book(), state->graph.types())) {
     log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
   }
 }
@@ -115,8 +83,7 @@ Outcome open_ledger(Core& core) {
   // Before the ledger reads whether it is closed.
   auto mark = finished_restore(core.settings.home);
   if (!mark) return std::move(mark).error();
-  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark);
-      !closed) {
+  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark); !closed) {
     return closed;
   }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
@@ -153,6 +120,7 @@ Outcome open_data(Core& core) {
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
        AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
+       AnswerShelf::delta_migration(), LinkRegister::trust_migration(),
        AgreementRegister::threads_migration(), question_counts_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
@@ -172,7 +140,8 @@ Outcome open_data(Core& core) {
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
-  core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  core.quality = std::make_unique<QualityGate>(std::move(core.declarations.quality));
+  core.retention = std::make_shared<const RetentionRules>(std::move(core.declarations.retention));
   warn_of_idle_rules(core);
   core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
@@ -190,9 +159,11 @@ Outcome open_registers(Core& core) {
   const auto changed = [&core] { refresh_site(core); };
   core.links =
       std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
-  core.agreements = std::make_unique<AgreementRegister>(
-      AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
-                               [&core] { return core.site; }, changed});
+  core.agreements = std::make_unique<AgreementRegister>(AgreementRegister::Parts{
+      *core.store, core.clock, core.keyring.keys.agreement, [&core] { return core.site; }, changed,
+      [&core](const OrgId& partner, std::string_view verb) {
+        return core.charters->allows(partner, verb);
+      }});
   core.access = std::make_unique<AccessRegister>(
       AccessRegister::Parts{*core.store, core.clock, core.random, core.settings.path("policy.toml"),
                             core.policy, changed});
@@ -210,6 +181,10 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
+  core.charters = std::make_unique<CharterKeeper>(core);
+  core.invited = std::make_unique<InvitationRegister>(InvitationRegister::Parts{
+      *core.store, core.clock, core.random, core.vault, core.invitations});
+  if (auto loaded = core.invited->load(); !loaded) return loaded;
   core.collectors = std::make_unique<Collectors>(core);
   return core.collectors->load();
 }
@@ -228,9 +203,10 @@ Outcome open_asking(Core& core) {
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
       core.noise, site, core.metrics, core.settings.grid, *rates});
-  core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
-      core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
-      core.keyring.keys.answer, core.noise, site, core.settings.grid, *rates});
+  core.feed_gate = std::make_unique<federation::FeedGate>(
+      federation::FeedGate::Parts{core.loop, *core.workers, core.clock, *core.folds,
+                                  *core.given_feeds, core.keyring.keys.answer, core.noise, site,
+                                  core.settings.grid, federation::limits::kFeedsPriced, *rates});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
@@ -288,8 +264,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   add_deletion_routes(routes, core);
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
-  add_federation_routes(routes, core);
   add_agreement_routes(routes, core);
+  add_link_routes(routes, core);
+  add_key_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
   add_feed_routes(routes, core);
@@ -312,6 +289,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
   if (auto opened = core.collectors->refresh(); !opened) return std::move(opened).error();
+  reopen_enrolment(core);
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
@@ -334,6 +312,8 @@ Result<int> serve(Core& core, std::ostream& out) {
     stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
+  boost::asio::signal_set hangups(core.loop.io(), SIGHUP);
+  reload_on(hangups, core);
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
@@ -344,6 +324,7 @@ Result<int> serve(Core& core, std::ostream& out) {
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
   core.stop = {};
+  hangups.cancel();
 
   log::info("node", "stopping");
   core.backups->stop();
@@ -399,7 +380,6 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
                  options.log_format.value_or(settings->log_format));
   auto lock = HomeLock::take(options.home);
   if (!lock) return std::move(lock).error();
-  forbid_core_dumps();
   if (auto whole = finished_restore(options.home); !whole) return std::move(whole).error();
   auto vault = open_for_daemon(*settings, options.passphrase_file, out);
   if (!vault) return std::move(vault).error();
@@ -412,11 +392,9 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   } else {
     core->policy = std::move(*policy);
   }
-  auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
-  if (!declarations) return std::move(declarations).error();
-  core->declarations = std::move(*declarations);
-  auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
-  if (!rules) return std::move(rules).error();
+  auto declared = read_declared(core->settings);
+  if (!declared) return std::move(declared).error();
+  core->declarations = std::move(*declared);
   try {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();

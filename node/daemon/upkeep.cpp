@@ -1,11 +1,13 @@
 #include "node/daemon/upkeep.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/answer_json.h"
+#include "node/daemon/limits.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
@@ -21,7 +23,6 @@ using federation::LinkEvent;
 
 constexpr Duration kTick = seconds(1);
 constexpr int kTicksPerMinute = 60;
-constexpr Duration kCertificateWarning = hours(6);
 
 std::optional<federation::DialAddress> dial_address(const std::string& address) {
   const auto colon = address.rfind(':');
@@ -113,6 +114,8 @@ void tend(Core& core) {
   core.agreements->tend(now);
   core.feed_gate->tend_in_background();
   core.feeds->tend();
+  core.charters->tend();
+  core.invited->tend();
   if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();
   std::size_t active = 0, connected = 0;
   for (const auto& [org, link] : core.links->entries()) {
@@ -124,12 +127,37 @@ void tend(Core& core) {
   core.metrics.noise(core.noise.taken(), core.noise.drawn_by_taker());
   core.metrics.gauges(active, connected, core.certificates->current()->not_after - now,
                       core.twins->state()->graph.twins().size());
+  std::size_t stale = 0;
+  Duration ahead{};
+  for (const auto& [org, link] : core.links->entries()) {
+    if (link.state != LinkState::active) continue;
+    stale += core.charters->status_of(org) != PartnerStatus::fresh;
+    const auto health = core.link_manager->health(org);
+    if (!health || !health->clock_ahead) continue;
+    const Duration apart{std::abs(health->clock_ahead->ns)};
+    ahead = std::max(ahead, apart);
+  }
+  core.metrics.trust(core.keyring.self.current().expires - now, stale, ahead,
+                     core.invited->open().size());
+}
+
+// Ahead of time, once a day: what ends without anybody's doing.
+void warn_of_ends(Core& core) {
+  const Instant now = core.clock.now();
+  const Duration left = core.keyring.self.current().expires - now;
+  if (left < limits::kCharterWarning) {
+    log::warn("identity", "the charter ends soon: any rotation renews it",
+              {{"days_left", left.ns / days(1).ns}});
+  }
 }
 
 void renew(Core& core) {
   auto renewed = core.certificates->renew_if_due(core.clock.now());
+  core.metrics.renewal(renewed.has_value());
   if (!renewed) {
-    log::error("identity", "the certificate was not renewed", {{"reason", renewed.error().what}});
+    const Duration left = core.certificates->current()->not_after - core.clock.now();
+    log::error("identity", "the certificate was not renewed",
+               {{"reason", renewed.error().what}, {"hours_left", left.ns / hours(1).ns}});
   } else if (*renewed) {
     log::info("identity", "a new certificate is in force",
               {{"until", shown_time(core.certificates->current()->not_after)}});
@@ -141,11 +169,10 @@ void renew(Core& core) {
 
 // What the history may forget, by the twins' types as they are now.
 void retain(Core& core) {
-  if (core.declarations.retention.empty()) return;
-  auto state = core.twins->state();
-  const auto policy = [&core, state](const SeriesKey& key) {
+  if (core.retention->empty()) return;
+  const auto policy = [state = core.twins->state(), rules = core.retention](const SeriesKey& key) {
     const auto* twin = state->graph.find(key.twin);
-    return core.declarations.retention.of(twin == nullptr ? "" : twin->type, key.signal);
+    return rules->of(twin == nullptr ? "" : twin->type, key.signal);
   };
   core.history->retain(policy, core.clock.now(), [](Result<RetentionReport> done) {
     if (!done) {
@@ -179,6 +206,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     tend(core);
     keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
+    if (ticks % (24 * 60 * kTicksPerMinute) == kTicksPerMinute) warn_of_ends(core);
     if (ticks % std::max<std::int64_t>(core.settings.audit_checkpoint.ns / kTick.ns, 1) == 0) {
       core.audit->turn();
     }
@@ -230,6 +258,11 @@ void refresh_site(Core& core) {
     partner.name = link.name;
     partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
     partner.answer_key = *charter.key_for(KeyPurpose::answer);
+    for (const PurposeKey& item : charter.keys) {
+      if (item.purpose == KeyPurpose::answer && item.key != partner.answer_key) {
+        partner.other_answer_keys.push_back(item.key);
+      }
+    }
     partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
     partner.audit_keys = organisation->second.keys_ever(KeyPurpose::audit);
     partner.charter_expires = charter.expires;
@@ -271,6 +304,8 @@ federation::LinkHooks link_hooks(Core& core) {
     // The partner learns no more than that this site's store failed.
     if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
+    if (auto fresh = core.charters->allows(caller.peer.organisation, row.verb); !fresh)
+      return fresh;
     const bool agreements = row.verb.starts_with("agreement.");
     return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
                                                         : security::Verb::partner_session);
@@ -294,6 +329,12 @@ federation::LinkHooks link_hooks(Core& core) {
   hooks.witness = [&core](const federation::Caller& caller, security::WitnessOffer offer) {
     return witness_partner(core, caller, std::move(offer));
   };
+  hooks.charters = [&core](const federation::Caller& caller, federation::CharterOffer offer) {
+    return core.charters->shown(caller, std::move(offer));
+  };
+  hooks.greet = [&core](const OrgId& partner, wire::Session::Client session) {
+    return core.charters->greet(partner, kj::mv(session));
+  };
   hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
   return hooks;
 }
@@ -301,17 +342,35 @@ federation::LinkHooks link_hooks(Core& core) {
 void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void(Outcome)> stored) {
   LinkEntry entry;
   entry.organisation = enrolled.partner.id();
-  const auto invited = core.invited_names.find(enrolled.invitation);
-  entry.name = invited == core.invited_names.end() ? enrolled.name() : invited->second;
+  entry.name = core.invited->name_of(enrolled.invitation);
+  if (entry.name.empty()) entry.name = enrolled.name();
   entry.title = enrolled.partner.current().title;
   entry.site = enrolled.site;
   entry.addresses = enrolled.addresses;
   entry.chain = enrolled.partner.chain();
   entry.words = security::to_text(enrolled.words);
-  const std::string actor = "organisation:" + entry.organisation.hex();
-  core.links->add(actor, std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
-    stored(added ? Outcome{} : Outcome(added.error()));
-  });
+  // Used up first: a crash in between costs an invitation and never lets one enrol two.
+  core.invited->use(enrolled.invitation,
+                    [&core, entry = std::move(entry), stored = std::move(stored)](Outcome used) {
+                      if (!used) return stored(std::move(used));
+                      const std::string actor = "organisation:" + entry.organisation.hex();
+                      core.links->add(actor, entry, [stored](Result<LinkEntry> added) {
+                        stored(added ? Outcome{} : Outcome(added.error()));
+                      });
+                    });
+}
+
+void reopen_enrolment(Core& core) {
+  for (const auto& [id, open] : core.invited->open()) {
+    if (core.enrolment->is_open()) return;
+    auto port = core.enrolment->open(core.settings.federation_address, open.port);
+    if (port) {
+      core.enrolment_port = *port;
+    } else {
+      log::warn("link", "the enrolment port did not open: invitations lead nowhere",
+                {{"name", open.name}, {"reason", port.error().what}});
+    }
+  }
 }
 
 kj::Promise<void> upkeep(Core& core) {
@@ -348,72 +407,6 @@ security::EnrolmentSelf Core::enrolment_self() const {
           certificates->current()->chain_der,
           {public_address(federation_port)},
           &keyring.keys.agreement};
-}
-
-std::vector<HealthCheck> Core::checks() const {
-  const auto certificate = [this]() -> CheckResult {
-    const Duration left = certificates->current()->not_after - clock.now();
-    const std::string text = "valid until " + shown_time(certificates->current()->not_after);
-    if (left.ns <= 0)
-      return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
-    if (left < kCertificateWarning)
-      return {CheckState::warn, text, "see the log for why it was not renewed"};
-    return {CheckState::ok, text, ""};
-  };
-  const auto charter = [this]() -> CheckResult {
-    const Instant end = keyring.self.current().expires;
-    if (end <= clock.now())
-      return {CheckState::fail, "the charter expired at " + shown_time(end), "sign a new charter"};
-    if (end - clock.now() < days(90))
-      return {CheckState::warn, "the charter expires at " + shown_time(end), "sign a new charter"};
-    return {CheckState::ok, "in force until " + shown_time(end), ""};
-  };
-  const auto link_state = [this]() -> CheckResult {
-    std::string down, pending;
-    std::size_t active = 0;
-    for (const auto& [org, link] : links->entries()) {
-      if (link.state == LinkState::pending) pending += (pending.empty() ? "" : ", ") + link.name;
-      if (link.state != LinkState::active) continue;
-      ++active;
-      const auto health = link_manager->health(org);
-      if (!health || !health->call.connected || !health->serve.connected) {
-        down += (down.empty() ? "" : ", ") + link.name;
-      }
-    }
-    if (!down.empty()) return {CheckState::warn, "not connected: " + down, "entente link list"};
-    if (!pending.empty())
-      return {CheckState::warn, "to be confirmed: " + pending, "entente link confirm NAME"};
-    return {CheckState::ok, std::to_string(active) + " active", ""};
-  };
-  const auto agreement_state = [this]() -> CheckResult {
-    std::string ours;
-    for (const auto& [id, entry] : agreements->entries()) {
-      const auto state = entry.standing.state;
-      const bool offered = state == AgreementState::proposed || state == AgreementState::countered;
-      if (!offered || entry.standing.offered_here) continue;
-      ours += (ours.empty() ? "" : ", ") + entry.value.name;
-    }
-    if (!ours.empty())
-      return {CheckState::warn, "waiting for your answer: " + ours, "entente agreement list"};
-    return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
-  };
-  const auto budget = [this]() -> CheckResult {
-    const auto restored = ledger->restored();
-    if (!restored) return {CheckState::ok, "the ledger is whole", ""};
-    return {CheckState::warn, "no partner is answered: " + restored->evidence,
-            "entente budget reconcile --dry-run"};
-  };
-  const auto listening = [this]() -> CheckResult {
-    return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
-            ""};
-  };
-  return {{"certificate", certificate},
-          {"charter", charter},
-          {"federation port", listening},
-          {"links", link_state},
-          {"agreements", agreement_state},
-          {"ledger", budget},
-          {"audit log", [this] { return audit->check(); }}};
 }
 
 }  // namespace entente::node

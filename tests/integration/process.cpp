@@ -199,6 +199,9 @@ int TestNode::stop() {
 void TestNode::freeze() const {
   ::kill(pid_, SIGSTOP);
 }
+void TestNode::hang_up() const {
+  ::kill(pid_, SIGHUP);
+}
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();

@@ -69,6 +69,8 @@ class TestNode {
   void kill();
   // SIGSTOP: alive, but silent to everyone.
   void freeze() const;
+  // SIGHUP: reads its rules again.
+  void hang_up() const;
   // Waits until the process has ended by itself (at most a minute); returns as Finished::exit_code.
   int wait();
   bool running() const { return pid_ > 0; }

@@ -135,6 +135,11 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/twins/{id}/rejudge", Verb::write_readings, BodyKind::json,
        R"j({"judged":720,"changed":2,"items":[{"signal":"pm25","from":"out_of_range",)j"
        R"j("to":"good","readings":2}]})j");
+  post("/api/v1/quality/reload", Verb::write_twins, BodyKind::json,
+       R"j({"items":[{"of":"type","owner":"dtmi:org:air:Monitor;1","signal":"pm25",)j"
+       R"j("change":"changed"}],"retention":[],"loses":false,)j"
+       R"j("idle":[{"type":"dtmi:org:air:Valve;1","signal":"flow"}],"series":4,)j"
+       R"j("needs_restart":true,"dry_run":false})j");
   get("/api/v1/quality/learned", Verb::read_twins,
       R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
       R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
@@ -192,13 +197,26 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/links/accept", Verb::manage_links, BodyKind::json,
        R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
        R"j("words":"amber otter","state":"pending"})j");
-  for (const char* verb : {"confirm", "suspend", "resume", "revoke"}) {
+  for (const char* verb : {"cancel", "confirm", "suspend", "resume", "revoke"}) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
   }
   const char* collector =
       R"j({"name":"gate-3","state":"active","connected":true,"since":"2026-01-02T00:00:00Z",)j"
       R"j("expires":"2026-02-01T00:00:00Z","bundle":"/x/gate-3.bundle"})j";
+  get("/api/v1/keys", Verb::read_links,
+      R"j({"organisation":"ab12","version":2,"issued":"2026-01-01T00:00:00Z",)j"
+      R"j("expires":"2028-12-31T00:00:00Z","days_left":1000,"threshold":1,"root_keys":1,)j"
+      R"j("leaf_expires":"2026-01-02T00:00:00Z","revoked":[],"items":[)j"
+      R"j({"purpose":"ca","key":"5f0c","hash":"11","state":"next","since_version":2,)j"
+      R"j("waits_for":["oregon"]}]})j");
+  const char* const charter =
+      R"j({"version":3,"state":"in force","changes":["adds the ca key 5f0c"],)j"
+      R"j("missing_of_old":0,"missing_of_new":0,"could_sign":[],"draft":null})j";
+  for (const char* path : {"/api/v1/keys/{purpose}/rotate", "/api/v1/keys/{purpose}/use",
+                           "/api/v1/keys/revoke", "/api/v1/keys/retire", "/api/v1/charter/apply"}) {
+    post(path, Verb::manage_keys, BodyKind::json, charter);
+  }
   get("/api/v1/collectors", Verb::read_links, R"j({"items":[)j" + std::string(collector) + "]}");
   post("/api/v1/collectors", Verb::manage_links, BodyKind::json, collector);
   post("/api/v1/collectors/{name}/revoke", Verb::manage_links, BodyKind::json, collector);
@@ -236,6 +254,14 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"items":[{"name":"air","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
+  get("/api/v1/exports/{name}", Verb::read_twins,
+      R"j({"name":"air","site":"main","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
+      R"j("keys":["state"],"unit":"property:owner","protects":"all twins with one owner",)j"
+      R"j("groups_per_unit":2,"block":"1d","epsilon_per_block":8,"delta":1e-6,)j"
+      R"j("threshold_delta":0,"private_keys":[],"cells":3,"declared_units":54,"tick":"1h",)j"
+      R"j("zone":"UTC","lateness":"2h","revisions":[],"signals":[{"name":"pm25","unit":"ug/m3",)j"
+      R"j("reducer":"mean","bounds":[{"reducer":"mean","lower":0,"upper":200},)j"
+      R"j({"reducer":"max","lower":0,"upper":500}]}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
   const char* policy =
       R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"

@@ -40,8 +40,9 @@ struct Parts {
     add_deletion_routes(routes, *core);
     add_quality_routes(routes, *core);
     add_collector_routes(routes, *core);
-    add_federation_routes(routes, *core);
     add_agreement_routes(routes, *core);
+    add_link_routes(routes, *core);
+    add_key_routes(routes, *core);
     add_budget_routes(routes, *core);
     add_question_routes(routes, *core);
     add_feed_routes(routes, *core);

@@ -1,8 +1,9 @@
-// Links.
+// Links: invitations, the states of a link, and what is known of a partner.
 #include <utility>
 
 #include <boost/json.hpp>
 
+#include "federation/link/gate.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
 #include "node/daemon/await.h"
@@ -14,60 +15,107 @@ namespace {
 namespace json = boost::json;
 using boost::asio::awaitable;
 
+// What only a live connection tells: null without one.
+void add_live_facts(json::object& out, const Core& core, const federation::LinkHealth* health) {
+  json::value round_trip, expires, days, protocol, range, ahead;
+  if (health != nullptr) {
+    if (health->round_trip.ns > 0) round_trip = health->round_trip.seconds() * 1e3;
+    expires = shown_time(health->certificate_expires);
+    days = (health->certificate_expires - core.clock.now()).seconds() / 86'400;
+    protocol = health->protocol;
+    if (health->protocol_most > 0) {
+      range = std::to_string(health->protocol_least) + " to " +
+              std::to_string(health->protocol_most) + ", here " +
+              std::to_string(federation::kProtocolLeast) + " to " +
+              std::to_string(federation::kProtocolMost);
+    }
+    if (health->clock_ahead) ahead = health->clock_ahead->seconds();
+  }
+  out["round_trip_ms"] = round_trip;
+  out["certificate_expires"] = expires;
+  out["certificate_days_left"] = days;
+  out["protocol"] = protocol;
+  out["protocol_range"] = range;
+  out["clock_ahead_s"] = ahead;
+}
+
+// What is pinned of the partner, and how fresh it is, here and there.
+void add_trust_facts(json::object& out, const Core& core, const LinkEntry& link) {
+  const auto pinned = charter_from_bytes(link.chain.back().charter);
+  const Instant now = core.clock.now();
+  out["charter_version"] = link.chain.size();
+  if (pinned) {
+    out["charter_expires"] = shown_time(pinned->expires);
+    out["charter_days_left"] = (pinned->expires - now).seconds() / 86'400;
+  }
+  const bool active = link.state == LinkState::active;
+  const PartnerStatus status = partner_status(link.heard, now);
+  out["status"] = active ? json::value(to_text(status)) : json::value();
+  out["heard"] = shown_time(link.heard);
+  const bool last = status == PartnerStatus::status_only;
+  out["next_step"] =
+      active && !last ? json::value(shown_time(next_step(link.heard, status))) : json::value();
+  out["our_charter_there"] = link.told;
+  json::array conflicts;
+  for (const CharterConflict& one : core.links->charter_conflicts()) {
+    if (one.organisation != link.organisation) continue;
+    conflicts.push_back({{"version", one.version},
+                         {"time", shown_time(one.time)},
+                         {"pinned", to_base64url(to_wire_bytes(one.pinned))},
+                         {"shown", to_base64url(to_wire_bytes(one.shown))}});
+  }
+  out["charter_conflicts"] = std::move(conflicts);
+}
+
 json::value link_json(const Core& core, const LinkEntry& link) {
   const auto health = core.link_manager->health(link.organisation);
+  const bool active = link.state == LinkState::active;
+  const bool up = active && health && health->call.connected && health->serve.connected;
   json::object out;
   out["organisation"] = {
       {"id", link.organisation.hex()}, {"name", link.name}, {"title", link.title}};
   out["state"] = to_text(link.state);
-  out["turn"] = link.state == LinkState::pending ? "ours" : "nobody's";
+  out["turn"] = link.state == LinkState::pending || link.our_turn ? "ours" : "nobody's";
   out["since"] = shown_time(link.since);
   out["dials"] = link.dials;
   out["words"] = link.words;
   out["site"] = link.site;
   out["addresses"] = json::value_from(link.addresses);
-  bool connected = false;
+  out["connected"] = up;
   std::string error = link.last_error;
-  json::value round_trip, expires, protocol;
-  if (health && link.state == LinkState::active) {
-    const bool up = health->call.connected && health->serve.connected;
-    connected = up;
-    if (!up) error = health->call.connected ? health->serve.last_error : health->call.last_error;
-    if (!up && error.empty()) {
+  if (active && !up && health) {
+    error = health->call.connected ? health->serve.last_error : health->call.last_error;
+    if (error.empty()) {
       error = link.dials ? "not connected yet" : "not connected: the partner dials";
     }
-    if (up) {
-      if (health->round_trip.ns > 0) round_trip = health->round_trip.seconds() * 1e3;
-      expires = shown_time(health->certificate_expires);
-      protocol = health->protocol;
-    }
   }
-  out["connected"] = connected;
   out["last_error"] = error;
-  out["round_trip_ms"] = round_trip;
-  out["certificate_expires"] = expires;
-  out["protocol"] = protocol;
+  add_live_facts(out, core, up ? &*health : nullptr);
+  add_trust_facts(out, core, link);
   return out;
+}
+
+json::object invitation_json(const OpenInvitation& open) {
+  return {{"organisation", {{"id", nullptr}, {"name", open.name}, {"title", ""}}},
+          {"state", "invited"},
+          {"turn", "theirs"},
+          {"since", shown_time(open.created)},
+          {"made_by", open.made_by},
+          {"expires", shown_time(open.expires)},
+          {"wrong_proofs", open.wrong_proofs},
+          {"connected", false},
+          {"last_error", open.wrong_proofs == 0 ? "" : "somebody tried it with a wrong token"},
+          {"round_trip_ms", nullptr},
+          {"certificate_expires", nullptr},
+          {"protocol", nullptr},
+          {"dials", false},
+          {"words", ""}};
 }
 
 awaitable<Result<Reply>> list_links(Core& core, const Call&) {
   json::array items;
   for (const auto& [org, link] : core.links->entries()) items.push_back(link_json(core, link));
-  for (const auto& [id, name] : core.invited_names) {
-    if (core.invitations.state(id, core.clock.now()) != security::InvitationState::open) continue;
-    const auto& record = core.invitations.records().at(id);
-    items.push_back({{"organisation", {{"id", nullptr}, {"name", name}, {"title", ""}}},
-                     {"state", "invited"},
-                     {"turn", "theirs"},
-                     {"since", nullptr},
-                     {"connected", false},
-                     {"last_error", "the invitation ends at " + shown_time(record.expires)},
-                     {"certificate_expires", nullptr},
-                     {"round_trip_ms", nullptr},
-                     {"protocol", nullptr},
-                     {"dials", false},
-                     {"words", ""}});
-  }
+  for (const auto& [id, open] : core.invited->open()) items.push_back(invitation_json(open));
   co_return Reply::json({{"items", std::move(items)}});
 }
 
@@ -96,9 +144,37 @@ awaitable<Result<Reply>> invite(Core& core, const Call& call) {
   terms.enrolment = {core.public_address(*port)};
   auto invitation = core.invitations.invite(terms, core.random, core.clock.now());
   if (!invitation) co_return std::move(invitation).error();
-  core.invited_names[invitation->id] = *name;
+  OpenInvitation open;
+  open.name = *name;
+  open.port = *port;
+  open.made_by = actor_of(call);
+  const auto keep = [&](std::function<void(Result<int>)> done) {
+    core.invited->add(*invitation, open, [done = std::move(done)](Outcome kept) {
+      done(kept ? Result<int>(0) : Result<int>(kept.error()));
+    });
+  };
+  auto kept = co_await await_result<int>(core.loop, keep);
+  if (!kept) co_return std::move(kept).error();
   co_return Reply::json(
       {{"token", security::to_token(*invitation)}, {"expires", shown_time(invitation->expires)}});
+}
+
+awaitable<Result<Reply>> cancel(Core& core, const Call& call) {
+  const std::string name = call.path.at("name");
+  if (!core.invited->name_taken(name)) {
+    co_return make_error(ErrorCode::not_found, "no invitation named '" + name + "' is open",
+                         "see 'entente link list'");
+  }
+  const json::object out{{"name", name}, {"state", "cancelled"}};
+  if (call.dry_run) co_return Reply::json(out);
+  const auto drop = [&](std::function<void(Result<int>)> done) {
+    core.invited->cancel(actor_of(call), name, [done = std::move(done)](Outcome dropped) {
+      done(dropped ? Result<int>(0) : Result<int>(dropped.error()));
+    });
+  };
+  auto dropped = co_await await_result<int>(core.loop, drop);
+  if (!dropped) co_return std::move(dropped).error();
+  co_return Reply::json(out);
 }
 
 awaitable<Result<Reply>> accept(Core& core, const Call& call) {
@@ -199,7 +275,7 @@ awaitable<Result<Reply>> confirm(Core& core, const Call& call) {
 
 }  // namespace
 
-void add_federation_routes(RouteTable& table, Core& core) {
+void add_link_routes(RouteTable& table, Core& core) {
   const auto with = [&core](auto handler) {
     return [&core, handler](const Call& call) { return handler(core, call); };
   };
@@ -222,6 +298,8 @@ void add_federation_routes(RouteTable& table, Core& core) {
              "Opens a suspended link again", BodyKind::json, stepping(&LinkRegister::resume)});
   table.add({Method::post, "/api/v1/links/{name}/revoke", Verb::manage_links, "revokeLink",
              "Ends a link for good", BodyKind::json, with(revoke)});
+  table.add({Method::post, "/api/v1/links/{name}/cancel", Verb::manage_links, "cancelInvitation",
+             "Withdraws open invitations of this name", BodyKind::json, with(cancel)});
 }
 
 }  // namespace entente::node
