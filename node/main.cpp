@@ -16,6 +16,7 @@
 #include "federation/agree/agreement_lint.h"
 #include "node/audit/declared_sites.h"
 #include "node/cli/cli.h"
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 #include "node/daemon/answer_receipt.h"
 #include "node/daemon/daemon.h"
@@ -154,10 +155,10 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
         "this command also whether the tests hold and what the numbers mean."};
     return report;
   }
-  auto offer = offer_of(*text, *declarations);
+  auto offer = offer_of(*text, declarations->exports);
   if (!offer) return std::move(offer).error();
-  if (auto held = federation::run_agreement_tests(*offer, SystemClock().now()); !held) {
-    return std::move(held).error();
+  if (auto held = federation::run_agreement_tests(*offer, SystemClock().now()); held.refusal) {
+    return *held.refusal;
   }
   const federation::AgreementLint lint = federation::lint(*offer);
   json::array warnings;

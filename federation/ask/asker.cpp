@@ -191,6 +191,16 @@ Result<AskTarget> find_target(const std::shared_ptr<const SiteSnapshot>& snapsho
     if (ours && (best == nullptr || agreement.value.issued > best->value.issued)) best = &agreement;
   }
   if (best == nullptr) {
+    for (const auto& [id, agreement] : site.suspended) {
+      if (agreement.value.provider != partner->organisation ||
+          agreement.value.find_export(export_name) == nullptr) {
+        continue;
+      }
+      return make_error(
+          ErrorCode::agreement_missing,
+          "the agreement '" + agreement.value.name + "' with '" + partner->name + "' is suspended",
+          std::string(kUntilResumed));
+    }
     return make_error(ErrorCode::agreement_missing, "no active agreement with '" + partner->name +
                                                         "' covers the export '" +
                                                         std::string(export_name) + "'");

@@ -92,6 +92,15 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
+  if (const auto wait = parts_.rates->take(*pending->site, pending->admitted.envelope.agreement,
+                                           parts_.clock.now())) {
+    Outcome refusal =
+        refuse(make_error(ErrorCode::overloaded,
+                          "the agreement's rate of questions is used up for " + to_text(*wait)),
+               pending.get());
+    std::get<Refusal>(refusal).retry_after = *wait;
+    return leave(std::move(refusal), parts_.grid, started);
+  }
   if (!pending->admitted.envelope.receipt.empty() && !pending->admitted.inquiry.shown) {
     log::warn("gate", "a receipt was shown that this site has not signed",
               {{"partner", peer.organisation.short_hex()}});
@@ -155,9 +164,12 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
   // The aggregate took its time: what has ended meanwhile ends this question too, at no cost.
   const auto site = parts_.site();
   const Envelope& envelope = pending->admitted.envelope;
-  if (!site->partners.contains(envelope.origin) || !site->agreements.contains(envelope.agreement)) {
-    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+  if (!site->partners.contains(envelope.origin)) {
+    return refuse(make_error(ErrorCode::agreement_missing, "the link ended meanwhile"),
                   pending.get());
+  }
+  if (auto agreed = still_agreed(*site, envelope.agreement, envelope.origin); !agreed) {
+    return refuse(agreed.error(), pending.get());
   }
   if (envelope.deadline <= parts_.clock.now()) {
     return refuse(make_error(ErrorCode::deadline_exceeded, "the deadline passed meanwhile"),

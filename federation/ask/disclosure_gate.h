@@ -24,6 +24,7 @@
 #include <variant>
 
 #include "federation/ask/admission.h"
+#include "federation/ask/question_rates.h"
 #include "federation/ask/release_store.h"
 #include "federation/ask/site.h"
 #include "federation/query/twin_source.h"
@@ -61,6 +62,8 @@ class DisclosureGate {
     // Answers leave at times that follow from declared sizes, in multiples of this, so that their
     // timing says nothing about noise or data (answer_slot.h). Zero sends at once.
     Duration grid;
+    // Shared with the gate of feeds. Never null.
+    std::shared_ptr<QuestionRates> rates = std::make_shared<QuestionRates>();
   };
   // A sealed, signed answer; or what the partner may learn of the refusal.
   using Outcome = std::variant<Refusal, Bytes>;

@@ -42,6 +42,7 @@ struct SiteSnapshot {
   std::vector<PublicKey> earlier_answer_keys;
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
+  std::map<AgreementId, ActiveAgreement> suspended;   // signed by both, and wait to be resumed
   std::map<OrgId, KnownPartner> partners;             // of active links
   std::map<std::string, std::string, std::less<>> closed_links;  // the others: alias, its state
   std::shared_ptr<const security::Policy> policy;

@@ -42,6 +42,11 @@ namespace {
 // Windows of a feed need not be closed when it starts; everything else of a question must hold.
 constexpr Instant kEndOfTime{9'000'000'000'000'000'000};
 
+// A tick waits like one whose window is open: it is released once the agreement is resumed.
+Error suspended() {
+  return make_error(ErrorCode::window_open, "the agreement is suspended");
+}
+
 Envelope envelope_of(const FeedRecord& record, Envelope envelope) {
   envelope.origin = record.partner;
   envelope.agreement = record.agreement;
@@ -144,6 +149,10 @@ entente::Outcome FeedGate::prepare_agreed(Pending& pending) const {
   const Envelope envelope = envelope_of(pending.record, pending.opened.envelope);
   auto terms = feed_terms_from_bytes(pending.record.terms);
   if (!terms) return std::move(terms).error();
+  if (is_suspended(*pending.site, pending.record.agreement, pending.record.partner)) {
+    pending.retry_after = limits::kFeedSuspended;
+    return suspended();
+  }
   auto agreed = agreed_export(*pending.site, envelope, terms->question, pending.now);
   if (!agreed) {
     pending.over = agreed.error().code == ErrorCode::agreement_missing;
@@ -290,8 +299,14 @@ kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending)
   if (parts_.clock.now() >= envelope.deadline) {
     return refuse(make_error(ErrorCode::deadline_exceeded, "the start came too late"), *pending);
   }
-  if (!parts_.site()->agreements.contains(envelope.agreement)) {
-    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+  const auto site = parts_.site();
+  if (auto agreed = still_agreed(*site, envelope.agreement, envelope.origin); !agreed) {
+    return refuse(agreed.error(), *pending);
+  }
+  if (const auto wait = parts_.rates->take(*site, envelope.agreement, parts_.clock.now())) {
+    pending->retry_after = *wait;
+    return refuse(make_error(ErrorCode::overloaded,
+                             "the agreement's rate of questions is used up for " + to_text(*wait)),
                   *pending);
   }
   auto pair = kj::newPromiseAndFulfiller<Result<CommittedRelease>>();
@@ -327,9 +342,13 @@ kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending)
 kj::Promise<Result<FeedTick>> FeedGate::draw(std::shared_ptr<Pending> pending) {
   // The sums took their time: what has ended meanwhile releases nothing more.
   const auto site = parts_.site();
-  if (!site->agreements.contains(pending->record.agreement)) {
-    return Result<FeedTick>(
-        make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"));
+  if (is_suspended(*site, pending->record.agreement, pending->record.partner)) {
+    pending->retry_after = limits::kFeedSuspended;
+    return Result<FeedTick>(suspended());
+  }
+  if (auto agreed = still_agreed(*site, pending->record.agreement, pending->record.partner);
+      !agreed) {
+    return Result<FeedTick>(std::move(agreed).error());
   }
   const Priced& priced = *pending->priced;
   FeedDraft draft;
@@ -454,6 +473,7 @@ kj::Promise<void> FeedGate::tend_one(std::shared_ptr<std::vector<FeedRecord>> re
         if (!refusal) {
           return draw(pending).then([pending](Result<FeedTick> tick) {
             if (tick) return;
+            if (tick.error().code == ErrorCode::window_open) return;
             log::warn("feed", "a tick was not released",
                       {{"feed", pending->record.id.hex()}, {"reason", tick.error().what}});
           });

@@ -10,7 +10,8 @@
 // `tend` releases due ticks without being asked, so that a tick is frozen when it closes and not
 // when somebody pulls, and ends feeds whose agreement is over or whose export was withdrawn or
 // changed: with agreement_missing, which the partner's next pull is told. It prices what is due
-// alone; of the rest it only looks whether it still holds. Threads: loop.
+// alone; of the rest it only looks whether it still holds. While an agreement is suspended no tick
+// is released; those that were due are when it is resumed. Threads: loop.
 #pragma once
 
 #include <kj/async.h>
@@ -39,6 +40,8 @@ class FeedGate {
     SnapshotSource site;
     Duration grid;  // as in DisclosureGate
     std::size_t prices_kept = limits::kFeedsPriced;
+    // Of which a start takes as much as a question. Never null.
+    std::shared_ptr<QuestionRates> rates = std::make_shared<QuestionRates>();
   };
   using Outcome = DisclosureGate::Outcome;
 

@@ -17,5 +17,6 @@ inline constexpr std::size_t kFeedsRunning = 1'024;  // at one site, of all part
 inline constexpr std::size_t kFeedsOfPartner = 128;  // of these, one partner's
 // Figures that a dyadic or Toeplitz feed keeps until it is complete: groups, statistics, ticks.
 inline constexpr std::size_t kFeedFrozen = 1'000'000;
+inline constexpr Duration kFeedSuspended = seconds(10);  // when to ask again for a tick that waits
 
 }  // namespace entente::federation::limits

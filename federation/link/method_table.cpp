@@ -38,6 +38,7 @@ const MethodTable& MethodTable::standard() {
       {agreements, 0, "Agreements.propose", admin, "agreement.propose"},
       {agreements, 1, "Agreements.settle", admin, "agreement.settle"},
       {agreements, 2, "Agreements.terminate", admin, "agreement.terminate"},
+      {agreements, 3, "Agreements.tell", admin, "agreement.tell"},
       {feeds, 0, "Feeds.start", ask, "feed.start"},
       {feeds, 1, "Feeds.pull", ask, "feed.pull"},
       {feeds, 2, "Feeds.cancel", ask, "feed.cancel"},

@@ -24,7 +24,7 @@ void add_reading_routes(RouteTable& table, Core& core);  // a twin's readings pa
 void add_deletion_routes(RouteTable& table, Core& core);
 void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, rules
 void add_collector_routes(RouteTable& table, Core& core);
-void add_federation_routes(RouteTable& table, Core& core);  // agreements
+void add_agreement_routes(RouteTable& table, Core& core);
 void add_link_routes(RouteTable& table, Core& core);
 void add_key_routes(RouteTable& table, Core& core);  // keys and charters
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling

@@ -240,15 +240,14 @@ awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
   if (link != nullptr && !call.dry_run) {
     std::vector<AgreementId> carried;
     for (const auto& [id, entry] : core.agreements->entries()) {
-      const bool over = entry.state == federation::AgreementState::terminated ||
-                        entry.state == federation::AgreementState::expired;
+      const bool over = is_over(entry.standing.state);
       if (entry.partner() == link->organisation && !over) carried.push_back(id);
     }
     for (const AgreementId& id : carried) {
       auto ended =
           co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-            core.agreements->terminate(actor_of(call), id, "the link was revoked",
-                                       std::move(reply));
+            core.agreements->take(actor_of(call), id, AgreementStep::terminate,
+                                  "the link was revoked", std::move(reply));
           });
       if (!ended) co_return std::move(ended).error();
     }

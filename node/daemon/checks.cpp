@@ -130,7 +130,11 @@ CheckResult link_check(const Core& core) {
 CheckResult agreement_check(const Core& core) {
   std::string ours;
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.our_turn) ours += (ours.empty() ? "" : ", ") + entry.value.name;
+    const auto state = entry.standing.state;
+    const bool offered = state == federation::AgreementState::proposed ||
+                         state == federation::AgreementState::countered;
+    if (!offered || entry.standing.offered_here) continue;
+    ours += (ours.empty() ? "" : ", ") + entry.value.name;
   }
   if (!ours.empty())
     return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};

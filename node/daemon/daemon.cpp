@@ -18,6 +18,7 @@
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
+#include "node/daemon/question_counts.h"
 #include "node/daemon/rule_reload.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
@@ -121,7 +122,8 @@ Outcome open_data(Core& core) {
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
        AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
        AnswerShelf::delta_migration(), LinkRegister::trust_migration(),
-       AccessRegister::steps_migration()});
+       AccessRegister::steps_migration(), AgreementRegister::threads_migration(),
+       question_counts_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -169,9 +171,11 @@ Outcome open_registers(Core& core) {
   const auto changed = [&core] { refresh_site(core); };
   core.links =
       std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
-  core.agreements = std::make_unique<AgreementRegister>(
-      AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
-                               [&core] { return core.site; }, changed});
+  core.agreements = std::make_unique<AgreementRegister>(AgreementRegister::Parts{
+      *core.store, core.clock, core.keyring.keys.agreement, [&core] { return core.site; }, changed,
+      [&core](const OrgId& partner, std::string_view verb) {
+        return core.charters->allows(partner, verb);
+      }});
   core.access = std::make_unique<AccessRegister>(AccessRegister::Parts{
       *core.store, core.clock, core.random, core.settings.path("policy.toml"), core.policy, changed,
       [&core](const security::Policy& next) { return has_entrance(core, next); }});
@@ -212,14 +216,17 @@ std::vector<SignedCharter> charters_of(const Core& core, const OrgId& organisati
   return link == core.links->entries().end() ? std::vector<SignedCharter>{} : link->second.chain;
 }
 
-void open_asking(Core& core) {
+Outcome open_asking(Core& core) {
   const auto site = [&core] { return core.site; };
+  auto rates = open_question_counts(*core.store, core.clock.now());
+  if (!rates) return std::move(rates).error();
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
-      core.noise, site, core.metrics, core.settings.grid});
-  core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
-      core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
-      core.keyring.keys.answer, core.noise, site, core.settings.grid});
+      core.noise, site, core.metrics, core.settings.grid, *rates});
+  core.feed_gate = std::make_unique<federation::FeedGate>(
+      federation::FeedGate::Parts{core.loop, *core.workers, core.clock, *core.folds,
+                                  *core.given_feeds, core.keyring.keys.answer, core.noise, site,
+                                  core.settings.grid, federation::limits::kFeedsPriced, *rates});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
@@ -249,6 +256,7 @@ void open_asking(Core& core) {
   core.feeds = std::make_unique<FeedService>(FeedService::Parts{
       core.loop, *core.workers, core.clock, core.random, *core.feed_caller, *core.followed_feeds,
       *core.given_feeds, site, core.settings.default_epsilon, core.settings.ask_timeout});
+  return {};
 }
 
 // Lets every job of the stores be reported while what the reports speak to still stands: twice,
@@ -407,7 +415,7 @@ void add_all_routes(RouteTable& routes, Core& core) {
   add_deletion_routes(routes, core);
   add_quality_routes(routes, core);
   add_ingest_routes(routes, write_parts(core));
-  add_federation_routes(routes, core);
+  add_agreement_routes(routes, core);
   add_link_routes(routes, core);
   add_key_routes(routes, core);
   add_collector_routes(routes, core);
@@ -451,7 +459,7 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();
     refresh_site(*core);
-    open_asking(*core);
+    if (auto opened = open_asking(*core); !opened) return std::move(opened).error();
     return serve(*core, out);
   } catch (const StoreFault& fault) {
     return fault.error();

@@ -9,7 +9,10 @@ namespace {
 
 // The first step at which the verb is refused.
 PartnerStatus refused_from(std::string_view verb) {
-  if (verb == "agreement.terminate" || verb == "feed.cancel" || verb.starts_with("link.")) {
+  // What takes something away is always heard; "agreement.tell" is judged by the step it tells.
+  if (verb == "agreement.terminate" || verb == "agreement.withdraw" ||
+      verb == "agreement.suspend" || verb == "agreement.tell" || verb == "feed.cancel" ||
+      verb.starts_with("link.")) {
     return static_cast<PartnerStatus>(static_cast<int>(PartnerStatus::status_only) + 1);
   }
   if (verb.starts_with("agreement.")) return PartnerStatus::no_agreements;

@@ -84,12 +84,14 @@ void on_link_event(Core& core, const LinkEvent& event) {
 // Tells partners what waits for them; each message is repeated until it is acknowledged.
 void deliver_outbox(Core& core) {
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.outbox.empty() || !core.agreements->begin_delivery(id)) continue;
-    const Bytes body = entry.outbox == "terminate" ? to_bytes(id.view()) : entry.signed_bytes;
-    core.loop.keep(federation::tell_partner(*core.link_manager, entry.partner(), entry.outbox, body,
-                                            entry.reason)
-                       .then([&core, id = id, message = entry.outbox](Outcome outcome) {
-                         core.agreements->delivered(id, message, std::move(outcome));
+    // While the link is closed there is nobody to tell.
+    if (!core.site->partners.contains(entry.partner())) continue;
+    auto delivery = core.agreements->begin_delivery(id);
+    if (!delivery) continue;
+    core.loop.keep(federation::tell_partner(*core.link_manager, delivery->partner,
+                                            std::move(delivery->signed_message))
+                       .then([&core, id = id, number = delivery->number](federation::Told told) {
+                         core.agreements->delivered(id, number, told);
                        }));
   }
 }
@@ -110,7 +112,7 @@ void keep_head_on_worker(Core& core, std::shared_ptr<bool> writing) {
 void tend(Core& core) {
   const Instant now = core.clock.now();
   deliver_outbox(core);
-  core.agreements->expire(now);
+  core.agreements->tend(now);
   core.feed_gate->tend_in_background();
   core.feeds->tend();
   core.charters->tend();
@@ -269,8 +271,13 @@ void refresh_site(Core& core) {
     site->partners.emplace(org, std::move(partner));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.state == AgreementState::active)
-      site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
+    const AgreementState state = entry.standing.state;
+    const bool begun = !entry.value.starts || *entry.value.starts <= core.clock.now();
+    if (state == AgreementState::active && begun) {
+      site->agreements.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    } else if (state == AgreementState::suspended) {
+      site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    }
   }
   core.verifier.replace(std::move(pinned));
   core.site = std::move(site);

@@ -59,9 +59,10 @@ interface Questions {
 }
 
 interface Agreements {
-  propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # SignedAgreement with the provider's signature
-  settle @1 (agreement :Data) -> (outcome :SettleOutcome);          # the same with both
-  terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);  # its id
+  propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # these three are not served any more
+  settle @1 (agreement :Data) -> (outcome :SettleOutcome);
+  terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);
+  tell @3 (message :Data) -> (outcome :SettleOutcome);              # Signed AgreementMessage; the state it leads to
 }
 
 interface Feeds {                   # standing questions: pulled, never pushed

@@ -92,6 +92,12 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"feed pull", {"3f9a"}},
       {"feed cancel", {"3f9a", "--yes"}},
       {"agreement propose", {"FILE"}},
+      {"agreement new", {"airshed"}},
+      {"agreement diff", {"3f9a", "FILE"}},
+      {"agreement counter", {"3f9a", "FILE"}},
+      {"agreement suspend", {"3f9a"}},
+      {"agreement resume", {"3f9a"}},
+      {"agreement withdraw", {"3f9a"}},
       {"agreement sign", {"3f9a"}},
       {"agreement show", {"3f9a"}},
       {"agreement terminate", {"3f9a", "--yes"}}};

@@ -84,7 +84,7 @@ void FakeNode::fill(RouteTable& table) {
   const auto get = [&](const char* path, Verb verb, std::string json) {
     add(table, Method::get, path, verb, BodyKind::none, std::move(json));
   };
-  const auto post = [&](const char* path, Verb verb, BodyKind body, std::string json) {
+  const auto post = [&](const std::string& path, Verb verb, BodyKind body, std::string json) {
     add(table, Method::post, path, verb, body, std::move(json));
   };
   get("/api/v1/status", Verb::read_status,
@@ -230,6 +230,16 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"id":"3f9a","state":"active","text":"[agreement]\npartner = \"x\"\n"})j");
   post("/api/v1/agreements", Verb::manage_agreements, BodyKind::json,
        R"j({"id":"3f9a","state":"proposed"})j");
+  post("/api/v1/agreements/new", Verb::read_agreements, BodyKind::json,
+       R"j({"text":"[agreement]\npartner = \"airshed\"\n"})j");
+  post("/api/v1/agreements/diff", Verb::read_agreements, BodyKind::json,
+       R"j({"before":"version 1","after":"x.toml","items":[{"term":"epsilon_per_block",)j"
+       R"j("before":"4","after":"8","gains":"north","loses":"WA's units",)j"
+       R"j("words":"north may ask epsilon 4 -> 8 per day: WA's units lose protection"}]})j");
+  for (const char* step : {"counter", "suspend", "resume", "withdraw"}) {
+    post("/api/v1/agreements/{id}/" + std::string(step), Verb::manage_agreements, BodyKind::json,
+         R"j({"id":"3f9a","state":"countered"})j");
+  }
   post("/api/v1/agreements/{id}/sign", Verb::manage_agreements, BodyKind::json,
        R"j({"id":"3f9a","state":"active"})j");
   post("/api/v1/agreements/{id}/terminate", Verb::manage_agreements, BodyKind::json,

@@ -1,3 +1,4 @@
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 
 #include <doctest/doctest.h>

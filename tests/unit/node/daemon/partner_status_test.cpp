@@ -50,7 +50,8 @@ TEST_SUITE("node/daemon/partner_status") {
     for (const auto& row : federation::MethodTable::standard().rows()) {
       CAPTURE(row.name);
       const std::string_view verb = row.verb;
-      const bool ending = verb == "agreement.terminate" || verb == "feed.cancel";
+      const bool ending =
+          verb == "agreement.terminate" || verb == "agreement.tell" || verb == "feed.cancel";
       const int expected = verb.starts_with("link.") || ending ? 4
                            : verb.starts_with("agreement.")    ? 1
                            : verb == "feed.pull"               ? 3
@@ -58,5 +59,10 @@ TEST_SUITE("node/daemon/partner_status") {
       CHECK(steps(verb) == expected);
     }
     CHECK(steps("something.new") == 2);
+    // The steps that an agreement's message tells.
+    CHECK(steps("agreement.suspend") == 4);
+    CHECK(steps("agreement.withdraw") == 4);
+    CHECK(steps("agreement.counter") == 1);
+    CHECK(steps("agreement.resume") == 1);
   }
 }
