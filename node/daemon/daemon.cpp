@@ -15,7 +15,7 @@
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "federation/feed/feed_desk.h"
-#include "node/daemon/api.h"
+#include "node/daemon/api_models.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
@@ -151,7 +151,8 @@ Outcome open_data(Core& core) {
        AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
        ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
        AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration()});
+       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
+       model_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -277,11 +278,15 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
 
 // Everything that listens, and what it needs; destroyed in the order of design section 3.
 Result<int> serve(Core& core, std::ostream& out) {
+  auto models = std::make_unique<ModelService>(ModelRegister::Parts{
+      *core.store, *core.history, core.clock, [&core] { return core.twins->state(); }});
+  if (auto loaded = models->load(); !loaded) return std::move(loaded).error();
   RouteTable routes;
   add_twin_routes(routes, core);
   add_reading_routes(routes, core);
   add_deletion_routes(routes, core);
   add_quality_routes(routes, core);
+  add_model_routes(routes, core, models);
   add_ingest_routes(routes, write_parts(core));
   add_federation_routes(routes, core);
   add_collector_routes(routes, core);
@@ -331,6 +336,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
+  auto model_turns = models->tend_for_ever(core.loop).eagerlyEvaluate([](kj::Exception&& fault) {
+    log::error("models", "turns ended", {{"reason", fault.getDescription().cStr()}});
+  });
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
   log::info(
@@ -354,6 +362,7 @@ Result<int> serve(Core& core, std::ostream& out) {
                  })
                  .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
+  model_turns = nullptr;
   chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
   core.feeds->stop();
   core.feed_gate->stop();
@@ -363,6 +372,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.link_manager.reset();
   core.collectors->stop();
   core.workers->stop();
+  models->stop();
   drain_stores(core);
   core.feeds.reset();
   core.feed_caller.reset();
@@ -370,6 +380,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();
+  models.reset();
   core.history.reset();
   core.history_store.reset();
   keep_head(core);

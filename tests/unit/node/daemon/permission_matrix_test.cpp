@@ -7,7 +7,7 @@
 #include <chrono>
 
 #include "node/daemon/vault_lock.h"
-#include "node/daemon/api.h"
+#include "node/daemon/api_models.h"
 #include "tests/unit/node/temporary_folder.h"
 
 using namespace entente;
@@ -22,6 +22,7 @@ constexpr Instant kNow{1'750'000'000'000'000'000};
 struct Parts {
   node::test::TemporaryFolder folder;
   std::unique_ptr<Core> core;
+  const std::unique_ptr<ModelService> models;
   RouteTable routes;
   Parts() {
     SystemRandom random;
@@ -39,6 +40,7 @@ struct Parts {
     add_reading_routes(routes, *core);
     add_deletion_routes(routes, *core);
     add_quality_routes(routes, *core);
+    add_model_routes(routes, *core, models);
     add_collector_routes(routes, *core);
     add_federation_routes(routes, *core);
     add_budget_routes(routes, *core);
