@@ -67,6 +67,15 @@ inline constexpr std::size_t kPeerTextBytes = 200;         // of a peer's words 
 inline constexpr std::size_t kEnrolmentConnections = 4;
 inline constexpr Duration kEnrolmentTime = seconds(10);
 
+// Charters, in one exchange; what is left goes with the next.
+inline constexpr std::size_t kCharterOffer = 16;
+inline constexpr std::size_t kCharterOfferBytes = 131'072;
+inline constexpr Duration kCharterExchange = seconds(4);    // before a session is used
+
+// Signs of life while calls flow: how often the round trip is measured anew.
+inline constexpr Duration kMeasure = seconds(60);
+inline constexpr Duration kMeasureFirst = seconds(5);       // after a session opened
+
 // Workers.
 inline constexpr std::size_t kWorkerQueue = 1'024;
 

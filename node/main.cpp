@@ -16,11 +16,14 @@
 #include "federation/agree/agreement_lint.h"
 #include "node/audit/declared_sites.h"
 #include "node/cli/cli.h"
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 #include "node/daemon/answer_receipt.h"
 #include "node/daemon/daemon.h"
+#include "node/daemon/home_checks.h"
 #include "node/daemon/local_vault.h"
 #include "node/daemon/node_check.h"
+#include "node/daemon/opening.h"
 #include "schemas/base/random.h"
 
 namespace entente::node {
@@ -152,10 +155,10 @@ Result<LocalReport> check_agreement(const AgreementCheckOptions& options) {
         "this command also whether the tests hold and what the numbers mean."};
     return report;
   }
-  auto offer = offer_of(*text, *declarations);
+  auto offer = offer_of(*text, declarations->exports);
   if (!offer) return std::move(offer).error();
-  if (auto held = federation::run_agreement_tests(*offer, SystemClock().now()); !held) {
-    return std::move(held).error();
+  if (auto held = federation::run_agreement_tests(*offer, SystemClock().now()); held.refusal) {
+    return *held.refusal;
   }
   const federation::AgreementLint lint = federation::lint(*offer);
   json::array warnings;
@@ -226,7 +229,9 @@ Result<LocalReport> protect(const VaultProtectOptions& options) {
       options.way == "key-file" ? "The node starts by itself."
       : options.way == "passphrase"
           ? "The node starts sealed from now on: 'entente vault unseal', or --passphrase-file. "
-            "Nobody can open it without the pass phrase: keep a copy where it is safe."
+            "Nobody can open it without the pass phrase: keep a copy where it is safe. Backups "
+            "that "
+            "were made under an earlier pass phrase open with that one for ever."
           : "The node opens it with its credential 'entente-vault' from now on.");
   return report;
 }
@@ -293,12 +298,15 @@ Result<LocalReport> restore(const BackupOptions& options) {
     report.words = {"It holds; nothing was written (--dry-run)."};
     return report;
   }
-  report.words = {"Restored into " + options.home + ". A new administrator's token is in " +
-                      options.home + "/admin.token.",
-                  "Make sure that the node it was made of never runs again.",
-                  "Next: entente --home " + options.home +
-                      " serve; then entente budget reconcile: what may have been charged after the "
-                      "backup is spent, and until then no partner is answered."};
+  report.words = {
+      "Restored into " + options.home + ". A new administrator's token is in " + options.home +
+          "/admin.token.",
+      "Make sure that the node it was made of never runs again.",
+      "Roles, tokens, links and agreements are those of the backup: take back again what "
+      "was taken back since.",
+      "Next: entente --home " + options.home +
+          " serve; then entente budget reconcile: what may have been charged after the "
+          "backup is spent, and until then no partner is answered."};
   return report;
 }
 
@@ -309,12 +317,16 @@ int main(int argc, char** argv) {
   using namespace entente;
   using namespace entente::node;
   ensure_sodium();
+  forbid_core_dumps();  // commands handle keys and pass phrases as well as the daemon does
   LocalCommands local;
   local.init = init;
   local.serve = serve;
   local.agreement_check = check_agreement;
   local.node_check = check_node;
   local.privacy_audit = run_privacy_audits;
+  local.home_checks = [](const std::string& home) {
+    return checks_json(home_checks(home, SystemClock().now())).as_array();
+  };
   local.verify_receipt = verify_receipt;
   local.vault_status = vault_status;
   local.vault_protect = protect;

@@ -1,6 +1,7 @@
 #include "schemas/agreement.h"
 
 #include <set>
+#include <tuple>
 
 #include "schemas/base/hash.h"
 #include "schemas/export_view_wire.h"
@@ -65,6 +66,36 @@ Outcome read_tests(wire::Agreement::Reader in, Agreement& out) {
   return {};
 }
 
+Outcome read_round(wire::Agreement::Reader in, Agreement& out) {
+  out.round = in.getRound();
+  const auto answers = in.getAnswers();
+  if ((answers.size() != 0) != (out.round != 0)) {
+    return kRefuse("answers", "belongs to a counter-offer and to nothing else");
+  }
+  if (answers.size() == 0) return {};
+  auto id = AgreementId::from_bytes(view_of(answers));
+  if (!id || id->is_zero()) return kRefuse("answers", "is no agreement id");
+  out.answers = *id;
+  return {};
+}
+
+Outcome read_limits(wire::Agreement::Reader in, Agreement& out) {
+  out.tick_least = {in.getTickLeastNs()};
+  if (out.tick_least.ns < 0) return kRefuse("tickLeast", "must not be negative");
+  out.window_least = {in.getWindowLeastNs()};
+  if (out.window_least.ns < 0) return kRefuse("windowLeast", "must not be negative");
+  out.questions_per_hour = in.getQuestionsPerHour();
+  out.questions_per_day = in.getQuestionsPerDay();
+  if (const auto starts = in.getStartsNs(); starts != 0) out.starts = Instant{starts};
+  if (out.starts && *out.starts >= out.expires)
+    return kRefuse("starts", "must come before expires");
+  out.zone = string_from(in.getZone());
+  if (!out.zone.empty() && !rules::is_zone_name(out.zone)) {
+    return kRefuse("zone", "is no name of a time zone");
+  }
+  return {};
+}
+
 Result<Agreement> read(wire::Agreement::Reader in) {
   Agreement out;
   auto provider = OrgId::from_bytes(view_of(in.getProvider()));
@@ -97,6 +128,8 @@ Result<Agreement> read(wire::Agreement::Reader in) {
   out.expires = {in.getExpiresNs()};
   if (out.expires <= out.issued) return kRefuse("expires", "must come after issued");
   if (auto done = read_tests(in, out); !done) return std::move(done).error();
+  if (auto done = read_round(in, out); !done) return std::move(done).error();
+  if (auto done = read_limits(in, out); !done) return std::move(done).error();
   return out;
 }
 
@@ -135,6 +168,14 @@ Bytes canonical_bytes(const Agreement& agreement) {
     tests[i].setMust(agreement.tests[i].must);
     tests[i].setQuestion(agreement.tests[i].question);
   }
+  out.setRound(agreement.round);
+  if (agreement.answers) out.setAnswers(data_of(agreement.answers->view()));
+  out.setTickLeastNs(agreement.tick_least.ns);
+  out.setWindowLeastNs(agreement.window_least.ns);
+  out.setQuestionsPerHour(agreement.questions_per_hour);
+  out.setQuestionsPerDay(agreement.questions_per_day);
+  if (agreement.starts) out.setStartsNs(agreement.starts->ns);
+  if (!agreement.zone.empty()) out.setZone(agreement.zone);
   return canonicalize(out.asReader());
 }
 
@@ -154,7 +195,9 @@ Bytes to_wire_bytes(const SignedAgreement& agreement) {
   capnp::MallocMessageBuilder message;
   auto out = message.initRoot<wire::SignedAgreement>();
   out.setAgreement(data_of(agreement.agreement));
-  out.setProviderSignature(data_of(agreement.provider_signature.view()));
+  if (agreement.provider_signature) {
+    out.setProviderSignature(data_of(agreement.provider_signature->view()));
+  }
   if (agreement.consumer_signature) {
     out.setConsumerSignature(data_of(agreement.consumer_signature->view()));
   }
@@ -167,14 +210,16 @@ Result<SignedAgreement> signed_agreement_from_bytes(ByteView bytes) {
     SignedAgreement out;
     out.agreement = bytes_from(in.getAgreement());
     if (out.agreement.empty()) return kRefuse("agreement", "is empty");
-    auto provider = Signature::from_bytes(view_of(in.getProviderSignature()));
-    if (!provider) return kRefuse("providerSignature", "must be 64 bytes");
-    out.provider_signature = *provider;
-    const auto consumer = in.getConsumerSignature();
-    if (consumer.size() != 0) {
-      auto signature = Signature::from_bytes(view_of(consumer));
-      if (!signature) return kRefuse("consumerSignature", "must be empty or 64 bytes");
-      out.consumer_signature = *signature;
+    for (const auto& [field, raw, into] :
+         {std::tuple{"providerSignature", in.getProviderSignature(), &out.provider_signature},
+          std::tuple{"consumerSignature", in.getConsumerSignature(), &out.consumer_signature}}) {
+      if (raw.size() == 0) continue;
+      auto signature = Signature::from_bytes(view_of(raw));
+      if (!signature) return kRefuse(field, "must be empty or 64 bytes");
+      *into = *signature;
+    }
+    if (!out.provider_signature && !out.consumer_signature) {
+      return kRefuse("providerSignature", "or the consumer's must be there");
     }
     return out;
   };

@@ -3,8 +3,9 @@
 // An ExportView is everything a partner may know about an export before asking: keys, declared
 // cells and sizes, measures with bounds, blocks, ticks, caps. Conversions are total and refuse
 // (agreement_invalid) with the field that is wrong: names that are no names, lower >= upper,
-// non-finite bounds, cells with the wrong number of values, duplicate cells, ticks that neither
-// divide the block nor are multiples of it, revisions that do not ascend.
+// a counter-offer that answers none, non-finite bounds, cells with the wrong number of values,
+// duplicate cells, ticks that neither divide the block nor are multiples of it, revisions that do
+// not ascend.
 #pragma once
 
 #include <optional>
@@ -123,14 +124,24 @@ struct Agreement {
   Instant issued;
   Instant expires;
   std::vector<AgreementTest> tests;
+  // Counter-offers before this one, and the id of the one that it answers: none in the first.
+  std::uint32_t round = 0;
+  std::optional<AgreementId> answers = {};
+  Duration tick_least = {};              // of a cell of time; zero = the export's tick
+  Duration window_least = {};            // of a window; zero = one tick
+  std::uint32_t questions_per_hour = 0;  // 0 = no limit but the budget
+  std::uint32_t questions_per_day = 0;
+  std::optional<Instant> starts = {};  // nothing = as soon as both have signed
+  std::string zone = {};               // whose days bound the validity; empty = instants
   const ExportView* find_export(std::string_view name) const;
   bool operator==(const Agreement&) const = default;
 };
 
 struct SignedAgreement {
   Bytes agreement;  // canonical, as received
-  Signature provider_signature;
-  std::optional<Signature> consumer_signature;  // absent while proposed
+  // Whoever has not agreed yet has none; one of the two there is.
+  std::optional<Signature> provider_signature;
+  std::optional<Signature> consumer_signature;
   bool operator==(const SignedAgreement&) const = default;
 };
 

@@ -1,56 +1,64 @@
-// How two organisations come to an agreement: the provider proposes a signed text, the consumer
-// signs it too and settles, either may terminate. Here are the rules and the desk that the partner
-// calls; the node keeps the states (AgreementBook).
+// What one side checks of the other's words before they count: signatures, terms, tests.
 //
-//   provider:  proposed (their turn) -> active -> terminated | expired
-//   consumer:  proposed (our turn) -> agreed (delivering) -> active -> terminated | expired
-//
-// A message that does not fit the state is refused and changes nothing; repeating one that has been
-// accepted is accepted again, so that a lost reply can be asked for anew.
+// Everything here is pure: the same site, bytes and time give the same outcome on both sides.
 #pragma once
 
-#include <functional>
 #include <string>
 
+#include "federation/agree/agreement_machine.h"
 #include "federation/ask/site.h"
-#include "schemas/agreement.h"
+#include "schemas/agreement_message.h"
+#include "schemas/envelope.h"
 #include "security/identity/keys.h"
 
 namespace entente::federation {
 
-enum class AgreementState { proposed, agreed, active, terminated, expired };
-std::string_view to_text(AgreementState state);
-std::optional<AgreementState> agreement_state_from_text(std::string_view text);
+inline constexpr std::string_view kAgreementMessageContext = "entente agreement message v1";
 
-// A verified agreement with the bytes that were signed.
-struct VerifiedAgreement {
+// One step of the partner, verified.
+struct OpenedMessage {
+  AgreementMessage message;
+  Hash256 hash;
+};
+// Bytes of a Signed AgreementMessage; made anew for each delivery, so that a rotated key signs.
+Bytes sealed_message(const security::SigningKey& agreement_key, const AgreementMessage& message);
+// Signed by the agreement key that is pinned for `peer`, from `peer`, to this organisation.
+// Refuses: link_not_active, verification_failed, agreement_invalid.
+[[nodiscard]] Result<OpenedMessage> open_message(const SiteSnapshot& site, const OrgId& peer,
+                                                 ByteView signed_message);
+
+// Terms with the bytes that were signed.
+struct SignedTerms {
   AgreementId id;
   Agreement value;
   SignedAgreement wire;
-  bool settled = false;  // both have signed
 };
+// The form alone: of stored bytes, whose signatures were verified when they came.
+[[nodiscard]] Result<SignedTerms> read_terms(ByteView signed_bytes);
+// What the partner offers: between the two of us, signed by the partner as the side that it is, and
+// dated no later than now. Refuses: agreement_invalid, verification_failed, link_not_active.
+[[nodiscard]] Result<SignedTerms> read_offer(const SiteSnapshot& site, const OrgId& peer,
+                                             ByteView signed_bytes, Instant now);
+// Whether `signature` is the partner's over these terms.
+[[nodiscard]] Outcome verify_partner(const SiteSnapshot& site, const OrgId& peer,
+                                     const SignedAgreement& wire);
 
-// Checks what a partner sent: it is between the two of us, the signatures present are valid by the
-// pinned charters, and it has not expired. `self_key` is our own agreement key.
-// Refuses: agreement_invalid, verification_failed.
-[[nodiscard]] Result<VerifiedAgreement> verify_agreement(const SiteSnapshot& site,
-                                                         const PublicKey& self_key,
-                                                         const OrgId& peer, ByteView signed_bytes,
-                                                         Instant now);
+// When an offer that nobody has answered lapses.
+Instant offer_ends(const Agreement& terms);
 
-// Runs the agreement's own tests against its terms: every `must` question plans and passes the
-// shape check, every `must_not` does not. Public facts alone. Refuses: agreement_invalid, naming
-// the first test that does not hold.
-[[nodiscard]] Outcome run_agreement_tests(const Agreement& agreement, Instant now);
-
-// Where a desk's messages go. Loop thread; each answers once, on the loop, with the state reached.
-class AgreementBook {
- public:
-  using Done = std::function<void(Result<AgreementState>)>;
-  virtual ~AgreementBook() = default;
-  virtual void on_propose(const OrgId& peer, Bytes signed_bytes, Done done) = 0;
-  virtual void on_settle(const OrgId& peer, Bytes signed_bytes, Done done) = 0;
-  virtual void on_terminate(const OrgId& peer, AgreementId id, std::string reason, Done done) = 0;
+// Why terms cannot be signed here, if so.
+struct Judgement {
+  std::optional<Error> refusal;
+  std::uint16_t test = 0;  // the first that does not hold, from 1; 0 = it is not that
 };
+// What either side checks before it signs, and again before what it offered becomes active: the
+// terms are in time and such that this version keeps each of them; as the provider, its exports are
+// still those described and it can keep its guarantees; every `must` question plans and passes the
+// shape check, and every `must_not` does not. Public facts alone. Refuses with agreement_invalid.
+[[nodiscard]] Judgement judge(const SiteSnapshot& site, const Agreement& terms, Instant now);
+// Its last part.
+[[nodiscard]] Judgement run_agreement_tests(const Agreement& terms, Instant now);
+// "test 2, must_not \"SELECT …\"".
+std::string test_name(const Agreement& terms, std::uint16_t test);
 
 }  // namespace entente::federation

@@ -1,79 +1,47 @@
 #include "federation/agree/agreements_desk.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "federation/ask/questions_desk.h"
 #include "federation/link/governor.h"
 #include "federation/link/link_manager.h"
-#include "schemas/base/log.h"
 
 namespace entente::federation {
 namespace {
-
-using SettleOutcome = wire::SettleOutcome;
 
 class AgreementsDesk final : public Governed<wire::Agreements> {
  public:
   AgreementsDesk(const Caller& caller, AgreementBook& book) : Governed(caller), book_(book) {}
 
  private:
-  // Calls `act(done)` and writes what it is done with into the results.
-  template <class Context, class Act>
-  kj::Promise<void> settle_with(Context context, Act act) {
+  kj::Promise<void> tell(TellContext context) override {
     auto pair = kj::newPromiseAndFulfiller<void>();
     auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<void>>>(kj::mv(pair.fulfiller));
-    auto shared = std::make_shared<Context>(context);
-    act([fulfiller, shared](Result<AgreementState> state) {
+    const auto raw = context.getParams().getMessage();
+    auto done = [fulfiller, context](AgreementBook::Reply reply) mutable {
       if (!(*fulfiller)->isWaiting()) return;
-      auto outcome = shared->getResults().initOutcome();
-      if (state) {
-        outcome.setState(kj::heapString(to_text(*state).data(), to_text(*state).size()));
+      auto outcome = context.getResults().initOutcome();
+      if (reply.refusal) {
+        write_refusal(*reply.refusal, outcome.initRefusal());
       } else {
-        log::info("agreement", "a message was refused", {{"reason", state.error().text()}});
-        Refusal refusal;
-        refusal.code = state.error().code;
-        write_refusal(refusal, outcome.initRefusal());
+        outcome.setState(std::string(to_text(reply.state)));
       }
       (*fulfiller)->fulfill();
-    });
+    };
+    book_.on_message(caller().peer.organisation, Bytes(raw.begin(), raw.end()), std::move(done));
     return kj::mv(pair.promise);
-  }
-
-  kj::Promise<void> propose(ProposeContext context) override {
-    const auto bytes = context.getParams().getAgreement();
-    return settle_with(context, [&](AgreementBook::Done done) {
-      book_.on_propose(caller().peer.organisation, Bytes(bytes.begin(), bytes.end()),
-                       std::move(done));
-    });
-  }
-
-  kj::Promise<void> settle(SettleContext context) override {
-    const auto bytes = context.getParams().getAgreement();
-    return settle_with(context, [&](AgreementBook::Done done) {
-      book_.on_settle(caller().peer.organisation, Bytes(bytes.begin(), bytes.end()),
-                      std::move(done));
-    });
-  }
-
-  kj::Promise<void> terminate(TerminateContext context) override {
-    const auto params = context.getParams();
-    const auto raw = params.getAgreement();
-    const auto id = AgreementId::from_bytes({raw.begin(), raw.size()});
-    const auto text = params.getReason();
-    std::string reason(text.begin(), std::min(text.size(), entente::limits::kTextBytes));
-    return settle_with(context, [&](AgreementBook::Done done) {
-      if (!id) return done(id.error());
-      book_.on_terminate(caller().peer.organisation, *id, std::move(reason), std::move(done));
-    });
   }
 
   AgreementBook& book_;
 };
 
-Outcome read_settled(SettleOutcome::Reader outcome) {
+Told read_told(wire::SettleOutcome::Reader outcome) {
   if (outcome.isState()) return {};
-  const Refusal refusal = read_refusal(outcome.getRefusal());
-  return make_error(refusal.code, "the partner refused: " + std::string(code_name(refusal.code)));
+  Refusal refusal = read_refusal(outcome.getRefusal());
+  std::string what = "the partner refused: " + std::string(code_name(refusal.code));
+  std::replace(what.begin(), what.end(), '_', ' ');
+  return {make_error(refusal.code, std::move(what)), std::move(refusal.subject)};
 }
 
 }  // namespace
@@ -82,28 +50,14 @@ wire::Agreements::Client make_agreements_desk(const Caller& caller, AgreementBoo
   return kj::heap<AgreementsDesk>(caller, book);
 }
 
-kj::Promise<Outcome> tell_partner(LinkManager& links, OrgId partner, std::string message,
-                                  Bytes body, std::string reason) {
-  wire::Agreements::Client desk = links.agreements(partner);
-  const capnp::Data::Reader data(body.data(), body.size());
-  kj::Promise<Outcome> told = Outcome{};
-  if (message == "propose") {
-    auto request = desk.proposeRequest();
-    request.setAgreement(data);
-    told = request.send().then([](auto response) { return read_settled(response.getOutcome()); });
-  } else if (message == "settle") {
-    auto request = desk.settleRequest();
-    request.setAgreement(data);
-    told = request.send().then([](auto response) { return read_settled(response.getOutcome()); });
-  } else {
-    auto request = desk.terminateRequest();
-    request.setAgreement(data);
-    request.setReason(reason);
-    told = request.send().then([](auto response) { return read_settled(response.getOutcome()); });
-  }
-  return told.catch_([](kj::Exception&& fault) {
-    return Outcome(make_error(ErrorCode::peer_unreachable, fault.getDescription().cStr()));
-  });
+kj::Promise<Told> tell_partner(LinkManager& links, OrgId partner, Bytes signed_message) {
+  auto request = links.agreements(partner).tellRequest();
+  request.setMessage(capnp::Data::Reader(signed_message.data(), signed_message.size()));
+  return request.send()
+      .then([](auto response) { return read_told(response.getOutcome()); })
+      .catch_([](kj::Exception&& fault) {
+        return Told{make_error(ErrorCode::peer_unreachable, fault.getDescription().cStr()), {}};
+      });
 }
 
 }  // namespace entente::federation

@@ -1,6 +1,7 @@
 #include "federation/ask/admission.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "federation/ask/composition.h"
@@ -8,6 +9,7 @@
 #include "federation/query/plan.h"
 #include "schemas/base/hash.h"
 #include "security/identity/keys.h"
+#include "security/privacy/rho.h"
 
 namespace entente::federation {
 namespace {
@@ -50,6 +52,9 @@ std::string group_label(const Group& group) {
 
 Result<const ActiveAgreement*> find_agreement(const SiteSnapshot& site, const Envelope& envelope,
                                               Instant now) {
+  if (auto agreed = still_agreed(site, envelope.agreement, envelope.origin); !agreed) {
+    return std::move(agreed).error();
+  }
   const auto found = site.agreements.find(envelope.agreement);
   if (found == site.agreements.end() || found->second.value.provider != site.self ||
       found->second.value.consumer != envelope.origin) {
@@ -57,6 +62,10 @@ Result<const ActiveAgreement*> find_agreement(const SiteSnapshot& site, const En
   }
   if (found->second.value.expires <= now) {
     return make_error(ErrorCode::agreement_missing, "the agreement has expired");
+  }
+  if (const auto& starts = found->second.value.starts; starts && now < *starts) {
+    return make_error(ErrorCode::agreement_missing,
+                      "the agreement is in force from " + to_text(*starts) + " on");
   }
   return &found->second;
 }
@@ -99,14 +108,17 @@ std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView si
 std::vector<Guarantee> guaranteed_to_others(const SiteSnapshot& site, std::string_view domain,
                                             const OrgId& partner) {
   std::map<OrgId, RhoUnits> most;
-  for (const auto& [id, agreement] : site.agreements) {
+  // What is suspended can be resumed: nobody else gets its part meanwhile.
+  const auto count = [&](const ActiveAgreement& agreement) {
     const Agreement& terms = agreement.value;
     const bool about = std::any_of(terms.exports.begin(), terms.exports.end(),
                                    [&](const ExportView& view) { return view.domain == domain; });
     const bool counts = terms.provider == site.self && terms.consumer != partner && about &&
                         terms.rho_guaranteed.units > 0;
     if (counts) most[terms.consumer] = std::max(most[terms.consumer], terms.rho_guaranteed);
-  }
+  };
+  for (const auto& [id, agreement] : site.agreements) count(agreement);
+  for (const auto& [id, agreement] : site.suspended) count(agreement);
   std::vector<Guarantee> out;
   for (const auto& [organisation, rho] : most) out.push_back({organisation, rho});
   return out;
@@ -140,7 +152,47 @@ Outcome check_purpose(const Agreement& agreement, const std::string& purpose) {
                                            "' does not cover the purpose '" + purpose + "'");
 }
 
+bool is_suspended(const SiteSnapshot& site, const AgreementId& id, const OrgId& partner) {
+  const auto waits = site.suspended.find(id);
+  return waits != site.suspended.end() &&
+         (waits->second.value.consumer == partner || waits->second.value.provider == partner);
+}
+
+Outcome still_agreed(const SiteSnapshot& site, const AgreementId& id, const OrgId& partner) {
+  if (site.agreements.contains(id)) return {};
+  if (is_suspended(site, id, partner)) {
+    return make_error(ErrorCode::agreement_missing,
+                      "the agreement '" + site.suspended.at(id).value.name + "' is suspended",
+                      std::string(kUntilResumed));
+  }
+  return make_error(ErrorCode::agreement_missing, "no active agreement with this id and partner");
+}
+
+namespace {
+
+Outcome check_granularity(const Question& question, const Agreement& agreement) {
+  const Duration window = question.window.to - question.window.from;
+  const auto refuse = [&](std::string_view what, Duration asked, Duration least) {
+    return make_error(ErrorCode::shape_refused, "the agreement '" + agreement.name + "' allows " +
+                                                    std::string(what) + " of at least " +
+                                                    to_text(least) + ", not " + to_text(asked));
+  };
+  if (window < agreement.window_least) return refuse("windows", window, agreement.window_least);
+  const Duration tick = question.every.value_or(window);
+  if (tick < agreement.tick_least) return refuse("cells of time", tick, agreement.tick_least);
+  return {};
+}
+
+}  // namespace
+
 Outcome check_shape(const Question& question, const ExportView& view, const Agreement& agreement) {
+  if (auto coarse = check_granularity(question, agreement); !coarse) return coarse;
+  // Terms that nothing here keeps were refused before they were signed.
+  if (agreement.min_sites > 1 || !agreement.onward.empty()) {
+    return make_error(ErrorCode::shape_refused, "the agreement '" + agreement.name +
+                                                    "' has terms that this version does "
+                                                    "not keep");
+  }
   for (const Item& item : question.items) {
     const auto& allowed = agreement.aggregates;
     if (!allowed.empty() &&
@@ -168,9 +220,15 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
                       "declare the export with a larger private_min_units");
   }
   if (question.rho_per_block > agreement.rho_per_block.units) {
-    return make_error(
-        ErrorCode::epsilon_refused,
-        "one question asks for more epsilon than the agreement allows for a whole block");
+    const auto epsilon = [&](std::uint64_t rho) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.4g", security::epsilon_of({rho}, view.delta));
+      return std::string(text);
+    };
+    return make_error(ErrorCode::epsilon_refused,
+                      "epsilon " + epsilon(question.rho_per_block) + " of one question is above " +
+                          epsilon(agreement.rho_per_block.units) + ", which the agreement '" +
+                          agreement.name + "' allows for a whole block");
   }
   return {};
 }
@@ -204,9 +262,14 @@ Result<AgreedExport> agreed_export(const SiteSnapshot& site, const Envelope& env
   const Agreement& terms = (*agreement)->value;
   const ExportView* agreed = terms.find_export(question.export_name);
   const auto offered = site.exports.find(question.export_name);
-  if (agreed == nullptr || offered == site.exports.end()) {
+  if (agreed == nullptr) {
     return make_error(ErrorCode::denied,
                       "the export '" + question.export_name + "' is not part of the agreement");
+  }
+  if (offered == site.exports.end()) {
+    return make_error(ErrorCode::agreement_missing,
+                      "the export '" + question.export_name + "' was withdrawn",
+                      "propose an agreement about what is offered");
   }
   const std::shared_ptr<const ExportView> view = offered->second;
   // Views are compared as values: to hash one is to build it as a message. check_question would
@@ -239,6 +302,14 @@ ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& ope
   inquiry.guaranteed_to_others = guaranteed_to_others(site, inquiry.domain, inquiry.partner);
   inquiry.shown = shown_receipt(site, opened.envelope.receipt);
   return inquiry;
+}
+
+std::vector<BlockAmount> caps_of(const ReleaseInquiry& inquiry) {
+  std::vector<BlockAmount> caps;
+  for (const BlockAmount& charge : inquiry.charges) {
+    caps.push_back({charge.start, std::min(inquiry.site_cap, inquiry.partner_quota)});
+  }
+  return caps;
 }
 
 Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,

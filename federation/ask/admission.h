@@ -54,6 +54,9 @@ struct AgreedExport {
 ReleaseInquiry inquiry_about(const SiteSnapshot& site, const OpenedEnvelope& opened,
                              const AgreedExport& agreed);
 
+// Of each block charged, the most that this partner may use of it.
+std::vector<BlockAmount> caps_of(const ReleaseInquiry& inquiry);
+
 // The receipt that an envelope shows, if this site has signed it, with its answer key or one of
 // earlier charters: nobody else can say how far its log had come, so what does not verify counts as
 // not shown.
@@ -71,8 +74,17 @@ std::vector<Guarantee> guaranteed_to_others(const SiteSnapshot& site, std::strin
 // Whether the agreement covers this purpose; an agreement that names none covers all.
 [[nodiscard]] Outcome check_purpose(const Agreement& agreement, const std::string& purpose);
 
-// The shape a question must have under an agreement: allowed aggregates, minimum units by the
-// declared sizes of its public cells, rho within the quota. Also what an agreement's tests run.
+// Whether an agreement between this site and `partner` waits to be resumed.
+bool is_suspended(const SiteSnapshot& site, const AgreementId& id, const OrgId& partner);
+inline constexpr std::string_view kUntilResumed =
+    "wait until it is resumed; see 'entente agreement list'";
+// Whether an agreement is in force still, for what takes its time. Refuses: agreement_missing.
+[[nodiscard]] Outcome still_agreed(const SiteSnapshot& site, const AgreementId& id,
+                                   const OrgId& partner);
+
+// The shape a question must have under an agreement: allowed aggregates, the least window and cell
+// of time, minimum units by the declared sizes of its public cells, rho within the quota. Also what
+// an agreement's tests run.
 [[nodiscard]] Outcome check_shape(const Question& question, const ExportView& view,
                                   const Agreement& agreement);
 

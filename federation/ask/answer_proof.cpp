@@ -155,11 +155,17 @@ Result<ProvenAnswer> prove(const AnswerProof& proof, const security::PinnedOrgan
   if (!question) return broken("the question does not read: " + question.error().what);
   auto view = view_of(proof, *question);
   if (!view) return std::move(view).error();
+  if (auto offered = check_question(*question, *view, answer->issued); !offered) {
+    return broken("the export never offered this question: " + offered.error().what);
+  }
   auto price = price_of(*question, *view);
   if (!price) return broken("the export never offered this question: " + price.error().what);
   auto release = open_release(*answer, {site.id(), envelope->audience_site}, *question,
                               envelope->question, *price);
   if (!release) return broken(release.error().what);
+  if (release->domain != view->domain || release->unit != view->unit) {
+    return broken("the release is of another domain than its export");
+  }
   auto receipt = receipt_of(*answer, *release, site);
   if (!receipt) return std::move(receipt).error();
   ProvenAnswer proven;

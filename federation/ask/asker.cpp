@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "federation/ask/admission.h"
 #include "federation/ask/answer_proof.h"
 #include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
@@ -71,6 +72,15 @@ bool states(const Release& release, const Question& question, const Price& price
                     });
 }
 
+// While a key is rotated the partner signs with one of two that its charter names.
+bool signed_by(const KnownPartner& partner, std::string_view context, const Signed& body) {
+  const auto signed_with = [&](const PublicKey& key) {
+    return security::verify(key, context, body);
+  };
+  const auto& others = partner.other_answer_keys;
+  return signed_with(partner.answer_key) || std::any_of(others.begin(), others.end(), signed_with);
+}
+
 }  // namespace
 
 Result<OpenedAnswer> open_answer(const security::SealPair& seal, const AskTarget& target,
@@ -79,7 +89,7 @@ Result<OpenedAnswer> open_answer(const security::SealPair& seal, const AskTarget
   if (!opened) return std::move(opened).error();
   auto outer = signed_from_bytes(*opened);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(target.partner.answer_key, security::contexts::kAnswer, *outer)) {
+  if (!signed_by(target.partner, security::contexts::kAnswer, *outer)) {
     return make_error(ErrorCode::verification_failed, "the answer's signature is not valid");
   }
   auto answer = answer_from_bytes(outer->body);
@@ -117,10 +127,7 @@ Result<std::optional<LedgerReceipt>> open_receipt(const Answer& answer, const As
   const auto unfit = make_error(ErrorCode::verification_failed,
                                 "the answer's receipt is not its site's, or of another answer");
   const auto outer = signed_from_bytes(answer.receipt);
-  if (!outer ||
-      !security::verify(target.partner.answer_key, security::contexts::kReceipt, *outer)) {
-    return unfit;
-  }
+  if (!outer || !signed_by(target.partner, security::contexts::kReceipt, *outer)) return unfit;
   const auto receipt = ledger_receipt_from_bytes(outer->body);
   const bool fits = receipt && receipt->organisation == target.partner.organisation &&
                     receipt->site == target.view->site && receipt->head.link == answer.audit_head &&
@@ -184,6 +191,16 @@ Result<AskTarget> find_target(const std::shared_ptr<const SiteSnapshot>& snapsho
     if (ours && (best == nullptr || agreement.value.issued > best->value.issued)) best = &agreement;
   }
   if (best == nullptr) {
+    for (const auto& [id, agreement] : site.suspended) {
+      if (agreement.value.provider != partner->organisation ||
+          agreement.value.find_export(export_name) == nullptr) {
+        continue;
+      }
+      return make_error(
+          ErrorCode::agreement_missing,
+          "the agreement '" + agreement.value.name + "' with '" + partner->name + "' is suspended",
+          std::string(kUntilResumed));
+    }
     return make_error(ErrorCode::agreement_missing, "no active agreement with '" + partner->name +
                                                         "' covers the export '" +
                                                         std::string(export_name) + "'");
@@ -253,7 +270,8 @@ void Asker::accept(Member& member, const Bytes& sealed) {
   if (parts_.answers != nullptr) {
     parts_.answers->keep({member.target.partner.organisation, member.target.view->site,
                           member.target.view->domain, question, release->revision,
-                          !release->composed_of.empty(), member.coverage.left, answer->issued});
+                          !release->composed_of.empty(), member.coverage.left, answer->delta_left,
+                          answer->issued});
   }
   member.release = std::move(*release);
 }
@@ -273,6 +291,11 @@ std::shared_ptr<Asker::Member> Asker::prepare(const Plan& plan, const MemberPlan
   auto price = price_of(*part.question, *target.view);
   if (!price) {
     mark(member->coverage, MemberState::refused, price.error().code, price.error().what);
+    return member;
+  }
+  // What the site will refuse by the terms that both have signed need not be sent to it.
+  if (auto fits = check_shape(*part.question, *target.view, *target.agreement); !fits) {
+    mark(member->coverage, MemberState::refused, fits.error().code, fits.error().what);
     return member;
   }
   member->price = std::move(*price);

@@ -80,12 +80,12 @@ struct FederatedAnswer {
   bool partial() const;
 };
 
-// Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused
-// (verification_failed).
 struct OpenedAnswer {
   Answer answer;
   Bytes signed_bytes;  // as they were sealed: what proves it to others
 };
+// Opens, verifies and checks an answer against what was asked. Whatever does not fit is refused
+// (verification_failed).
 [[nodiscard]] Result<OpenedAnswer> open_answer(const security::SealPair& seal,
                                                const AskTarget& target,
                                                const Hash256& envelope_hash, const OrgId& self,

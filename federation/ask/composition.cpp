@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <map>
+#include <tuple>
 
 #include "federation/ask/limits.h"
 #include "schemas/base/hash.h"
@@ -289,6 +290,19 @@ Hash256 cells_key(const Question& question, std::uint32_t revision) {
   alike.rho_per_block = 0;
   return hash_parts("entente released cells v1",
                     {canonical_bytes(alike), bytes_of(std::to_string(revision))});
+}
+
+bool CellsReach::admits(std::size_t bytes) {
+  ++releases_;
+  bytes_ += bytes;
+  return releases_ <= limits::kComposedReleases && bytes_ <= limits::kComposedBytes;
+}
+
+bool looked_at_before(const StoredRelease& a, const StoredRelease& b) {
+  const auto rank = [](const StoredRelease& one) {
+    return std::tuple(!one.paid, -one.window.length().ns, one.window.from);
+  };
+  return rank(a) < rank(b);
 }
 
 Result<StoredRelease> as_if_paid(const Question& question, const ExportView& view) {

@@ -19,6 +19,9 @@
 // from is no more than the question's own: the asker's quota pays that, and the site nothing. So
 // nobody is given a worse figure, or charged more, because somebody else asked before.
 //
+// Which cells are looked at, where there are more than may be: those of the longest windows first,
+// and those that the asker has paid for before others. Site and preview go by CellsReach alike.
+//
 // The variance of a composed statistic is the sum of its cells' variances, which is right because
 // each cell has noise of its own; a release states one variance for all its cells, so compositions
 // whose ticks differ in it are not made. Integers only. Threads: any; pure.
@@ -50,8 +53,22 @@ bool is_additive(const Question& question);
 Hash256 cells_key(const Question& question, std::uint32_t revision);
 
 // What the release of a question would offer to compositions, all its sums zero: for whoever knows
-// what was asked and paid for, and wants to know what that makes free. Refuses as price_of does.
+// what was asked and paid for, and wants to know what that makes free. As long as the release
+// itself but for a few words. Refuses as price_of does.
 [[nodiscard]] Result<StoredRelease> as_if_paid(const Question& question, const ExportView& view);
+
+// Whether a release is looked at, asked in the order that looked_at_before says: until
+// limits::kComposedReleases of them, or limits::kComposedBytes together, have been.
+class CellsReach {
+ public:
+  bool admits(std::size_t bytes);
+
+ private:
+  std::size_t releases_ = 0;
+  std::size_t bytes_ = 0;
+};
+// Paid before not paid, longer windows before shorter, earlier before later.
+bool looked_at_before(const StoredRelease& a, const StoredRelease& b);
 
 // `price` is the question's own. `stored` in any order; what does not read is left out. None when
 // its cells do not cover the question, or may not be used.

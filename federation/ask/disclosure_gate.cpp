@@ -2,6 +2,7 @@
 
 #include "federation/ask/answer_slot.h"
 #include "federation/ask/composition.h"
+#include "federation/ask/sealed_answer.h"
 #include "federation/link/loop.h"
 #include "federation/link/workers.h"
 #include "federation/query/contribution.h"
@@ -91,6 +92,15 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
   pending->admitted = std::move(*admitted);
+  if (const auto wait = parts_.rates->take(*pending->site, pending->admitted.envelope.agreement,
+                                           parts_.clock.now())) {
+    Outcome refusal =
+        refuse(make_error(ErrorCode::overloaded,
+                          "the agreement's rate of questions is used up for " + to_text(*wait)),
+               pending.get());
+    std::get<Refusal>(refusal).retry_after = *wait;
+    return leave(std::move(refusal), parts_.grid, started);
+  }
   if (!pending->admitted.envelope.receipt.empty() && !pending->admitted.inquiry.shown) {
     log::warn("gate", "a receipt was shown that this site has not signed",
               {{"partner", peer.organisation.short_hex()}});
@@ -154,16 +164,20 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
   // The aggregate took its time: what has ended meanwhile ends this question too, at no cost.
   const auto site = parts_.site();
   const Envelope& envelope = pending->admitted.envelope;
-  if (!site->partners.contains(envelope.origin) || !site->agreements.contains(envelope.agreement)) {
-    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+  if (!site->partners.contains(envelope.origin)) {
+    return refuse(make_error(ErrorCode::agreement_missing, "the link ended meanwhile"),
                   pending.get());
+  }
+  if (auto agreed = still_agreed(*site, envelope.agreement, envelope.origin); !agreed) {
+    return refuse(agreed.error(), pending.get());
   }
   if (envelope.deadline <= parts_.clock.now()) {
     return refuse(make_error(ErrorCode::deadline_exceeded, "the deadline passed meanwhile"),
                   pending.get());
   }
-  auto pair = kj::newPromiseAndFulfiller<Outcome>();
-  auto fulfiller = std::make_shared<kj::Own<kj::PromiseFulfiller<Outcome>>>(kj::mv(pair.fulfiller));
+  using Committed = Result<CommittedRelease>;
+  auto pair = kj::newPromiseAndFulfiller<Committed>();
+  auto done = std::make_shared<kj::Own<kj::PromiseFulfiller<Committed>>>(kj::mv(pair.fulfiller));
   const Instant now = parts_.clock.now();
   auto draw = [this, pending, now] {
     const Admitted& admitted = pending->admitted;
@@ -189,14 +203,25 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
   ReleaseInquiry inquiry = pending->admitted.inquiry;
   if (pending->composed) inquiry.composed = pending->composed->charges;
   parts_.releases.commit(std::move(inquiry), std::move(draw),
-                         [this, pending, fulfiller](Result<CommittedRelease> committed) {
-                           if (!committed) {
-                             (*fulfiller)->fulfill(refuse(committed.error(), pending.get()));
-                           } else {
-                             (*fulfiller)->fulfill(finish(*pending, *committed));
-                           }
-                         });
-  return kj::mv(pair.promise);
+                         [done](Committed committed) { (*done)->fulfill(kj::mv(committed)); });
+  return pair.promise.then([this, pending](Committed committed) -> kj::Promise<Outcome> {
+    if (!committed) return refuse_late(std::move(committed).error(), pending);
+    return finish(*pending, *committed);
+  });
+}
+
+// Decided in the store, when others were charged since the room was looked at: it says what is left
+// as every other refusal of a budget does.
+kj::Promise<DisclosureGate::Outcome> DisclosureGate::refuse_late(Error error,
+                                                                 std::shared_ptr<Pending> pending) {
+  if (error.code != ErrorCode::budget_exhausted) return refuse(error, pending.get());
+  auto work = [this, pending] { return parts_.releases.left(pending->admitted.inquiry); };
+  return off_loop<std::vector<BlockAmount>>(parts_.loop, parts_.workers, std::move(work))
+      .then([this, pending, error = std::move(error)](std::vector<BlockAmount> left) -> Outcome {
+        Outcome outcome = refuse(error, pending.get());
+        std::get<Refusal>(outcome).left = std::move(left);
+        return outcome;
+      });
 }
 
 DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
@@ -204,28 +229,17 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   const Admitted& admitted = pending.admitted;
   Answer answer;
   answer.release = committed.release;
-  answer.envelope_hash = admitted.inquiry.envelope_hash;
-  answer.audience = admitted.envelope.origin;
   answer.reused = committed.reused;
   answer.charged = committed.charged;
   answer.left = committed.left;
-  for (const BlockAmount& charge : admitted.inquiry.charges) {
-    answer.caps.push_back(
-        {charge.start, std::min(admitted.inquiry.site_cap, admitted.inquiry.partner_quota)});
-  }
+  answer.caps = caps_of(admitted.inquiry);
   answer.delta_charged = committed.delta_charged;
   answer.delta_left = committed.delta_left;
-  answer.audit_head = committed.audit_head.link;
-  answer.issued = parts_.clock.now();
-  const LedgerReceipt receipt{pending.site->self, pending.site->site, committed.audit_head,
-                              answer.issued};
-  answer.receipt = to_wire_bytes(security::sign_body(
-      parts_.answer_key, security::contexts::kReceipt, canonical_bytes(receipt)));
-  const Signed body =
-      security::sign_body(parts_.answer_key, security::contexts::kAnswer, canonical_bytes(answer));
-  crash_point("release.signed");
-  auto sealed = security::seal_to(admitted.envelope.seal_key, to_wire_bytes(body));
+  auto sealed =
+      seal_answer(std::move(answer), admitted.envelope, admitted.inquiry.envelope_hash,
+                  committed.audit_head, *pending.site, parts_.answer_key, parts_.clock.now());
   if (!sealed) return refuse(sealed.error(), &pending);
+  crash_point("release.signed");
   parts_.observer.answered(committed.reused);
   return std::move(*sealed);
 }

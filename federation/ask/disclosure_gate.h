@@ -11,7 +11,8 @@
 // noise, charge to the site or private read (composition.h), unless the asker wants it fresh. What
 // is released of a window again after a scheduled revision is charged like any other question.
 //
-// A refusal costs nothing, changes nothing and precedes every private read. A crash before the
+// A refusal costs nothing, changes nothing and precedes every private read, but for one that only
+// the transaction can decide, when others were charged meanwhile. A crash before the
 // commit: nothing left. After it: the same bytes are sent again when asked again.
 // The partner learns a code and public names of its own question; the full reason stays in the log.
 // Threads: loop.
@@ -23,6 +24,7 @@
 #include <variant>
 
 #include "federation/ask/admission.h"
+#include "federation/ask/question_rates.h"
 #include "federation/ask/release_store.h"
 #include "federation/ask/site.h"
 #include "federation/query/twin_source.h"
@@ -60,6 +62,8 @@ class DisclosureGate {
     // Answers leave at times that follow from declared sizes, in multiples of this, so that their
     // timing says nothing about noise or data (answer_slot.h). Zero sends at once.
     Duration grid;
+    // Shared with the gate of feeds. Never null.
+    std::shared_ptr<QuestionRates> rates = std::make_shared<QuestionRates>();
   };
   // A sealed, signed answer; or what the partner may learn of the refusal.
   using Outcome = std::variant<Refusal, Bytes>;
@@ -74,6 +78,7 @@ class DisclosureGate {
   kj::Promise<Outcome> commit(std::shared_ptr<Pending> pending);
   Outcome finish(const Pending& pending, const CommittedRelease& committed);
   Outcome refuse(const Error& error, const Pending* pending);
+  kj::Promise<Outcome> refuse_late(Error error, std::shared_ptr<Pending> pending);
   kj::Promise<Outcome> leave(Outcome outcome, Duration slot, Duration started);
 
   Parts parts_;

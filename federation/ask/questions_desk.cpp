@@ -19,14 +19,8 @@ class QuestionsDesk final : public Governed<wire::Questions> {
     auto answer = gate_.answer(caller().peer, {envelope.begin(), envelope.size()});
     context.releaseParams();
     return answer.then([context](DisclosureGate::Outcome outcome) mutable {
-      auto out = context.getResults().initOutcome();
-      if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
-        write_refusal(*refusal, out.initRefusal());
-        return;
-      }
-      const Bytes& sealed = std::get<Bytes>(outcome);
-      out.setSealed({sealed.data(), sealed.size()});
-      crash_point("release.sent");
+      write_outcome(outcome, context.getResults().initOutcome());
+      if (std::holds_alternative<Bytes>(outcome)) crash_point("release.sent");
     });
   }
 
@@ -34,6 +28,21 @@ class QuestionsDesk final : public Governed<wire::Questions> {
 };
 
 }  // namespace
+
+void write_outcome(const DisclosureGate::Outcome& outcome, wire::AskOutcome::Builder out) {
+  if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
+    write_refusal(*refusal, out.initRefusal());
+    return;
+  }
+  const Bytes& sealed = std::get<Bytes>(outcome);
+  out.setSealed({sealed.data(), sealed.size()});
+}
+
+MemberReply read_outcome(wire::AskOutcome::Reader in) {
+  if (in.isRefusal()) return read_refusal(in.getRefusal());
+  const auto sealed = in.getSealed();
+  return Bytes(sealed.begin(), sealed.end());
+}
 
 void write_refusal(const Refusal& refusal, wire::Refusal::Builder out) {
   out.setCode(static_cast<std::uint16_t>(refusal.code));
@@ -68,10 +77,7 @@ SendQuestion send_over(LinkManager& links) {
     auto request = links.questions(partner).askRequest();
     request.setEnvelope({envelope.data(), envelope.size()});
     return request.send().then([](capnp::Response<wire::Questions::AskResults> response) {
-      const auto outcome = response.getOutcome();
-      if (outcome.isRefusal()) return MemberReply(read_refusal(outcome.getRefusal()));
-      const auto sealed = outcome.getSealed();
-      return MemberReply(Bytes(sealed.begin(), sealed.end()));
+      return read_outcome(response.getOutcome());
     });
   };
 }

@@ -16,6 +16,10 @@ wire::Questions::Client make_questions_desk(const Caller& caller, DisclosureGate
 // Sends over the links of `links`, which outlives the function.
 SendQuestion send_over(LinkManager& links);
 
+// What a gate says, on the wire and back; total.
+void write_outcome(const DisclosureGate::Outcome& outcome, wire::AskOutcome::Builder out);
+MemberReply read_outcome(wire::AskOutcome::Reader in);
+
 void write_refusal(const Refusal& refusal, wire::Refusal::Builder out);
 // Total: an unknown code reads as internal, too long a list is cut.
 Refusal read_refusal(wire::Refusal::Reader in);

@@ -96,9 +96,9 @@ class ReleaseStore {
   // quota). Throws on a store fault.
   virtual Result<ReleaseStanding> inquire(const ReleaseInquiry& inquiry) const = 0;
 
-  // Workers. Releases kept under the inquiry's cells that overlap its window: first those that the
-  // partner has paid for, later ones before earlier ones; limits::kComposedReleases at most. None
-  // for an inquiry without cells, and none from a store that has no such memory.
+  // Workers. Releases kept under the inquiry's cells that overlap its window, in the order and as
+  // far as composition.h says. None for an inquiry without cells, and none from a store that has no
+  // such memory.
   virtual std::vector<StoredRelease> cells(const ReleaseInquiry& /*inquiry*/) const { return {}; }
 
   // What budget_exhausted is told besides: the amounts left per block.

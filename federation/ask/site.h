@@ -20,6 +20,8 @@ struct KnownPartner {
   std::string name;  // local alias
   PublicKey envelope_key;
   PublicKey answer_key;
+  std::vector<PublicKey>
+      other_answer_keys;  // that its charter names besides: before and after a rotation
   PublicKey agreement_key;
   std::vector<PublicKey> audit_keys;  // of all its charters but for revoked ones, newest first
   Instant charter_expires;
@@ -40,6 +42,7 @@ struct SiteSnapshot {
   std::vector<PublicKey> earlier_answer_keys;
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
+  std::map<AgreementId, ActiveAgreement> suspended;   // signed by both, and wait to be resumed
   std::map<OrgId, KnownPartner> partners;             // of active links
   std::map<std::string, std::string, std::less<>> closed_links;  // the others: alias, its state
   std::shared_ptr<const security::Policy> policy;

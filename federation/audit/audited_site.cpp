@@ -56,7 +56,8 @@ AuditedSite made_up_site() {
     const std::string street = std::to_string(100 + cell % 64);
     view.cells.push_back({{cell < 64 ? "north" : "south", street}, 7});
   }
-  view.measures = {{"load", "kW", Reducer::mean, {{Reducer::mean, 0, 100}}}};
+  view.measures = {{"load", "kW", Reducer::mean, {{Reducer::mean, 0, 100}}},
+                   {"energy", "kWh", Reducer::sum, {{Reducer::sum, 0, 100}}}};
   view.delta = *security::delta_of(1e-6);
   view.rho_cap = *security::rho_cap_of(8, view.delta);
   site.quota = view.rho_cap;

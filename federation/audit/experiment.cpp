@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
+#include <set>
 
 #include "federation/audit/distinguisher.h"
 #include "federation/query/release.h"
@@ -25,6 +25,12 @@ std::string number(double value) {
   return text;
 }
 
+// Of what the noise really is, where it was asked to be of `variance`.
+double drawn_variance(const Fault& fault, std::uint64_t variance) {
+  if (!fault.variance) return static_cast<double>(variance);
+  return static_cast<double>(std::max<std::uint64_t>(fault.variance(variance), 1));
+}
+
 RhoUnits rho_of_mu(double mu) {
   return {static_cast<std::uint64_t>(mu * mu / 2 * 0x1p40)};
 }
@@ -39,6 +45,13 @@ struct Observatory::Seen {
   std::vector<std::size_t> group_of;  // of each group, the one of the first question
 };
 
+// What one question of a batch was answered.
+struct Observatory::Given {
+  std::shared_ptr<const Seen> seen;
+  Release release;
+  bool observed = false;
+};
+
 // What was seen in one world by now.
 struct Observatory::World {
   std::vector<double> scores;
@@ -46,6 +59,8 @@ struct Observatory::World {
   std::vector<std::string> asked;
   std::map<Instant, std::uint64_t> told;  // rho of each block, as the answers say; of one batch
   std::vector<BlockAmount> spent;         // the same as the ledger says
+  std::vector<Given> given;               // of one batch, by the question's place
+  std::set<Hash256> hashes;               // of the releases observed, of one batch
   std::size_t base = 0;                   // the batch's first run
   bool odd = false;                       // the last bit of the latest answer
   std::size_t integers = 0, questions = 0;
@@ -102,31 +117,25 @@ Result<std::shared_ptr<const Observatory::Seen>> Observatory::look(const Experim
   return std::shared_ptr<const Seen>(std::move(seen));
 }
 
-// Adds what one answer tells to the scores of the runs that its cells belong to.
-Outcome Observatory::answered(const Experiment& experiment, const AuditAsk& ask, bool with,
-                              World& world) {
-  auto looked = look(experiment, ask);
-  if (!looked) return std::move(looked).error();
-  const Seen& seen = **looked;
+// The score of the run that a cell belongs to.
+double& Observatory::score_at(const Experiment& experiment, const Seen& seen, std::size_t cell,
+                              World& world) const {
   const AuditWindow& blocks = experiment.asks.front().window;
-  const MadeUpTwins twins(blocks, first_cells_, with ? experiment.with : experiment.without);
-  auto answer = site_.ask(sentence_of(site_.view(), ask), ask.partner, twins, experiment.fault);
-  if (!answer) return std::move(answer).error();
-  for (const BlockAmount& charge : answer->charged) world.told[charge.start] += charge.rho.units;
-
   const std::size_t ticks = seen.question.tick_count(), runs = runs_in(blocks);
-  for (std::size_t c = 0; c < answer->release.cells.size(); ++c) {
-    const ReleasedCell& cell = answer->release.cells[c];
-    const std::size_t tick = c % ticks;
-    const std::size_t run = std::min(
-        run_of(blocks, block_number(site_.view(), seen.question.tick(tick).from)), runs - 1);
-    double& score = world.scores.at(world.base + seen.group_of.at(c / ticks) * runs + run);
+  const Instant from = seen.question.tick(cell % ticks).from;
+  const std::size_t run = std::min(run_of(blocks, block_number(site_.view(), from)), runs - 1);
+  return world.scores.at(world.base + seen.group_of.at(cell / ticks) * runs + run);
+}
+
+// Adds what an answer with noise of its own tells to the scores.
+void Observatory::score(const Experiment& experiment, const Seen& seen, const ScratchAnswer& answer,
+                        World& world) const {
+  for (std::size_t c = 0; c < answer.release.cells.size(); ++c) {
+    const ReleasedCell& cell = answer.release.cells[c];
+    double& score = score_at(experiment, seen, c, world);
     std::size_t at = 0;
     for (const StatisticLayout& layout : seen.price.layout) {
-      const auto drawn = static_cast<double>(
-          experiment.fault.variance
-              ? std::max<std::uint64_t>(experiment.fault.variance(layout.variance), 1)
-              : layout.variance);
+      const double drawn = drawn_variance(experiment.fault, layout.variance);
       for (const std::size_t end = at + layout.width; at < end; ++at) {
         const auto without = static_cast<double>(seen.without.cells[c][at]);
         const double shift = static_cast<double>(seen.with.cells[c][at]) - without;
@@ -135,13 +144,83 @@ Outcome Observatory::answered(const Experiment& experiment, const AuditAsk& ask,
       }
     }
     const double y = std::ldexp(static_cast<double>(cell.mantissas.at(0)),
-                                answer->release.statistics.at(0).exponent);
+                                answer.release.statistics.at(0).exponent);
     const double scaled = std::ldexp(y, 53);
     world.low_bits += std::fabs(y) < 1 && scaled != std::floor(scaled) ? 1 : 0;
+  }
+}
+
+// The same of a sum of earlier cells. Cells that reach into two blocks are left out.
+void Observatory::score_sum(const Experiment& experiment, const AuditAsk& ask, const Seen& seen,
+                            const ScratchAnswer& answer, World& world) const {
+  const Given& parts = world.given.at(*ask.adds_up);
+  const std::size_t ticks = seen.question.tick_count();
+  const std::size_t ticks_of = parts.seen->question.tick_count();
+  const auto& shapes = answer.release.statistics;
+  for (std::size_t c = 0; c < answer.release.cells.size(); ++c) {
+    const TimeWindow tick = seen.question.tick(c % ticks);
+    const std::int64_t last = block_number(site_.view(), tick.to + nanoseconds(-1));
+    if (block_number(site_.view(), tick.from) != last) continue;
+    double& score = score_at(experiment, seen, c, world);
+    for (std::size_t s = 0; s < shapes.size(); ++s) {
+      std::int64_t with = 0, without = 0, held = 0;
+      for (std::size_t part = 0; part < ticks_of; ++part) {
+        const TimeWindow window = parts.seen->question.tick(part);
+        if (window.from < tick.from || window.to > tick.to) continue;
+        const std::size_t of = c / ticks * ticks_of + part;
+        with += parts.seen->with.cells[of][s];
+        without += parts.seen->without.cells[of][s];
+        held += parts.release.cells[of].mantissas[s];
+      }
+      const std::int64_t told = answer.release.cells[c].mantissas.at(s);
+      if (parts.observed && told == held) continue;
+      const auto shift = static_cast<double>(with - without);
+      score += shift * static_cast<double>(told - without) /
+               drawn_variance(experiment.fault, shapes[s].variance);
+    }
+  }
+}
+
+// What is seen of one answer, and what of it is new.
+Outcome Observatory::keep(const Experiment& experiment, std::size_t number,
+                          std::shared_ptr<const Seen> seen, const ScratchAnswer& answer,
+                          World& world) const {
+  const AuditAsk& ask = experiment.asks[number];
+  if (ask.adds_up.has_value() == answer.release.composed_of.empty()) {
+    return make_error(ErrorCode::conflict,
+                      "'" + experiment.name + "': the answer to '" + ask.items + "' is " +
+                          (ask.adds_up ? "no sum" : "a sum") + " of earlier cells");
+  }
+  const bool observed = !experiment.observer || *experiment.observer == ask.partner;
+  if (experiment.observer ? observed : !answer.reused) {
+    for (const BlockAmount& charge : answer.charged) world.told[charge.start] += charge.rho.units;
+  }
+  world.given.resize(std::max(world.given.size(), number + 1));
+  world.given[number] = {seen, answer.release, observed};
+  for (const ReleasedCell& cell : answer.release.cells) {
     world.odd = (cell.mantissas.back() & 1) != 0;
     world.integers += cell.mantissas.size();
   }
+  if (!observed || !world.hashes.insert(answer.hash).second) return {};
+  if (ask.adds_up) {
+    score_sum(experiment, ask, *seen, answer, world);
+  } else {
+    score(experiment, *seen, answer, world);
+  }
   return {};
+}
+
+Outcome Observatory::answered(const Experiment& experiment, std::size_t number, bool with,
+                              World& world) {
+  const AuditAsk& ask = experiment.asks[number];
+  auto seen = look(experiment, ask);
+  if (!seen) return std::move(seen).error();
+  const MadeUpTwins twins(experiment.asks.front().window, first_cells_,
+                          with ? experiment.with : experiment.without);
+  auto answer =
+      site_.ask({sentence_of(site_.view(), ask), ask.partner, ask.fresh}, twins, experiment.fault);
+  if (!answer) return std::move(answer).error();
+  return keep(experiment, number, std::move(*seen), *answer, world);
 }
 
 // One batch: every question once, on a domain of its own.
@@ -152,16 +231,18 @@ Outcome Observatory::run_world(const Experiment& experiment, bool with, World& w
   }
   world.told.clear();
   world.asked.clear();
+  world.given.clear();
+  world.hashes.clear();
   world.base = world.scores.size();
   world.scores.resize(world.base + first_groups_.size() * runs_in(experiment.asks.front().window),
                       0);
   const std::size_t step = experiment.adaptive ? 2 : 1;
   for (std::size_t i = 0; i + step <= experiment.asks.size(); i += step) {
-    const AuditAsk& ask = experiment.asks[experiment.adaptive && world.odd ? i + 1 : i];
-    auto done = answered(experiment, ask, with, world);
+    const std::size_t number = experiment.adaptive && world.odd ? i + 1 : i;
+    auto done = answered(experiment, number, with, world);
     if (!done && experiment.adaptive && done.error().code == ErrorCode::budget_exhausted) continue;
     if (!done) return done;
-    world.asked.push_back(ask.items);
+    world.asked.push_back(experiment.asks[number].items);
     ++world.questions;
   }
   return {};
@@ -204,7 +285,7 @@ Result<RhoUnits> Observatory::run(const Experiment& experiment, World& with, Wor
         return std::move(ran).error();
       }
       if (!first) continue;
-      world->spent = site_.spent();
+      world->spent = site_.spent(experiment.observer);
       auto charge = charged(experiment, *world);
       if (!charge) return std::move(charge).error();
       rho = std::max(rho, *charge);

@@ -8,10 +8,15 @@
 // Roth, Su 2022) under which they are, held against mu = sqrt(2 rho), which few runs come close to;
 // it is told as the epsilon that Gaussian noise has at the domain's delta (accounting.h). A finding
 // is refuted when either is beaten.
+//
+// The same bytes again say nothing new, and a sum of cells that the observer holds says no more
+// than they do: so it scores nothing where it is that sum, and like any other answer where it is
+// not.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +44,10 @@ struct AuditAsk {
   std::vector<std::string> group_by = {};
   std::string keys = {};
   std::size_t partner = 0;
+  bool fresh = false;  // the partner wants noise of the question's own
+  // The answer must be made of the cells of that question's, by its place in the experiment: each
+  // of this one's is the sum of those inside it.
+  std::optional<std::size_t> adds_up = {};
 };
 
 struct Experiment {
@@ -55,6 +64,9 @@ struct Experiment {
   // can give, instead of by likelihood: the question counts nobody in one world, a unit in the
   // other.
   bool low_bits = false;
+  // Partner of this number sees its own answers alone, and the claim is what its quota was charged;
+  // otherwise everything is seen, and the claim is what the site's account was charged.
+  std::optional<std::size_t> observer = {};
 };
 
 class Observatory {
@@ -71,18 +83,28 @@ class Observatory {
       : site_(site), audited_(audited), options_(options) {}
 
   // Refuses what the gate refuses, which is a fault of the experiment; conflict (the ledger says
-  // otherwise than the answers that it was charged for).
+  // otherwise than the answers that it was charged for; an answer is a sum of earlier cells that
+  // should not be, or is none that should).
   [[nodiscard]] Result<AuditFinding> observe(const Experiment& experiment);
   static std::string sentence_of(const ExportView& view, const AuditAsk& ask);
 
  private:
   struct World;
   struct Seen;
+  struct Given;
   Result<std::shared_ptr<const Seen>> look(const Experiment& experiment, const AuditAsk& ask);
   Result<RhoUnits> run(const Experiment& experiment, World& with, World& without);
   Result<AuditFinding> observe_low_bits(const Experiment& count);
   Outcome run_world(const Experiment& experiment, bool with, World& world);
-  Outcome answered(const Experiment& experiment, const AuditAsk& ask, bool with, World& world);
+  Outcome answered(const Experiment& experiment, std::size_t number, bool with, World& world);
+  Outcome keep(const Experiment& experiment, std::size_t number, std::shared_ptr<const Seen> seen,
+               const ScratchAnswer& answer, World& world) const;
+  void score(const Experiment& experiment, const Seen& seen, const ScratchAnswer& answer,
+             World& world) const;
+  void score_sum(const Experiment& experiment, const AuditAsk& ask, const Seen& seen,
+                 const ScratchAnswer& answer, World& world) const;
+  double& score_at(const Experiment& experiment, const Seen& seen, std::size_t cell,
+                   World& world) const;
   Result<RhoUnits> charged(const Experiment& experiment, const World& world) const;
   AuditFinding describe(const Experiment& experiment, const World& world, RhoUnits rho) const;
 

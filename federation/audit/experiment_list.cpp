@@ -57,6 +57,18 @@ class Asking {
     std::snprintf(text, sizeof text, "%.9g", bounds_.lower + (bounds_.upper - bounds_.lower) / 5);
     return value() + " < " + text;
   }
+  // A sum whose cells may be added up (composition.h); empty without one.
+  std::string additive() const {
+    if (site_.view.unit != "twin" || !allows(Aggregate::sum)) return {};
+    for (const Measure& measure : site_.view.measures) {
+      for (const ReducerBounds& bounds : measure.bounds) {
+        const bool adds_up =
+            bounds.reducer == Reducer::sum && bounds.lower <= 0 && bounds.upper > 0;
+        if (adds_up) return "sum(sum(" + measure.signal + "))";
+      }
+    }
+    return {};
+  }
   bool allows(Aggregate aggregate) const {
     const auto& allowed = site_.aggregates;
     return allowed.empty() || std::find(allowed.begin(), allowed.end(), aggregate) != allowed.end();
@@ -209,6 +221,65 @@ void add_windows(const AuditedSite& site, const Asking& asking, const std::strin
       {"a block and those after it", {asking.ask(items, 2, {.period = kChunk})}, kLowest, kSilent});
 }
 
+// Quarters of blocks, and by `partner` the wholes of them, which are sums of those.
+std::vector<AuditAsk> quarters_and_whole(const Asking& asking, Duration quarter) {
+  AuditAsk parts = asking.ask(asking.additive(), 1, {.share = 0.45, .split = 4});
+  AuditAsk whole = parts;
+  parts.window.every = quarter;
+  whole.adds_up = 0;
+  return {std::move(parts), std::move(whole)};
+}
+
+// Whether blocks can be asked in quarters, and enough of them at once.
+bool has_sums(const AuditedSite& site, const Asking& asking) {
+  const Duration block = site.view.block, tick = site.view.tick;
+  if (asking.additive().empty() || block.ns == 0 || tick > block) return false;
+  return block.ns % 4 == 0 && block.ns / 4 % tick.ns == 0 &&
+         asking.ask(asking.additive(), 1, {.split = 4}).window.blocks >= kChunk;
+}
+
+// Sums of what one partner holds, of which any may be subtracted from any other.
+Experiment sums_of_cells(const AuditedSite& site, const Asking& asking) {
+  const Duration quarter{site.view.block.ns / 4};
+  Experiment sums{"sums of released cells", quarters_and_whole(asking, quarter), kBeyond, kSilent};
+  AuditAsk halves = sums.asks[1];
+  halves.window.every = quarter * 2;
+  AuditAsk moved = halves;
+  TimeWindow& later = moved.window.window;
+  later = {later.from + quarter, later.to + Duration{-quarter.ns}};
+  AuditAsk fewer = sums.asks[1];
+  fewer.window.window.from = fewer.window.window.from + site.view.block;
+  sums.asks.insert(sums.asks.end(), {std::move(halves), std::move(moved), std::move(fewer)});
+  return sums;
+}
+
+// The same cells by two ways: of one partner's parts, and with the noise of another's question,
+// which the first then asks for too.
+Experiment sum_and_own_noise(const AuditedSite& site, const Asking& asking) {
+  const Duration quarter{site.view.block.ns / 4};
+  Experiment both{"a sum of cells and its own noise", quarters_and_whole(asking, quarter), kBeyond,
+                  kSilent};
+  AuditAsk own = both.asks[1];
+  own.adds_up.reset();
+  own.fresh = true;
+  both.asks.push_back(own);
+  both.asks.back().partner = 1;
+  both.asks.push_back(std::move(own));
+  return both;
+}
+
+// What a partner learns of cells that another has paid for, which its quota pays.
+Experiment cells_of_another(const AuditedSite& site, const Asking& asking) {
+  const AuditAsk whole = asking.ask(asking.additive(), 1, {.share = 0.45});
+  Experiment another{"sums of another's cells", {whole, whole}, kBeyond, kSilent};
+  TimeWindow& window = another.asks[1].window.window;
+  window.from = window.from + site.view.block;
+  another.asks[1].adds_up = 0;
+  another.asks[1].partner = 1;
+  another.observer = 1;
+  return another;
+}
+
 // Sentences that one unit moves as far as it may, of what the agreement allows.
 std::vector<std::string> heavy_items(const Asking& asking) {
   std::vector<std::string> items;
@@ -260,6 +331,11 @@ std::vector<Experiment> experiments_of(const AuditedSite& site) {
     list.push_back({"one dominating value", {asking.ask(mean, 2)}, kBeyond, kSilent});
     if (auto smaller = smaller_group(site, asking, mean)) list.push_back(std::move(*smaller));
     add_windows(site, asking, mean, list);
+  }
+  if (has_sums(site, asking)) {
+    list.push_back(sums_of_cells(site, asking));
+    list.push_back(sum_and_own_noise(site, asking));
+    list.push_back(cells_of_another(site, asking));
   }
   if (auto many = many_askers(asking)) list.push_back(std::move(*many));
   if (asking.allows(Aggregate::count)) list.push_back(low_bits(asking));
@@ -313,6 +389,14 @@ std::vector<Experiment> controls_of(const AuditedSite& site, Random& random) {
     add(Aggregate::mean, "a rule that remembers earlier blocks",
         asking.ask("mean(" + value + ")", 2, {.period = kChunk}), kLowest,
         remembering_rule(kChunk));
+  }
+  if (has_sums(site, asking)) {
+    list.push_back(sums_of_cells(site, asking));
+    list.back().name = "sums of cells that were never released";
+    list.back().fault = unreleased_cells();
+    list.push_back(cells_of_another(site, asking));
+    list.back().name = "another's cells for nothing";
+    list.back().fault = others_cells_for_nothing();
   }
   return list;
 }

@@ -9,9 +9,9 @@
 namespace entente::federation {
 
 // One unit dropped (of every aggregate), doubled, dominating; a group made smaller; a window moved
-// by a tick; a block and its quarters; a block and those after it; many askers, adaptively; the low
-// bits of an answer. Left out is what the export has no measure, no key or no room for, or the
-// agreement does not allow.
+// by a tick; a block and its quarters; a block and those after it; sums of released cells, one's own
+// and another's; many askers, adaptively; the low bits of an answer. Left out is what the export has
+// no measure, no key or no room for, or the agreement does not allow.
 std::vector<Experiment> experiments_of(const AuditedSite& site);
 inline constexpr const char* kHalfTheNoise = "half the noise";
 inline constexpr const char* kWithoutCharge = "answers without their charge";

@@ -33,6 +33,26 @@ std::int64_t FaultyNoise::gaussian(std::uint64_t variance) {
   return drawn == 0 ? 0 : noise_.gaussian(drawn);
 }
 
+Bytes UnreleasedCells::draw(const std::string& domain, const std::function<Bytes()>& draw) {
+  Bytes released = draw();
+  std::vector<Bytes> copies;
+  for (std::size_t i = 0; i < copies_; ++i) copies.push_back(draw());
+  kept_.with([&](Kept& kept) {
+    if (kept.domain != domain) kept = {domain, {}};
+    kept.copies[release_hash(released)] = std::move(copies);
+  });
+  return released;
+}
+
+void UnreleasedCells::replace(StoredRelease& stored) {
+  kept_.with([&](Kept& kept) {
+    const auto found = kept.copies.find(release_hash(stored.release));
+    if (found == kept.copies.end() || found->second.empty()) return;
+    stored.release = std::move(found->second.back());
+    found->second.pop_back();
+  });
+}
+
 ReleaseInquiry FaultyStore::told(ReleaseInquiry inquiry) const {
   if (fault_.uncharged) inquiry.charges.clear();
   return inquiry;
@@ -42,13 +62,24 @@ Result<ReleaseStanding> FaultyStore::inquire(const ReleaseInquiry& inquiry) cons
   return store_.inquire(told(inquiry));
 }
 
+std::vector<StoredRelease> FaultyStore::cells(const ReleaseInquiry& inquiry) const {
+  std::vector<StoredRelease> stored = store_.cells(inquiry);
+  for (StoredRelease& one : stored) {
+    if (fault_.unreleased) fault_.unreleased->replace(one);
+    if (fault_.cells) fault_.cells(one);
+  }
+  return stored;
+}
+
 std::vector<BlockAmount> FaultyStore::left(const ReleaseInquiry& inquiry) const {
   return store_.left(told(inquiry));
 }
 
 void FaultyStore::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
                          std::function<void(Result<CommittedRelease>)> done) {
-  auto edited = [draw = std::move(draw), this] {
+  const bool own_noise = inquiry.cells && !inquiry.composed;
+  auto edited = [draw = std::move(draw), domain = inquiry.domain, own_noise, this] {
+    if (fault_.unreleased && own_noise) return fault_.unreleased->draw(domain, draw);
     if (!fault_.bytes) return draw();
     auto release = release_from_bytes(draw());
     ENTENTE_CHECK(release.has_value());
@@ -192,6 +223,19 @@ Fault floating_point(Random& random) {
 Fault no_charge() {
   Fault fault;
   fault.uncharged = true;
+  return fault;
+}
+
+Fault unreleased_cells() {
+  constexpr std::size_t kSums = 4;  // that an experiment asks for
+  Fault fault;
+  fault.unreleased = std::make_shared<UnreleasedCells>(kSums);
+  return fault;
+}
+
+Fault others_cells_for_nothing() {
+  Fault fault;
+  fault.cells = [](StoredRelease& stored) { stored.paid = true; };
   return fault;
 }
 

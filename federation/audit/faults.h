@@ -4,13 +4,37 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "federation/ask/release_store.h"
 #include "federation/query/price.h"
 #include "federation/query/twin_source.h"
+#include "schemas/base/guarded.h"
 #include "security/privacy/noise.h"
 
 namespace entente::federation {
+
+// Draws of releases that nobody was given and no ledger knows, for sums to be made of: `copies` of
+// each. Of the latest domain alone. Threads: any.
+class UnreleasedCells {
+ public:
+  explicit UnreleasedCells(std::size_t copies) : copies_(copies) {}
+  // The release that is kept, with as many more of the same exact sums drawn beside it.
+  Bytes draw(const std::string& domain, const std::function<Bytes()>& draw);
+  // One of them in place of what was released, another each time, until there are no more.
+  void replace(StoredRelease& stored);
+
+ private:
+  struct Kept {
+    std::string domain;
+    std::map<Hash256, std::vector<Bytes>> copies;
+  };
+  const std::size_t copies_;
+  Guarded<Kept> kept_;
+};
 
 // What is done to the parts; empty = nothing.
 struct Fault {
@@ -18,7 +42,9 @@ struct Fault {
   // The variance that is drawn for the one that was asked for; 0 = no noise. The observer knows it.
   std::function<std::uint64_t(std::uint64_t)> variance;
   std::function<void(Release&)> bytes;
-  bool uncharged = false;  // the ledger is told of no charge
+  bool uncharged = false;                       // the ledger is told of no charge
+  std::function<void(StoredRelease&)> cells;    // that sums are made of
+  std::shared_ptr<UnreleasedCells> unreleased;  // of which they are made instead
 };
 
 // Threads: as what they stand before, which outlives them, as `fault` does.
@@ -47,6 +73,7 @@ class FaultyStore final : public ReleaseStore {
  public:
   FaultyStore(ReleaseStore& store, const Fault& fault) : store_(store), fault_(fault) {}
   Result<ReleaseStanding> inquire(const ReleaseInquiry& inquiry) const override;
+  std::vector<StoredRelease> cells(const ReleaseInquiry& inquiry) const override;
   std::vector<BlockAmount> left(const ReleaseInquiry& inquiry) const override;
   void commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
               std::function<void(Result<CommittedRelease>)> done) override;
@@ -77,5 +104,9 @@ Fault remembering_rule(std::size_t blocks);
 // Laplace noise of scale 1 from a floating-point uniform, added in floating point.
 Fault floating_point(Random& random);
 Fault no_charge();
+// Sums are made of cells with noise of their own, drawn beside those that were released.
+Fault unreleased_cells();
+// Sums of cells that another partner has paid for are charged to nobody.
+Fault others_cells_for_nothing();
 
 }  // namespace entente::federation

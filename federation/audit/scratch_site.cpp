@@ -76,7 +76,7 @@ Result<Question> ScratchSite::question_of(const std::string& sentence) const {
 }
 
 Envelope ScratchSite::envelope_of(const Partner& partner, const Question& question,
-                                  const SealKey& key) {
+                                  const SealKey& key, bool fresh) {
   Envelope envelope;
   envelope.origin = partner.organisation;
   envelope.audience = self_;
@@ -88,6 +88,7 @@ Envelope ScratchSite::envelope_of(const Partner& partner, const Question& questi
   envelope.purpose = "audit";
   envelope.seal_key = key;
   envelope.question = canonical_bytes(question);
+  envelope.fresh = fresh;
   return envelope;
 }
 
@@ -107,17 +108,23 @@ Result<Answer> ScratchSite::open_answer(const Partner& partner, const security::
   return answer;
 }
 
-Result<ScratchAnswer> ScratchSite::ask(const std::string& sentence, std::size_t partner_number,
-                                       const TwinSource& twins, const Fault& fault) {
-  const Partner& partner = partners_.at(partner_number);
-  auto question = question_of(sentence);
+std::vector<BlockAmount> ScratchSite::spent(std::optional<std::size_t> partner) {
+  std::optional<OrgId> organisation;
+  if (partner) organisation = partners_.at(*partner).organisation;
+  return ledger_->spent(view_->domain, organisation);
+}
+
+Result<ScratchAnswer> ScratchSite::ask(const ScratchAsk& asked, const TwinSource& twins,
+                                       const Fault& fault) {
+  const Partner& partner = partners_.at(asked.partner);
+  auto question = question_of(asked.sentence);
   if (!question) return std::move(question).error();
   auto price = price_of(*question, *view_);
   if (!price) return std::move(price).error();
   const auto seal = security::SealPair::generate(random_);
-  const Bytes envelope = to_wire_bytes(
-      security::sign_body(partner.envelope_key, security::contexts::kEnvelope,
-                          canonical_bytes(envelope_of(partner, *question, seal.public_key()))));
+  const Envelope made = envelope_of(partner, *question, seal.public_key(), asked.fresh);
+  const Bytes envelope = to_wire_bytes(security::sign_body(
+      partner.envelope_key, security::contexts::kEnvelope, canonical_bytes(made)));
   security::PeerIdentity peer;
   peer.organisation = partner.organisation;
   peer.site = "partner";
@@ -137,14 +144,15 @@ Result<ScratchAnswer> ScratchSite::ask(const std::string& sentence, std::size_t 
   }));
   ENTENTE_CHECK(outcome.has_value());
   if (const Refusal* refusal = std::get_if<Refusal>(&*outcome)) {
-    return make_error(refusal->code, "the scratch site refuses '" + sentence + "'");
+    return make_error(refusal->code, "the scratch site refuses '" + asked.sentence + "'");
   }
   auto answer = open_answer(partner, seal, std::get<Bytes>(*outcome));
   if (!answer) return std::move(answer).error();
   auto release = release_from_bytes(answer->release);
   if (!release) return std::move(release).error();
-  return ScratchAnswer{std::move(*question), std::move(*price), std::move(*release),
-                       std::move(answer->charged)};
+  return ScratchAnswer{std::move(*question), std::move(*price),
+                       std::move(*release),  release_hash(answer->release),
+                       answer->reused,       std::move(answer->charged)};
 }
 
 }  // namespace entente::federation

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,17 +28,28 @@ class ScratchLedger {
  public:
   virtual ~ScratchLedger() = default;
   virtual ReleaseStore& store() = 0;
-  // What the site's account says was spent on a domain's blocks, by everybody. Blocks.
-  virtual std::vector<BlockAmount> spent(const std::string& domain) = 0;
+  // What was spent on a domain's blocks: by everybody, as the site's account says, or of the quota
+  // of one partner. Blocks.
+  virtual std::vector<BlockAmount> spent(const std::string& domain,
+                                         const std::optional<OrgId>& partner) = 0;
 };
 using MakeScratchLedger =
     std::function<Result<std::unique_ptr<ScratchLedger>>(Loop& loop, const Clock& clock)>;
+
+// What partner number `partner` asks.
+struct ScratchAsk {
+  std::string sentence;
+  std::size_t partner = 0;
+  bool fresh = false;  // not to be added up of earlier cells
+};
 
 // What a partner holds after a question, and the price that it computed itself.
 struct ScratchAnswer {
   Question question;
   Price price;
   Release release;
+  Hash256 hash;         // of the release
+  bool reused = false;  // the site's account was not charged
   std::vector<BlockAmount> charged;
 };
 
@@ -52,11 +64,11 @@ class ScratchSite {
   // From now on this export, as a domain that nothing was ever charged to.
   void offer(const AuditedSite& site);
   const ExportView& view() const { return *view_; }
-  std::vector<BlockAmount> spent() { return ledger_->spent(view_->domain); }
+  // By everybody, or of one partner's quota.
+  std::vector<BlockAmount> spent(std::optional<std::size_t> partner);
 
-  // What partner number `partner` is answered. Refuses what the planner or the gate refuses.
-  Result<ScratchAnswer> ask(const std::string& sentence, std::size_t partner,
-                            const TwinSource& twins, const Fault& fault);
+  // Refuses what the planner or the gate refuses.
+  Result<ScratchAnswer> ask(const ScratchAsk& asked, const TwinSource& twins, const Fault& fault);
   // What the planner makes of a sentence, without asking.
   Result<Question> question_of(const std::string& sentence) const;
 
@@ -67,7 +79,8 @@ class ScratchSite {
     AgreementId agreement;
   };
   explicit ScratchSite(Random& random);
-  Envelope envelope_of(const Partner& partner, const Question& question, const SealKey& key);
+  Envelope envelope_of(const Partner& partner, const Question& question, const SealKey& key,
+                       bool fresh);
   Result<Answer> open_answer(const Partner& partner, const security::SealPair& seal,
                              ByteView sealed) const;
 

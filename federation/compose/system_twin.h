@@ -36,6 +36,7 @@ struct SystemProperty {
   Duration over;
   std::optional<double> lower;  // plan bounds of the item's value
   std::optional<double> upper;
+  bool operator==(const SystemProperty&) const = default;
 };
 
 struct SystemTwin {
@@ -44,6 +45,7 @@ struct SystemTwin {
   std::vector<SystemMember> members;
   Needs needs;
   std::vector<SystemProperty> properties;
+  bool operator==(const SystemTwin&) const = default;
 };
 
 // What can be known wrong without asking anybody: repeated members, no members, a quorum larger

@@ -26,29 +26,17 @@ class FeedsDesk final : public Governed<wire::Feeds> {
     auto answer = gate_.handle(caller().peer, verb, {envelope.begin(), envelope.size()});
     context.releaseParams();
     return answer.then([context](FeedGate::Outcome outcome) mutable {
-      auto out = context.getResults().initOutcome();
-      if (const Refusal* refusal = std::get_if<Refusal>(&outcome)) {
-        write_refusal(*refusal, out.initRefusal());
-        return;
-      }
-      const Bytes& sealed = std::get<Bytes>(outcome);
-      out.setSealed({sealed.data(), sealed.size()});
+      write_outcome(outcome, context.getResults().initOutcome());
     });
   }
 
   FeedGate& gate_;
 };
 
-MemberReply reply_of(wire::AskOutcome::Reader outcome) {
-  if (outcome.isRefusal()) return read_refusal(outcome.getRefusal());
-  const auto sealed = outcome.getSealed();
-  return Bytes(sealed.begin(), sealed.end());
-}
-
 template <class Request>
 kj::Promise<MemberReply> send(Request request, const Bytes& envelope) {
   request.setEnvelope({envelope.data(), envelope.size()});
-  return request.send().then([](auto response) { return reply_of(response.getOutcome()); });
+  return request.send().then([](auto response) { return read_outcome(response.getOutcome()); });
 }
 
 kj::Promise<MemberReply> send(wire::Feeds::Client desk, FeedVerb verb, const Bytes& envelope) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "federation/ask/answer_slot.h"
+#include "federation/ask/sealed_answer.h"
 #include "federation/feed/feed_release.h"
 #include "federation/feed/feed_series.h"
 #include "federation/feed/limits.h"
@@ -23,6 +24,8 @@ struct FeedGate::Pending {
   OpenedEnvelope opened;  // of a tick that nobody pulled: what the start's said
   FeedOrder order;
   FeedRecord record;
+  FeedTerms terms;  // of a running feed, as `view`
+  std::shared_ptr<const ExportView> view;
   std::shared_ptr<const Priced> priced;
   ReleaseInquiry inquiry;
   std::optional<FeedTick> stored;
@@ -39,19 +42,16 @@ namespace {
 // Windows of a feed need not be closed when it starts; everything else of a question must hold.
 constexpr Instant kEndOfTime{9'000'000'000'000'000'000};
 
+// A tick waits like one whose window is open: it is released once the agreement is resumed.
+Error suspended() {
+  return make_error(ErrorCode::window_open, "the agreement is suspended");
+}
+
 Envelope envelope_of(const FeedRecord& record, Envelope envelope) {
   envelope.origin = record.partner;
   envelope.agreement = record.agreement;
   envelope.purpose = record.purpose;
   return envelope;
-}
-
-std::vector<BlockAmount> caps_of(const ReleaseInquiry& inquiry) {
-  std::vector<BlockAmount> caps;
-  for (const BlockAmount& charge : inquiry.charges) {
-    caps.push_back({charge.start, std::min(inquiry.site_cap, inquiry.partner_quota)});
-  }
-  return caps;
 }
 
 Bytes standing_bytes(const FeedRecord& record, std::vector<BlockAmount> returned) {
@@ -77,20 +77,31 @@ Hash256 charges_hash(const std::vector<BlockAmount>& charges) {
 Result<std::shared_ptr<const FeedGate::Priced>> FeedGate::priced(
     const QueryId& id, const FeedTerms& terms,
     const std::shared_ptr<const ExportView>& view) const {
-  using Known = std::shared_ptr<const Priced>;
-  const Known known = prices_.with([&](auto& prices) {
-    const auto found = prices.find(id);
-    return found == prices.end() ? Known() : found->second;
+  using Shared = std::shared_ptr<const Priced>;
+  const Shared known = prices_.with([&](Prices& prices) {
+    const auto found = prices.known.find(id);
+    if (found == prices.known.end()) return Shared();
+    found->second.used = ++prices.uses;
+    return found->second.priced;
   });
   if (known && known->terms == terms && *known->view == *view) return known;
   auto price = price_feed(terms, *view);
   if (!price) return std::move(price).error();
-  Known made = std::make_shared<const Priced>(Priced{terms, std::move(*price), view});
-  prices_.with([&](auto& prices) {
-    if (prices.size() >= limits::kFeedsPriced) prices.clear();
-    prices[id] = made;
+  Shared made = std::make_shared<const Priced>(Priced{terms, std::move(*price), view});
+  prices_.with([&](Prices& prices) {
+    ++prices.made;
+    if (prices.known.size() >= parts_.prices_kept) {
+      prices.known.erase(std::min_element(
+          prices.known.begin(), prices.known.end(),
+          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
+    }
+    prices.known[id] = {made, ++prices.uses};
   });
   return made;
+}
+
+std::uint64_t FeedGate::prices_made() const {
+  return prices_.with([](const Prices& prices) { return prices.made; });
 }
 
 entente::Outcome FeedGate::prepare_start(Pending& pending) const {
@@ -133,17 +144,29 @@ entente::Outcome FeedGate::prepare_start(Pending& pending) const {
   return parts_.feeds.whole(inquiry);
 }
 
-entente::Outcome FeedGate::prepare_running(Pending& pending) const {
+// Whether the feed still stands.
+entente::Outcome FeedGate::prepare_agreed(Pending& pending) const {
   const Envelope envelope = envelope_of(pending.record, pending.opened.envelope);
   auto terms = feed_terms_from_bytes(pending.record.terms);
   if (!terms) return std::move(terms).error();
+  if (is_suspended(*pending.site, pending.record.agreement, pending.record.partner)) {
+    pending.retry_after = limits::kFeedSuspended;
+    return suspended();
+  }
   auto agreed = agreed_export(*pending.site, envelope, terms->question, pending.now);
   if (!agreed) {
     pending.over = agreed.error().code == ErrorCode::agreement_missing;
     return std::move(agreed).error();
   }
   pending.inquiry = inquiry_about(*pending.site, pending.opened, *agreed);
-  auto price = priced(pending.record.id, *terms, agreed->view);
+  pending.terms = std::move(*terms);
+  pending.view = agreed->view;
+  return {};
+}
+
+entente::Outcome FeedGate::prepare_running(Pending& pending) const {
+  if (auto agreed = prepare_agreed(pending); !agreed) return agreed;
+  auto price = priced(pending.record.id, pending.terms, pending.view);
   if (!price) return std::move(price).error();
   pending.priced = std::move(*price);
   // Another calendar of the zone or another way to price: what would be released is not what was
@@ -276,8 +299,14 @@ kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending)
   if (parts_.clock.now() >= envelope.deadline) {
     return refuse(make_error(ErrorCode::deadline_exceeded, "the start came too late"), *pending);
   }
-  if (!parts_.site()->agreements.contains(envelope.agreement)) {
-    return refuse(make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"),
+  const auto site = parts_.site();
+  if (auto agreed = still_agreed(*site, envelope.agreement, envelope.origin); !agreed) {
+    return refuse(agreed.error(), *pending);
+  }
+  if (const auto wait = parts_.rates->take(*site, envelope.agreement, parts_.clock.now())) {
+    pending->retry_after = *wait;
+    return refuse(make_error(ErrorCode::overloaded,
+                             "the agreement's rate of questions is used up for " + to_text(*wait)),
                   *pending);
   }
   auto pair = kj::newPromiseAndFulfiller<Result<CommittedRelease>>();
@@ -296,7 +325,6 @@ kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending)
           answer.left = committed->left;
           answer.caps = caps_of(pending->inquiry);
           answer.delta_left = committed->delta_left;
-          answer.audit_head = committed->audit_head.link;
           pending->stored = FeedTick{committed->release, committed->audit_head};
           return finish(*pending, std::move(answer));
         }
@@ -314,9 +342,13 @@ kj::Promise<FeedGate::Outcome> FeedGate::start(std::shared_ptr<Pending> pending)
 kj::Promise<Result<FeedTick>> FeedGate::draw(std::shared_ptr<Pending> pending) {
   // The sums took their time: what has ended meanwhile releases nothing more.
   const auto site = parts_.site();
-  if (!site->agreements.contains(pending->record.agreement)) {
-    return Result<FeedTick>(
-        make_error(ErrorCode::agreement_missing, "the agreement ended meanwhile"));
+  if (is_suspended(*site, pending->record.agreement, pending->record.partner)) {
+    pending->retry_after = limits::kFeedSuspended;
+    return Result<FeedTick>(suspended());
+  }
+  if (auto agreed = still_agreed(*site, pending->record.agreement, pending->record.partner);
+      !agreed) {
+    return Result<FeedTick>(std::move(agreed).error());
   }
   const Priced& priced = *pending->priced;
   FeedDraft draft;
@@ -392,6 +424,12 @@ kj::Promise<void> FeedGate::tend() {
   return off_loop<std::shared_ptr<std::vector<FeedRecord>>>(parts_.loop, parts_.workers,
                                                             std::move(work))
       .then([this](std::shared_ptr<std::vector<FeedRecord>> records) {
+        std::map<QueryId, Instant> waits;
+        for (const FeedRecord& record : *records) {
+          const auto known = waits_.find(record.id);
+          if (known != waits_.end()) waits.insert(*known);
+        }
+        waits_ = std::move(waits);
         return tend_one(std::move(records), 0);
       })
       .catch_([](kj::Exception&& fault) {
@@ -418,17 +456,24 @@ kj::Promise<void> FeedGate::tend_one(std::shared_ptr<std::vector<FeedRecord>> re
   pending->now = parts_.clock.now();
   pending->record = (*records)[at];
   pending->order = {FeedVerb::pull, pending->record.id, pending->record.next, {}};
-  auto work = [this, pending]() -> std::optional<Error> {
-    entente::Outcome ready = prepare_running(*pending);
+  const auto wait = waits_.find(pending->record.id);
+  const bool waits = wait != waits_.end() && pending->now < wait->second;
+  auto work = [this, pending, waits]() -> std::optional<Error> {
+    entente::Outcome ready = waits ? prepare_agreed(*pending) : prepare_running(*pending);
+    if (ready && waits) ready = make_error(ErrorCode::window_open, "the tick is not closed yet");
     if (ready) ready = prepare_pull(*pending);
     return ready ? std::nullopt : std::optional(std::move(ready).error());
   };
   return off_loop<std::optional<Error>>(parts_.loop, parts_.workers, std::move(work))
-      .then([this, pending](std::optional<Error> refusal) -> kj::Promise<void> {
-        if (refusal && refusal->code == ErrorCode::window_open) return kj::READY_NOW;
+      .then([this, pending, waits](std::optional<Error> refusal) -> kj::Promise<void> {
+        if (refusal && refusal->code == ErrorCode::window_open) {
+          if (!waits) waits_[pending->record.id] = pending->now + pending->retry_after;
+          return kj::READY_NOW;
+        }
         if (!refusal) {
           return draw(pending).then([pending](Result<FeedTick> tick) {
             if (tick) return;
+            if (tick.error().code == ErrorCode::window_open) return;
             log::warn("feed", "a tick was not released",
                       {{"feed", pending->record.id.hex()}, {"reason", tick.error().what}});
           });
@@ -450,17 +495,9 @@ kj::Promise<void> FeedGate::tend_one(std::shared_ptr<std::vector<FeedRecord>> re
 }
 
 FeedGate::Outcome FeedGate::finish(const Pending& pending, Answer answer) {
-  answer.envelope_hash = pending.opened.hash;
-  answer.audience = pending.opened.envelope.origin;
-  answer.audit_head = pending.stored->audit_head.link;
-  answer.issued = parts_.clock.now();
-  const LedgerReceipt receipt{pending.site->self, pending.site->site, pending.stored->audit_head,
-                              answer.issued};
-  answer.receipt = to_wire_bytes(security::sign_body(
-      parts_.answer_key, security::contexts::kReceipt, canonical_bytes(receipt)));
-  const Signed body =
-      security::sign_body(parts_.answer_key, security::contexts::kAnswer, canonical_bytes(answer));
-  auto sealed = security::seal_to(pending.opened.envelope.seal_key, to_wire_bytes(body));
+  auto sealed =
+      seal_answer(std::move(answer), pending.opened.envelope, pending.opened.hash,
+                  pending.stored->audit_head, *pending.site, parts_.answer_key, parts_.clock.now());
   if (!sealed) return refuse(sealed.error(), pending);
   return std::move(*sealed);
 }

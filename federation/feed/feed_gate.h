@@ -8,7 +8,10 @@
 // its window is closed and lateness has passed; before that: window_open with the time to wait.
 // cancel: what has not begun is given back.
 // `tend` releases due ticks without being asked, so that a tick is frozen when it closes and not
-// when somebody pulls, and ends feeds whose agreement is over. Threads: loop.
+// when somebody pulls, and ends feeds whose agreement is over or whose export was withdrawn or
+// changed: with agreement_missing, which the partner's next pull is told. It prices what is due
+// alone; of the rest it only looks whether it still holds. While an agreement is suspended no tick
+// is released; those that were due are when it is resumed. Threads: loop.
 #pragma once
 
 #include <kj/async.h>
@@ -19,6 +22,7 @@
 #include "federation/ask/disclosure_gate.h"
 #include "federation/feed/feed_price.h"
 #include "federation/feed/feed_store.h"
+#include "federation/feed/limits.h"
 #include "schemas/base/guarded.h"
 
 namespace entente::federation {
@@ -35,6 +39,9 @@ class FeedGate {
     security::NoiseSource& noise;  // used on the store's thread alone
     SnapshotSource site;
     Duration grid;  // as in DisclosureGate
+    std::size_t prices_kept = limits::kFeedsPriced;
+    // Of which a start takes as much as a question. Never null.
+    std::shared_ptr<QuestionRates> rates = std::make_shared<QuestionRates>();
   };
   using Outcome = DisclosureGate::Outcome;
 
@@ -50,6 +57,8 @@ class FeedGate {
   void tend_in_background();
   // Lets go of that; workers may still be at it until they are stopped.
   void stop();
+  // Any thread. Feeds' prices that were computed since this was made: each takes milliseconds.
+  std::uint64_t prices_made() const;
 
  private:
   struct Priced {
@@ -62,6 +71,7 @@ class FeedGate {
   Result<std::shared_ptr<const Priced>> priced(const QueryId& id, const FeedTerms& terms,
                                                const std::shared_ptr<const ExportView>& view) const;
   entente::Outcome prepare_start(Pending& pending) const;
+  entente::Outcome prepare_agreed(Pending& pending) const;
   entente::Outcome prepare_running(Pending& pending) const;
   entente::Outcome prepare_pull(Pending& pending) const;
   entente::Outcome fold(Pending& pending) const;
@@ -78,7 +88,18 @@ class FeedGate {
 
   Parts parts_;
   const security::ChoiceKey choice_;
-  mutable Guarded<std::map<QueryId, std::shared_ptr<const Priced>>> prices_;
+  struct Prices {
+    struct Known {
+      std::shared_ptr<const Priced> priced;
+      std::uint64_t used = 0;  // when, by `uses`
+    };
+    std::map<QueryId, Known> known;
+    std::uint64_t uses = 0;
+    std::uint64_t made = 0;
+  };
+  mutable Guarded<Prices> prices_;
+  // When the next tick of a running feed is due, as tend() has found.
+  std::map<QueryId, Instant> waits_;
   bool tending_ = false;
   kj::Promise<void> background_ = nullptr;
 };

@@ -57,7 +57,8 @@ Result<std::vector<BlockAmount>> amounts(const Sums& sums) {
   std::vector<BlockAmount> out;
   for (const auto& [block, sum] : sums) {
     if (sum > UINT64_MAX) {
-      return make_error(ErrorCode::epsilon_refused, "the feed's charge is too large to count");
+      return make_error(ErrorCode::epsilon_refused,
+                        "epsilon: the feed's charge is too large to count");
     }
     out.push_back({block, {static_cast<std::uint64_t>(sum)}});
   }
@@ -288,7 +289,7 @@ Result<std::vector<TimeWindow>> feed_ticks(const FeedTerms& terms, const ExportV
 
 Result<FeedPrice> price_feed(const FeedTerms& terms, const ExportView& view) {
   if (terms.question.rho_per_block == 0) {
-    return make_error(ErrorCode::epsilon_refused, "the feed names no charge");
+    return make_error(ErrorCode::epsilon_refused, "epsilon is 0: the feed names no charge");
   }
   if (!terms.question.private_keys.empty()) {
     return shape("feeds have public group keys only", "group by the export's public keys");

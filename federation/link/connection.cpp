@@ -91,7 +91,7 @@ kj::Promise<OpenSession> Connection::open() {
     const auto welcome = outcome.getWelcome();
     return OpenSession{welcome.getSession(),
                        {welcome.getExpiresNs()},
-                       {welcome.getProtocol(), tame(welcome.getSoftware().cStr())}};
+                       {welcome.getProtocol(), tame(welcome.getSoftware().cStr()), 0, 0}};
   });
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "federation/link/charter_exchange.h"
 #include "schemas/base/log.h"
 
 namespace entente::federation {
@@ -55,7 +56,7 @@ class SessionObject final : public Governed<wire::Session> {
   }
   kj::Promise<void> witness(WitnessContext context) override {
     const auto& judge = caller().governor->hooks().witness;
-    const auto offer = judge ? read_offer(context.getParams()) : no_offer(ErrorCode::unsupported);
+    const auto offer = judge ? read_witness(context.getParams()) : no_offer(ErrorCode::unsupported);
     if (!offer) {
       write_code(context, offer.error().code);
       return kj::READY_NOW;
@@ -71,11 +72,29 @@ class SessionObject final : public Governed<wire::Session> {
     });
   }
 
+  kj::Promise<void> charters(ChartersContext context) override {
+    const auto& take = caller().governor->hooks().charters;
+    const auto refuse = [](ChartersContext& to, ErrorCode code) {
+      to.getResults().initOutcome().initRefusal().setCode(static_cast<std::uint16_t>(code));
+    };
+    auto offer = take ? entente::federation::read_offer(context.getParams())
+                      : Result<CharterOffer>(make_error(ErrorCode::unsupported, ""));
+    if (!offer) {
+      refuse(context, offer.error().code);
+      return kj::READY_NOW;
+    }
+    return take(caller(), std::move(*offer))
+        .then([context, refuse](Result<CharterOffer>&& reply) mutable {
+          if (!reply) return refuse(context, reply.error().code);
+          write_offer(*reply, context.getResults().initOutcome().initCharters());
+        });
+  }
+
   static Result<security::WitnessOffer> no_offer(ErrorCode code) { return make_error(code, ""); }
   static void write_code(WitnessContext& context, ErrorCode code) {
     context.getResults().initOutcome().initRefusal().setCode(static_cast<std::uint16_t>(code));
   }
-  static Result<security::WitnessOffer> read_offer(WitnessParams::Reader in) {
+  static Result<security::WitnessOffer> read_witness(WitnessParams::Reader in) {
     const auto note = in.getNote();
     const auto proof = in.getProof();
     if (note.size() > security::kNoteBytes || proof.size() > security::kProofHashes) {
@@ -128,7 +147,7 @@ class GateObject final : public Governed<wire::Gate> {
     welcome.setSoftware(software_name());
     welcome.setExpiresNs(of_session.session_expires.ns);
     welcome.setSession(kj::heap<SessionObject>(std::move(of_session)));
-    if (opened_) opened_({protocol, software});
+    if (opened_) opened_({protocol, software, least, most});
     return kj::READY_NOW;
   }
 

@@ -16,6 +16,8 @@ const char* software_name();
 struct PeerHello {
   std::uint16_t protocol = 0;
   std::string software;
+  // The protocols that the peer speaks; zero when it is we who opened, since a welcome says one.
+  std::uint16_t least = 0, most = 0;
 };
 
 // `opened` is told of every successful opening.

@@ -37,9 +37,9 @@ struct Partner {
 
 struct LaneHealth {
   bool wanted = false;
-  bool connected = false;    // a session was opened on it
-  Instant since;             // of the present state
-  std::string last_error;    // of the last end or refused attempt; empty if there was none
+  bool connected = false;  // a session was opened on it
+  Instant since;           // of the present state
+  std::string last_error;  // of the last end or refused attempt; empty if there was none
   std::string address;
   std::uint64_t opened = 0;  // sessions' first openings since start
   LinkCounters counters;     // of the present connection
@@ -49,10 +49,12 @@ struct LinkHealth {
   std::string name;
   bool suspended = false;
   LaneHealth call, serve;
-  Duration round_trip;          // of the last ping; zero when there was none
+  Duration round_trip;          // of the last ping, at most about a minute old; zero before it
   Instant certificate_expires;  // the peer's leaf; zero when never connected
+  std::optional<Duration> clock_ahead;  // the partner's clock before ours, at the last ping
   std::uint16_t protocol = 0;
-  std::string software;         // the peer's words
+  std::uint16_t protocol_least = 0, protocol_most = 0;  // what the partner speaks; 0: not heard
+  std::string software;                                 // the peer's words
   std::size_t calls_in_flight = 0, calls_queued = 0;
 };
 
@@ -60,8 +62,8 @@ struct LinkHealth {
 class LinkManager {
  public:
   LinkManager(Loop& loop, const Clock& clock, Random& random,
-              const security::CredentialSource& credentials,
-              const security::PeerVerifier& verifier, LinkHooks hooks, LinkLimits limits = {},
+              const security::CredentialSource& credentials, const security::PeerVerifier& verifier,
+              LinkHooks hooks, LinkLimits limits = {},
               const MethodTable& methods = MethodTable::standard());
   ~LinkManager();
   LinkManager(const LinkManager&) = delete;
@@ -80,6 +82,8 @@ class LinkManager {
   // Dials anew with the leaf in force and lets the old connections finish; does nothing for
   // partners that dial us. Renewal calls it by itself; identity may call it on revocation news.
   void refresh(OrgId partner);
+  // Has the greeting of LinkHooks said again over the open session; does nothing without one.
+  void greet(OrgId partner);
 
   // The open session for calling, or DISCONNECTED at once with the last error.
   kj::Promise<wire::Session::Client> session(OrgId partner);

@@ -87,7 +87,7 @@ Outcome check_items(const Question& question) {
     return shape(std::string(to_text(item.aggregate)) + " is asked for without a tree's height");
   }
   if (question.rho_per_block == 0) {
-    return make_error(ErrorCode::epsilon_refused, "the question offers no charge");
+    return make_error(ErrorCode::epsilon_refused, "epsilon is 0: the question offers no charge");
   }
   return {};
 }

@@ -185,7 +185,7 @@ std::vector<StatisticShape> shapes_of(const Question& question) {
 
 Result<std::vector<StatisticLayout>> lay_out(const Question& question, const ExportView& view) {
   if (question.rho_per_block == 0) {
-    return make_error(ErrorCode::epsilon_refused, "the question names no charge");
+    return make_error(ErrorCode::epsilon_refused, "epsilon is 0: the question names no charge");
   }
   if (question.tree_height == 0 &&
       std::any_of(question.items.begin(), question.items.end(),

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "node/audit/scratch_ledger.h"
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 #include "node/config/settings.h"
 
@@ -41,7 +42,7 @@ Result<std::vector<federation::AuditedSite>> declared_sites(const PrivacyAuditOp
   }
   auto text = read_agreement(options.agreement->text, options.agreement->path);
   if (!text) return std::move(text).error();
-  auto offer = offer_of(*text, *declarations);
+  auto offer = offer_of(*text, declarations->exports);
   if (!offer) return std::move(offer).error();
   for (const ExportView& view : offer->exports) {
     sites.push_back({view, offer->rho_per_block, offer->min_units, offer->aggregates});

@@ -39,10 +39,12 @@ class FileLedger final : public federation::ScratchLedger {
   }
 
   federation::ReleaseStore& store() override { return *ledger_; }
-  std::vector<BlockAmount> spent(const std::string& domain) override {
+  std::vector<BlockAmount> spent(const std::string& domain,
+                                 const std::optional<OrgId>& partner) override {
+    const std::string scope = partner ? partner->hex() : std::string(kSiteScope);
     std::vector<BlockAmount> spent;
     for (const LedgerRow& row : ledger_->rows()) {
-      if (row.domain == domain && row.scope == "site") spent.push_back({row.block, row.spent});
+      if (row.domain == domain && row.scope == scope) spent.push_back({row.block, row.spent});
     }
     return spent;
   }

@@ -1,5 +1,7 @@
 #include "node/backup/backup.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +25,7 @@ constexpr const char* kDatabases[] = {"entente.db", "history.db"};
 bool is_left_out(const fs::path& name) {
   static const std::set<std::string> kNames{"vault.key", "vault.sealed",     "admin.token",
                                             "ballast",   "keys/ledger.head", kMark};
-  static const std::set<std::string> kFolders{"run", "backups"};
+  static const std::set<std::string> kFolders{"run", "backups", "lost+found"};
   static const std::set<std::string> kEndings{".lock",   ".new",    ".part",
                                               ".db-wal", ".db-shm", ".db"};
   if (kNames.contains(name.generic_string())) return true;
@@ -33,18 +35,51 @@ bool is_left_out(const fs::path& name) {
                      [&](const std::string& ending) { return text.ends_with(ending); });
 }
 
-// Regular files of the home, sorted; links are not followed.
-std::vector<fs::path> plain_files(const std::string& home) {
+// Regular files of the home, sorted.
+Result<std::vector<fs::path>> plain_files(const std::string& home, const fs::path& without) {
   std::vector<fs::path> files;
-  for (auto entry = fs::recursive_directory_iterator(home);
-       entry != fs::recursive_directory_iterator(); ++entry) {
+  std::error_code failed;
+  const fs::path apart = fs::weakly_canonical(without, failed);
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator entry(home, options, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
     const fs::path name = fs::relative(entry->path(), home);
-    if (entry->is_symlink()) continue;
-    if (entry->is_directory() && is_left_out(name)) entry.disable_recursion_pending();
-    if (entry->is_regular_file() && !is_left_out(name)) files.push_back(name);
+    const bool left_out = is_left_out(name) || fs::weakly_canonical(entry->path(), failed) == apart;
+    if (entry->is_directory(failed) && left_out) entry.disable_recursion_pending();
+    if (left_out) continue;
+    if (entry->is_symlink(failed)) {
+      return make_error(
+          ErrorCode::conflict,
+          entry->path().string() + " is a link: a backup would not hold what it names",
+          "put the file itself there");
+    }
+    if (entry->is_regular_file(failed)) files.push_back(name);
+  }
+  if (failed) {
+    return make_error(ErrorCode::store_failed, "cannot read " + home + ": " + failed.message());
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+Outcome sync_folder(const fs::path& folder) {
+  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = file >= 0 && ::fsync(file) == 0;
+  if (file >= 0) ::close(file);
+  if (synced) return {};
+  return make_error(ErrorCode::store_failed, "cannot sync " + folder.string());
+}
+
+// Under its own name, never over another file.
+Outcome give_name(const fs::path& partial, const fs::path& path) {
+  int failed = ::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE);
+  const bool unknown = failed != 0 && (errno == EINVAL || errno == ENOSYS);
+  if (unknown && !fs::exists(path)) failed = ::rename(partial.c_str(), path.c_str());
+  if (failed == 0) return sync_folder(path.parent_path().empty() ? "." : path.parent_path());
+  std::error_code ignored;
+  fs::remove(partial, ignored);
+  return make_error(ErrorCode::conflict, path.string() + " exists already",
+                    "name another file: a backup is never written over");
 }
 
 // Copies of databases on their way into a backup; gone afterwards.
@@ -84,15 +119,29 @@ void let_go(Database& database) {
   database.exec("ROLLBACK");
 }
 
-Outcome check_room(const BackupSource& source) {
-  std::uint64_t wanted = 0;
+std::uint64_t database_bytes(const std::string& home) {
+  std::uint64_t bytes = 0;
+  for (const char* name : kDatabases) {
+    for (const char* part : {"", "-wal"}) {
+      std::error_code failed;
+      const auto size = fs::file_size(home + "/" + name + part, failed);
+      if (!failed) bytes += size;
+    }
+  }
+  return bytes;
+}
+
+// Copies in the home, then the backup itself, which is no larger.
+Outcome check_room(const BackupSource& source, const fs::path& path) {
+  const std::uint64_t wanted = database_bytes(source.home);
   std::error_code failed;
-  for (const char* name : kDatabases) wanted += fs::file_size(source.home + "/" + name, failed);
-  const auto room = fs::space(source.home, failed);
-  if (failed || room.available > 2 * wanted) return {};
+  const auto copies = fs::space(source.home, failed);
+  const auto target = fs::space(path.parent_path().empty() ? "." : path.parent_path(), failed);
+  if (failed || (copies.available > 2 * wanted && target.available > wanted)) return {};
   return make_error(ErrorCode::disk_full,
-                    "a backup takes " + std::to_string(2 * wanted >> 20) + " MiB for a while; " +
-                        std::to_string(room.available >> 20) + " MiB are free",
+                    "a backup takes " + std::to_string(2 * wanted >> 20) +
+                        " MiB in the node's folder for a while, and " +
+                        std::to_string(wanted >> 20) + " MiB where it is made",
                     "free space, then try again");
 }
 
@@ -104,10 +153,15 @@ Outcome write_mark(const std::string& home, const RestoreMark& mark) {
 
 Outcome make_empty_home(const std::string& home) {
   std::error_code failed;
-  if (fs::exists(home, failed) && !fs::is_empty(home, failed)) {
+  bool empty = true;
+  for (const auto& entry : fs::directory_iterator(home, failed)) {
+    empty = empty && entry.path().filename() == "lost+found";  // of a disk of its own
+  }
+  if (!empty) {
     return make_error(ErrorCode::conflict, home + " is not empty",
                       "restore into an empty folder; nothing is ever written over");
   }
+  failed.clear();
   fs::create_directories(home, failed);
   if (!failed) fs::permissions(home, fs::perms::owner_all, failed);
   if (failed) {
@@ -130,23 +184,32 @@ Outcome write_keys(const std::string& home, const BackupDescription& description
 
 }  // namespace
 
-std::uint64_t backup_bytes(const std::string& home) {
-  std::uint64_t bytes = 0;
-  std::error_code failed;
-  for (const char* name : kDatabases) {
-    const auto size = fs::file_size(home + "/" + name, failed);
-    if (!failed) bytes += size;
-  }
-  for (const fs::path& name : plain_files(home)) {
+Result<std::uint64_t> backup_bytes(const std::string& home, const std::string& folder) {
+  auto files = plain_files(home, folder);
+  if (!files) return std::move(files).error();
+  std::uint64_t bytes = database_bytes(home);
+  for (const fs::path& name : *files) {
+    std::error_code failed;
     const auto size = fs::file_size(home / name, failed);
     if (!failed) bytes += size;
   }
   return bytes;
 }
 
+void sweep_backup_copies(const std::string& home) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(home + "/run", ignored)) {
+    if (entry.path().filename().string().starts_with("backup-")) {
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+}
+
 Result<BackupContents> create_backup(const BackupSource& source, const fs::path& path,
                                      Random& random, const BackupProgress& progress) {
-  if (auto room = check_room(source); !room) return std::move(room).error();
+  if (auto room = check_room(source, path); !room) return std::move(room).error();
+  auto files = plain_files(source.home, path.parent_path());
+  if (!files) return std::move(files).error();
   auto copies = Copies::make(source.home);
   if (!copies) return std::move(copies).error();
   // Both are held at one moment; the ledger last, so that it knows all that the history knows.
@@ -177,18 +240,14 @@ Result<BackupContents> create_backup(const BackupSource& source, const fs::path&
   for (const char* name : kDatabases) {
     if (auto added = add(name, copies->at(name)); !added) return std::move(added).error();
   }
-  for (const fs::path& name : plain_files(source.home)) {
+  for (const fs::path& name : *files) {
     if (auto added = add(name.generic_string(), source.home / name); !added) {
       return std::move(added).error();
     }
   }
   if (auto finished = (*writer)->finish(); !finished) return std::move(finished).error();
   writer->reset();
-  if (::link(partial.c_str(), path.c_str()) != 0) {  // never over another file
-    return make_error(ErrorCode::conflict, path.string() + " cannot be made",
-                      "name another file: a backup is never written over");
-  }
-  fs::remove(partial, ignored);
+  if (auto named = give_name(partial, path); !named) return std::move(named).error();
   return contents;
 }
 
@@ -204,6 +263,9 @@ Result<BackupContents> restore_backup(const fs::path& path, const security::Vaul
   if (!contents) return contents;
   if (auto written = write_keys(home, *description, vault, random); !written) {
     return std::move(written).error();
+  }
+  for (const char* folder : {"", "/keys"}) {
+    if (auto synced = sync_folder(home + folder); !synced) return std::move(synced).error();
   }
   mark.complete = true;
   if (auto marked = write_mark(home, mark); !marked) return std::move(marked).error();

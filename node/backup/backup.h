@@ -27,13 +27,19 @@ struct BackupSource {
 
 // Makes `path`, which appears only when it is complete. Takes as much free space as the databases
 // beside it, for their copies in between. Refuses: conflict (it exists), disk_full, store_failed,
-// deadline_exceeded (progress said so). Throws StoreFault when a database cannot be read.
+// deadline_exceeded (progress said so), and as backup_bytes. Throws StoreFault when a database
+// cannot be read.
 [[nodiscard]] Result<BackupContents> create_backup(const BackupSource& source,
                                                    const std::filesystem::path& path,
                                                    Random& random, const BackupProgress& progress);
 
-// About how many bytes of files a backup of this home takes in, for progress.
-std::uint64_t backup_bytes(const std::string& home);
+// About how many bytes of files a backup of this home takes in, for progress; what lies in
+// `folder`, where backups are made, is no part of it. Refuses: conflict (a link lies in the home: a
+// backup would not hold what it names), store_failed.
+[[nodiscard]] Result<std::uint64_t> backup_bytes(const std::string& home,
+                                                 const std::string& folder);
+// Removes copies of databases that a process which was killed left behind.
+void sweep_backup_copies(const std::string& home);
 
 // Makes a home out of a backup. `home` must be missing or empty. With `wrapped` (of the
 // description) the vault is opened as before; without it `vault`'s key is written as the key file.

@@ -103,7 +103,10 @@ class TarWriter final : public BackupWriter {
   }
 
   Outcome add(const std::string& name, const fs::path& file) override {
-    ENTENTE_CHECK(is_plain_name(name));
+    if (!is_plain_name(name)) {
+      return make_error(ErrorCode::conflict, "no backup takes a file of the name " + name,
+                        "give it a shorter, plain name");
+    }
     std::ifstream in(file, std::ios::binary);
     struct stat info {};
     if (!in || ::stat(file.c_str(), &info) != 0)

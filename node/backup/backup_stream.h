@@ -4,7 +4,9 @@
 //   then a sealed stream (security/vault/sealed_stream.h) with all of this authenticated: a
 //   compressed tar archive of regular files.
 // The description stands in the clear, so that an operator sees whose backup lies there and which
-// key it wants. It says nothing else. Threads: one at a time; blocks on the disk.
+// key it wants. Where a pass phrase opens the vault it holds the wrapped key too: that phrase opens
+// this backup for ever, also after the node has got another. Threads: one at a time; blocks on the
+// disk.
 #pragma once
 
 #include <cstdint>

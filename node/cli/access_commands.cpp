@@ -60,11 +60,50 @@ Result<int> list_roles(Session& session) {
   return show_users(session, session.get("/api/v1/access"), "");
 }
 
+Result<int> show_roles(Session& session, Result<json::value> got, const std::string& only,
+                       const std::string& words) {
+  if (!got) return std::move(got).error();
+  Table table{{{"role", "role"}, {"built_in", "built in"}, {"verbs", "allows"}}, {}};
+  for (const json::value& one : array_of_field(*got, "roles")) {
+    if (!only.empty() && text_of_field(one, "role") != only) continue;
+    table.rows.push_back(
+        {field(one, "role"), field(one, "built_in"), json::value(joined(field(one, "verbs")))});
+  }
+  if (!only.empty() && table.rows.empty() && words.empty()) {
+    return make_error(ErrorCode::not_found, "there is no role '" + only + "'",
+                      "see all of them: 'entente role show'");
+  }
+  session.show({object_of(std::move(*got)), std::move(table), "roles", false});
+  if (!words.empty()) session.say(session.dry_run() ? "Nothing was changed." : words);
+  return 0;
+}
+
+Result<int> show_role(Session& session) {
+  return show_roles(session, session.get("/api/v1/access"), session.value("ROLE"), "");
+}
+
+Result<int> define_role(Session& session) {
+  const std::string role = session.value("ROLE");
+  return show_roles(session,
+                    session.post("/api/v1/access/roles/" + url_encoded(role),
+                                 json::object{{"verbs", session.value("VERBS")}}),
+                    role, "The role " + role + " is defined.");
+}
+
+Result<int> remove_role(Session& session) {
+  const std::string role = session.value("ROLE");
+  return show_roles(
+      session,
+      session.post("/api/v1/access/roles/" + url_encoded(role) + "/remove", json::object{}), "",
+      "The role " + role + " is gone.");
+}
+
 Result<int> grant_role(Session& session) {
   const std::string user = session.value("USER"), role = session.value("ROLE");
+  json::object body{{"role", role}};
+  if (const std::string life = session.value("for"); !life.empty()) body["for"] = life;
   return show_users(session,
-                    session.post("/api/v1/access/users/" + url_encoded(user) + "/roles",
-                                 json::object{{"role", role}}),
+                    session.post("/api/v1/access/users/" + url_encoded(user) + "/roles", body),
                     user + " has the role " + role + ".");
 }
 
@@ -191,7 +230,8 @@ Result<int> revoke_token(Session& session) {
 
 const OptionSpec kUser{"USER", Form::positional, "USER", "the user's name"};
 const OptionSpec kRole{"ROLE", Form::positional, "ROLE",
-                       "owner, admin, privacy-officer, operator, analyst, auditor or service"};
+                       "owner, admin, privacy-officer, operator, analyst, auditor, service, "
+                       "or one of the policy's own"};
 const OptionSpec kTo{"TO", Form::positional, "TO", "user:NAME or role:NAME"};
 const OptionSpec kVerb{"VERB", Form::positional, "VERB", "what may be done, like write_twins"};
 const OptionSpec kOn{"RESOURCE", Form::positional, "RESOURCE",
@@ -233,11 +273,29 @@ void add_access_commands(CommandTable& table) {
                    {},
                    {"entente role list"},
                    list_roles});
+  table.push_back({"role show",
+                   Effect::ro,
+                   "Show what roles allow, or one of them",
+                   {{"ROLE", Form::optional_positional, "ROLE", "the role; all when left out"}},
+                   {"entente role show analyst"},
+                   show_role});
+  table.push_back({"role define",
+                   Effect::rw,
+                   "Make a role of one's own from verbs that one holds, or give it other verbs",
+                   {kRole, {"VERBS", Form::positional, "VERBS", "with commas between"}},
+                   {"entente role define gate-keeper read_twins,write_readings"},
+                   define_role});
+  table.push_back({"role remove",
+                   Effect::rw,
+                   "Take a role of one's own out of the policy",
+                   {kRole},
+                   {"entente role remove gate-keeper"},
+                   remove_role});
   table.push_back({"role grant",
                    Effect::rw,
                    "Give a user a role; a name not known yet becomes a user",
-                   {kUser, kRole},
-                   {"entente role grant ann analyst"},
+                   {kUser, kRole, {"for", Form::value, "TIME", "how long, like 30d (for ever)"}},
+                   {"entente role grant ann analyst --for 90d"},
                    grant_role});
   table.push_back({"role revoke",
                    Effect::rw,

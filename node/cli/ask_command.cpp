@@ -140,11 +140,24 @@ std::string charge_text(const json::value& charge) {
       text_of_field(charge, "organisation") + ": epsilon " + (epsilon ? shortest(*epsilon) : "?");
   if (blocks > 1) text += " at most on each of " + std::to_string(blocks) + " blocks";
   const json::value& enough = field(charge, "enough");
-  if (enough.is_bool() && !enough.get_bool()) {
-    const auto left = number_of_field(charge, "left_epsilon");
+  const bool too_much = enough.is_bool() && !enough.get_bool();
+  const auto left = number_of_field(charge, "left_epsilon");
+  // It may be delta alone that is short.
+  const bool of_epsilon = too_much && !(epsilon && left && *epsilon <= *left);
+  if (of_epsilon) {
     text += ", more than is left: " + (left ? shortest(*left) : "?");
   } else if (after) {
     text += ", then " + shortest(*after) + " left";
+  }
+  if (const auto delta = number_of_field(charge, "delta"); delta && *delta > 0) {
+    const auto delta_left = number_of_field(charge, "left_delta");
+    const auto delta_after = number_of_field(charge, "left_delta_after");
+    text += "; delta " + shortest(*delta);
+    if (too_much && !of_epsilon) {
+      text += ", more than is left" + (delta_left ? ": " + shortest(*delta_left) : "");
+    } else if (delta_after) {
+      text += ", then " + shortest(*delta_after) + " left";
+    }
   }
   if (guaranteed && *guaranteed > 0) {
     text += "; no other partner can use up " + shortest(*guaranteed);

@@ -56,6 +56,10 @@ void say_proof(Session& session, const json::value& answer) {
                    ? ""
                    : ", for the purpose '" + text_of_field(proof, "purpose") + "'") +
               ".");
+  session.say("Its keys are those of its charters up to number " +
+              fixed(number_of_field(proof, "charter").value_or(0), 0) + ", of " +
+              text_of_field(proof, "charter_issued") +
+              "; a later one may have revoked the key: ask for the newest.");
   if (const auto records = number_of_field(proof, "audit_records")) {
     session.say("Its audit log then held " + fixed(*records, 0) + " records up to " +
                 text_of_field(proof, "audit_head") + ".");

@@ -102,6 +102,10 @@ Result<BackupOptions> options_of(Session& session) {
   options.file = session.value("FILE");
   options.home = session.home();
   options.key_file = session.value("vault-key");
+  options.progress = [&session](std::uint64_t bytes) {
+    show_progress(session, static_cast<double>(bytes), 0);
+  };
+  if (!options.key_file.empty()) return options;
   auto way = session.local().backup_way(options.file);
   if (!way) return std::move(way).error();
   if (*way == "passphrase") {
@@ -114,17 +118,7 @@ Result<BackupOptions> options_of(Session& session) {
     if (!credential) return std::move(credential).error();
     options.secret = std::move(*credential);
   }
-  options.progress = [&session](std::uint64_t bytes) {
-    show_progress(session, static_cast<double>(bytes), 0);
-  };
   return options;
-}
-
-void show_report(Session& session, const LocalReport& report) {
-  std::vector<std::pair<std::string, json::value>> lines;
-  for (const auto& member : report.data) lines.emplace_back(member.key(), member.value());
-  session.show({report.data, properties_table(std::move(lines)), "", true});
-  for (const std::string& words : report.words) session.say(words);
 }
 
 Result<int> run_local(Session& session,
@@ -138,7 +132,7 @@ Result<int> run_local(Session& session,
   auto report = run(*options);
   end_progress(session);
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  session.show(*report);
   return 0;
 }
 

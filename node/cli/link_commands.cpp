@@ -128,13 +128,16 @@ Result<int> list_links(Session& session) {
                {"since", "since"},
                {"connected", "connected"},
                {"round_trip_ms", "rtt ms", Kind::number},
-               {"certificate_expires", "certificate until"},
+               {"certificate_days_left", "certificate days", Kind::number},
+               {"protocol", "protocol"},
+               {"status", "partner may", Kind::state},
                {"last_error", "last error"}},
               {}};
   for (const json::value& link : array_of_field(*got, "items")) {
     table.rows.push_back({json::value(name_of(link)), field(link, "state"), field(link, "turn"),
                           field(link, "since"), field(link, "connected"),
-                          field(link, "round_trip_ms"), field(link, "certificate_expires"),
+                          field(link, "round_trip_ms"), field(link, "certificate_days_left"),
+                          field(link, "protocol"), field(link, "status"),
                           field(link, "last_error")});
   }
   const bool empty = table.rows.empty();
@@ -161,6 +164,13 @@ Result<int> show_link(Session& session) {
   }
   session.show({std::move(object), properties_table(std::move(lines)), "", true});
   return 0;
+}
+
+Result<int> cancel(Session& session) {
+  const std::string name = session.value("NAME");
+  auto got = session.post(link_path(name, "cancel"), json::object{});
+  if (!got) return std::move(got).error();
+  return show_state(session, std::move(*got), name);
 }
 
 Result<int> change(Session& session, const char* verb) {
@@ -196,6 +206,12 @@ void add_link_commands(CommandTable& table) {
                    {{"TOKEN", Form::positional, "", "what the partner gave you"}},
                    {"entente link accept ENTL1..."},
                    accept});
+  table.push_back({"link cancel",
+                   Effect::rw,
+                   "Withdraw an invitation that nobody has used",
+                   {name},
+                   {"entente link cancel oregon"},
+                   cancel});
   table.push_back({"link confirm",
                    Effect::rw,
                    "Say that both sides read the same words",

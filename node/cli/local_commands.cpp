@@ -22,14 +22,6 @@ Error not_built_in(std::string_view command) {
                     "this program was built without '" + std::string(command) + "'");
 }
 
-void show_report(Session& session, const LocalReport& report) {
-  std::vector<std::pair<std::string, json::value>> properties;
-  for (const auto& member : report.data) properties.emplace_back(member.key(), member.value());
-  Output output{report.data, properties_table(std::move(properties)), "", true};
-  session.show(output);
-  for (const std::string& words : report.words) session.say(words);
-}
-
 Result<std::optional<std::uint16_t>> port_option(const Session& session, std::string_view name) {
   if (session.value(name).empty()) return std::optional<std::uint16_t>{};
   auto number = session.number(name, 0, 65'535);
@@ -60,7 +52,7 @@ Result<int> init(Session& session) {
   options.dry_run = session.dry_run();
   auto report = session.local().init(options);
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  session.show(*report);
   return 0;
 }
 
@@ -173,7 +165,7 @@ Result<int> check_agreement(Session& session) {
   if (!report) return std::move(report).error();
   const json::array meaning = array_of_field(report->data, "meaning");
   if (meaning.empty() || !session.for_people()) {
-    show_report(session, *report);
+    session.show(*report);
     return 0;
   }
   session.show({std::move(report->data), meaning_table(meaning), "meaning", false});
@@ -212,7 +204,7 @@ Result<int> explain(Session& session) {
                           {"remedy", reaction(*code)},
                           {"exit", exit_code(*code)},
                           {"http_status", http_status(*code)}};
-  show_report(session, {data, {}});
+  session.show(LocalReport{data, {}});
   return 0;
 }
 

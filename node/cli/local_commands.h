@@ -3,6 +3,7 @@
 // them in; a command whose function is missing is refused (unsupported).
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <functional>
@@ -137,6 +138,8 @@ struct LocalCommands {
   // The made-up export first, then what is declared. Touches no database and no key of the home.
   std::function<Result<std::vector<federation::PrivacyAudit>>(const PrivacyAuditOptions&)>
       privacy_audit;
+  // What doctor can say of a home whose node does not answer: [{"name","state","detail","remedy"}].
+  std::function<boost::json::array(const std::string& home)> home_checks;
   // `data` has "opened_by" (key-file, passphrase, credential) and "file".
   std::function<Result<LocalReport>(const std::string& home)> vault_status;
   std::function<Result<LocalReport>(const VaultProtectOptions&)> vault_protect;

@@ -219,9 +219,12 @@ CommandTable all_commands() {
   add_model_commands(table);
   add_collector_commands(table);
   add_link_commands(table);
+  add_key_commands(table);
   add_agreement_commands(table);
   add_feed_commands(table);
   add_access_commands(table);
+  add_user_commands(table);
+  add_approval_commands(table);
   add_audit_log_commands(table);
   add_audit_commands(table);
   add_vault_commands(table);
@@ -241,13 +244,21 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"collector", "Edge collectors that send readings"},
       {"replay", ""},
       {"link", "Links to other organisations"},
+      {"key", "Keys of this organisation, and their rotation"},
+      {"charter", "Charters that are signed elsewhere"},
       {"agreement", "What two organisations both signed"},
       {"role", "Roles of this node's users"},
+      {"user", "This node's users and their passwords"},
+      {"login", ""},
+      {"password", ""},
+      {"approval", "Steps that wait for a second person"},
+      {"policy", "Former policies"},
       {"access", "Who may do what, and why"},
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
       {"model", "What twins are expected to do: forecasts, anomalies"},
+      {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},
       {"export", "What partners may be offered"},

@@ -186,6 +186,74 @@ Result<int> learn_rules(Session& session) {
   return 0;
 }
 
+std::string lengths_text(const json::value& kept) {
+  return text_of_field(kept, "readings") + ", " + text_of_field(kept, "minutes") + ", " +
+         text_of_field(kept, "hours");
+}
+
+Table changes_table(const json::value& answer) {
+  Table table{{{"of", "of"},
+               {"owner", "type or twin"},
+               {"signal", "signal"},
+               {"change", "change"},
+               {"before", "kept before: readings, minutes, hours"},
+               {"now", "kept now"}},
+              {}};
+  for (const json::value& item : array_of_field(answer, "items")) {
+    table.rows.push_back({field(item, "of"), field(item, "owner"), field(item, "signal"),
+                          field(item, "change"), json::value(), json::value()});
+  }
+  for (const json::value& item : array_of_field(answer, "retention")) {
+    table.rows.push_back({json::value("retention"), field(item, "type"), field(item, "signal"),
+                          json::value("changed"), json::value(lengths_text(field(item, "before"))),
+                          json::value(lengths_text(field(item, "now")))});
+  }
+  return table;
+}
+
+bool flag_of(const json::value& answer, std::string_view name) {
+  const auto* found = field(answer, name).if_bool();
+  return found != nullptr && *found;
+}
+
+// Asks only where something would be kept for a shorter time: that cannot be taken back.
+Result<bool> sure_of_reload(Session& session) {
+  if (session.dry_run()) return true;
+  auto planned = session.post("/api/v1/quality/reload?dryRun=1", json::object{});
+  if (!planned) return std::move(planned).error();
+  if (!flag_of(*planned, "loses")) return true;
+  if (session.for_people()) session.say_table(changes_table(*planned));
+  return session.confirm("Readings or summaries are kept for a shorter time. Go on?");
+}
+
+Result<int> reload_rules(Session& session) {
+  auto sure = sure_of_reload(session);
+  if (!sure) return std::move(sure).error();
+  if (!*sure) {
+    session.say("Nothing was changed.");
+    return 0;
+  }
+  auto got = session.post("/api/v1/quality/reload", json::object{});
+  if (!got) return std::move(got).error();
+  Table table = changes_table(*got);
+  const bool empty = table.rows.empty();
+  const bool restart = flag_of(*got, "needs_restart");
+  std::vector<std::string> idle;
+  for (const json::value& one : array_of_field(*got, "idle")) {
+    idle.push_back(text_of_field(one, "type") + "." + text_of_field(one, "signal"));
+  }
+  session.show({object_of(std::move(*got)), std::move(table), "items", false});
+  if (empty) session.say("The rules are as they were.");
+  for (const std::string& one : idle) session.say("No type has what this rule is for: " + one);
+  if (restart) session.say("The files have other exports or systems: these wait for a restart.");
+  if (session.dry_run()) {
+    session.say("Nothing was changed (--dry-run).");
+  } else if (!empty) {
+    session.say("In force. Kept readings have their verdicts still: see 'entente twin rejudge'.");
+  }
+  return 0;
+}
+
 }  // namespace
 
 void add_quality_commands(CommandTable& table) {
@@ -236,6 +304,12 @@ void add_quality_commands(CommandTable& table) {
                    {"entente twin learn monitor-530330030",
                     "entente twin learn --type 'dtmi:org:air:Monitor;1'"},
                    learn_rules});
+  table.push_back({"quality reload",
+                   Effect::rw,
+                   "Put the rules of quality and retention in force as their files are now",
+                   {},
+                   {"entente quality reload --dry-run"},
+                   reload_rules});
 }
 
 }  // namespace entente::node

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "node/cli/connection.h"
+#include "node/cli/json_fields.h"
 #include "node/cli/limits.h"
 #include "node/cli/terminal_text.h"
 #include "node/service/json_text.h"
@@ -109,11 +110,26 @@ Result<json::value> Session::post_text(std::string target, std::string body,
   }
   request.body = std::move(body);
   request.content_type = std::move(content_type);
-  return (*to)->call(request);
+  auto got = (*to)->call(request);
+  if (got && got->is_object() && got->get_object().contains("approval")) {
+    const std::string id = text_of_field(*got, "approval");
+    return make_error(ErrorCode::conflict,
+                      "nothing is done yet: this step needs two persons, and the request " + id +
+                          " waits for the second until " + text_of_field(*got, "expires"),
+                      "have somebody else run 'entente approval approve " + id + "'");
+  }
+  return got;
 }
 
 void Session::show(const Output& output) {
   renderer_.print(streams_.out, output);
+}
+
+void Session::show(const LocalReport& report) {
+  std::vector<std::pair<std::string, boost::json::value>> lines;
+  for (const auto& member : report.data) lines.emplace_back(member.key(), member.value());
+  show(Output{report.data, properties_table(std::move(lines)), "", true});
+  for (const std::string& words : report.words) say(words);
 }
 
 void Session::say(std::string_view words) {

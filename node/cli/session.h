@@ -45,6 +45,7 @@ class Session {
   bool colour() const { return colour_; }
 
   // The node's answers. `target` is encoded; ?dryRun=1 is added to writes under --dry-run.
+  // A step that now waits for a second person is refused (conflict) with its request's id.
   [[nodiscard]] Result<boost::json::value> get(const std::string& target);
   [[nodiscard]] Result<boost::json::value> post(std::string target, const boost::json::value& body);
   [[nodiscard]] Result<boost::json::value> post_text(std::string target, std::string body,
@@ -54,6 +55,8 @@ class Session {
 
   // Data to standard output.
   void show(const Output& output);
+  // The same as a list of properties, then its words.
+  void show(const LocalReport& report);
   // A line on standard error, unless --quiet.
   void say(std::string_view words);
   // A table on standard error, unless --quiet.

@@ -90,10 +90,15 @@ Result<int> doctor(Session& session) {
     // A node that does not answer is the first thing a doctor should say.
     const Error& error = got.error();
     code = exit_code(error.code);
-    report = json::object{{"checks", json::array{json::object{{"name", "node"},
-                                                              {"state", "fail"},
-                                                              {"detail", error.what},
-                                                              {"remedy", error.advice()}}}}};
+    json::array checks{json::object{
+        {"name", "node"}, {"state", "fail"}, {"detail", error.what}, {"remedy", error.advice()}}};
+    // What the files say without it.
+    if (session.local().home_checks && error.code == ErrorCode::node_not_running) {
+      for (json::value& check : session.local().home_checks(session.home())) {
+        checks.push_back(std::move(check));
+      }
+    }
+    report = json::object{{"checks", std::move(checks)}};
   }
   for (const json::value& check : array_of_field(report, "checks")) {
     if (code == 0 && text_of_field(check, "state") == "fail") code = 1;
@@ -172,6 +177,55 @@ Result<int> list_exports(Session& session) {
   return 0;
 }
 
+// "ug/m3: mean 0 to 200, max 0 to 500; folded by mean"
+std::string signal_text(const json::value& signal) {
+  std::string bounds;
+  for (const json::value& one : array_of_field(signal, "bounds")) {
+    const auto lower = number_of_field(one, "lower"), upper = number_of_field(one, "upper");
+    if (!lower || !upper) continue;
+    bounds += (bounds.empty() ? "" : ", ") + text_of_field(one, "reducer") + " " +
+              shortest(*lower) + " to " + shortest(*upper);
+  }
+  const std::string unit = text_of_field(signal, "unit");
+  return (unit.empty() ? "" : unit + ": ") + bounds + "; folded by " +
+         text_of_field(signal, "reducer");
+}
+
+Result<int> show_export(Session& session) {
+  auto got = session.get("/api/v1/exports/" + url_encoded(session.value("NAME")));
+  if (!got) return std::move(got).error();
+  std::vector<std::pair<std::string, json::value>> lines;
+  for (const auto& [member, words] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"name", "export"},
+           {"site", "site"},
+           {"type", "type"},
+           {"domain", "privacy domain"},
+           {"protects", "protects"},
+           {"unit", "unit"},
+           {"groups_per_unit", "groups a unit"},
+           {"block", "block"},
+           {"epsilon_per_block", "epsilon a block"},
+           {"delta", "delta"},
+           {"threshold_delta", "delta for private keys"},
+           {"keys", "public keys"},
+           {"private_keys", "private keys"},
+           {"private_delta", "delta a question by them"},
+           {"private_min_units", "least units of their groups"},
+           {"cells", "public cells"},
+           {"declared_units", "declared units"},
+           {"tick", "tick"},
+           {"zone", "zone"},
+           {"lateness", "lateness"},
+           {"revisions", "revisions after"}}) {
+    lines.emplace_back(words, field(*got, member));
+  }
+  for (const json::value& signal : array_of_field(*got, "signals")) {
+    lines.emplace_back("signal " + text_of_field(signal, "name"), json::value(signal_text(signal)));
+  }
+  session.show({object_of(std::move(*got)), properties_table(std::move(lines)), "", true});
+  return 0;
+}
+
 }  // namespace
 
 void add_show_commands(CommandTable& table) {
@@ -208,6 +262,12 @@ void add_show_commands(CommandTable& table) {
                    {},
                    {"entente export list"},
                    list_exports});
+  table.push_back({"export show",
+                   Effect::ro,
+                   "What one export offers: unit, block, caps, keys and every signal's bounds",
+                   {{"NAME", Form::positional, "", "the export's name"}},
+                   {"entente export show air"},
+                   show_export});
 }
 
 }  // namespace entente::node

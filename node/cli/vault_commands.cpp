@@ -11,20 +11,13 @@ namespace {
 namespace json = boost::json;
 using Form = OptionSpec::Form;
 
-void show_report(Session& session, const LocalReport& report) {
-  std::vector<std::pair<std::string, json::value>> lines;
-  for (const auto& member : report.data) lines.emplace_back(member.key(), member.value());
-  session.show({report.data, properties_table(std::move(lines)), "", true});
-  for (const std::string& words : report.words) session.say(words);
-}
-
 Result<int> status(Session& session) {
   if (!session.local().vault_status) {
     return make_error(ErrorCode::unsupported, "this program was built without a vault");
   }
   auto report = session.local().vault_status(session.home());
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  session.show(*report);
   return 0;
 }
 
@@ -67,7 +60,7 @@ Result<int> protect(Session& session) {
   }
   auto report = session.local().vault_protect(options);
   if (!report) return std::move(report).error();
-  show_report(session, *report);
+  session.show(*report);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "node/config/declarations.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -230,8 +231,9 @@ class Reader {
     if (pair == nullptr) return std::nullopt;
     const auto lower = pair->size() == 2 ? pair->get(0)->value<double>() : std::nullopt;
     const auto upper = pair->size() == 2 ? pair->get(1)->value<double>() : std::nullopt;
-    if (lower && upper && *lower < *upper) return Range{*lower, *upper};
-    table.fail(key, "must be [lower, upper] with lower below upper");
+    const bool finite = lower && upper && std::isfinite(*lower) && std::isfinite(*upper);
+    if (finite && *lower < *upper) return Range{*lower, *upper};
+    table.fail(key, "must be [lower, upper], two finite numbers with lower below upper");
     return std::nullopt;
   }
 
@@ -312,12 +314,9 @@ class Reader {
     property.name = std::string(key);
     property.item = one.text("item");
     property.over = one.duration("over", days(1));
-    if (const toml::array* bounds = one.array("bounds")) {
-      property.lower = bounds->size() == 2 ? bounds->get(0)->value<double>() : std::nullopt;
-      property.upper = bounds->size() == 2 ? bounds->get(1)->value<double>() : std::nullopt;
-      if (!property.lower || !property.upper || !(*property.lower < *property.upper)) {
-        one.fail("bounds", "must be [lower, upper] with lower below upper");
-      }
+    if (const auto bounds = interval(one, "bounds")) {
+      property.lower = bounds->minimum;
+      property.upper = bounds->maximum;
     }
     if (auto done = one.finish(); !done) return table.adopt(done.error());
     system.properties.push_back(std::move(property));
@@ -361,6 +360,9 @@ Result<Declarations> load_declarations(const std::string& folder, const std::str
   for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) {
     if (entry.path().extension() == ".toml") files.push_back(entry.path());
   }
+  if (missing && missing != std::errc::no_such_file_or_directory) {
+    return make_error(kCode, "cannot read the folder " + folder + ": " + missing.message());
+  }
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     std::ifstream stream(file, std::ios::binary);
@@ -372,103 +374,6 @@ Result<Declarations> load_declarations(const std::string& folder, const std::str
     }
   }
   return all;
-}
-
-Result<AgreementText> read_agreement(std::string_view text, const std::string& file) {
-  constexpr ErrorCode kInvalid = ErrorCode::agreement_invalid;
-  auto parsed = parse_toml(text, file, kInvalid);
-  if (!parsed) return std::move(parsed).error();
-  StrictTable top(*parsed, file, "", kInvalid);
-  AgreementText out;
-  if (const toml::table* section = top.table("agreement")) {
-    StrictTable table(*section, file, "agreement", kInvalid);
-    out.name = table.text("name");
-    if (!is_local_id(out.name)) table.fail("name", "is no name: use a-z 0-9 . _ -");
-    out.partner = table.text("partner");
-    out.exports = table.texts("exports");
-    if (out.exports.empty()) table.fail("exports", "must name at least one export");
-    out.terms.purposes = table.texts("purposes");
-    for (const std::string& word : table.texts("aggregates")) {
-      const auto aggregate = aggregate_from_text(word);
-      if (!aggregate) {
-        table.fail("aggregates", "'" + word +
-                                     "' is no aggregate; known are count, share, sum, mean, "
-                                     "variance, stddev, min, max, median, quantile, histogram");
-      } else {
-        out.terms.aggregates.push_back(*aggregate);
-      }
-    }
-    std::sort(out.terms.aggregates.begin(), out.terms.aggregates.end());
-    out.terms.min_units = static_cast<std::uint32_t>(table.integer("min_units", 1, 1'000'000, 10));
-    out.terms.min_sites = static_cast<std::uint32_t>(table.integer("min_sites", 1, 1'000, 1));
-    if (out.terms.min_sites > 1) {
-      table.fail("min_sites", "above 1 needs secure aggregation, which this version does not have");
-    }
-    out.epsilon_per_block = table.number("epsilon_per_block");
-    out.epsilon_guaranteed = table.number("epsilon_guaranteed", 0);
-    if (!(out.epsilon_guaranteed >= 0 && out.epsilon_guaranteed <= out.epsilon_per_block)) {
-      table.fail("epsilon_guaranteed", "must be from 0 to epsilon_per_block");
-    }
-    out.terms.onward = table.texts("onward");
-    if (!out.terms.onward.empty()) {
-      table.fail("onward", "this version grants no onward sharing: write []");
-    }
-    const auto expires = table.instant("expires");
-    if (!expires) table.fail("expires", "must be a time, such as \"2027-01-01\"");
-    out.terms.expires = expires.value_or(Instant{});
-    if (auto done = table.finish(); !done) top.adopt(done.error());
-  } else {
-    top.fail("agreement", "the section [agreement] is missing");
-  }
-  if (const toml::array* tests = top.array("test")) {
-    for (const toml::node& node : *tests) {
-      const toml::table* inner = node.as_table();
-      if (inner == nullptr) {
-        top.fail("test", "must be [[test]] tables");
-        break;
-      }
-      StrictTable test(*inner, file, "test", kInvalid);
-      const bool must = test.has("must");
-      if (must == test.has("must_not")) test.fail("must", "write either must or must_not");
-      out.terms.tests.push_back({must, test.text(must ? "must" : "must_not")});
-      if (auto done = test.finish(); !done) top.adopt(done.error());
-    }
-  }
-  if (auto done = top.finish(); !done) return std::move(done).error();
-  return out;
-}
-
-Result<Agreement> offer_of(const AgreementText& text, const Declarations& declarations) {
-  Agreement terms = text.terms;
-  terms.name = text.name;
-  for (const std::string& name : text.exports) {
-    const auto view = declarations.exports.find(name);
-    if (view == declarations.exports.end()) {
-      return make_error(ErrorCode::agreement_invalid,
-                        "agreement.exports: this site has no export '" + name + "'");
-    }
-    if (!terms.exports.empty() && terms.exports.front().delta != view->second->delta) {
-      return make_error(
-          ErrorCode::agreement_invalid,
-          "agreement.exports: exports of domains with different delta need an agreement each");
-    }
-    terms.exports.push_back(*view->second);
-  }
-  auto quota = security::rho_cap_of(text.epsilon_per_block, terms.exports.front().delta);
-  if (!quota) {
-    return make_error(ErrorCode::agreement_invalid,
-                      "agreement.epsilon_per_block: " + quota.error().what);
-  }
-  terms.rho_per_block = *quota;
-  if (text.epsilon_guaranteed > 0) {
-    auto least = security::rho_cap_of(text.epsilon_guaranteed, terms.exports.front().delta);
-    if (!least) {
-      return make_error(ErrorCode::agreement_invalid,
-                        "agreement.epsilon_guaranteed: " + least.error().what);
-    }
-    terms.rho_guaranteed = *least;
-  }
-  return terms;
 }
 
 }  // namespace entente::node

@@ -1,6 +1,6 @@
 // What an administrator declares in files of `provision.d`: privacy domains, exports, system twins
 // (design section 14), rules for the quality of readings ([quality.…], see quality/rule_text.h) and
-// for how long they are kept ([retention], see retention_rules.h); and the text of agreements.
+// for how long they are kept ([retention], see retention_rules.h).
 // Unknown keys refuse; errors name file and line.
 //
 //   [domain.air]
@@ -57,27 +57,5 @@ struct Declarations {
 // All *.toml files of a folder in name order; a missing folder is empty.
 [[nodiscard]] Result<Declarations> load_declarations(const std::string& folder,
                                                      const std::string& site);
-
-// An agreement as written:
-//   [agreement]  name = "…"  partner = "northwest-airshed"  exports = ["air"]  purposes = []
-//                aggregates = ["count", "mean"]  min_units = 10  min_sites = 1  epsilon_per_block =
-//                4 onward = []  expires = "2027-01-01"
-//                epsilon_guaranteed = 1      # what no other partner may use up; 0 = nothing
-//   [[test]]     must = "SELECT mean(pm25) FROM air OVER 1d"     # or must_not
-struct AgreementText {
-  std::string name;
-  std::string partner;  // a link's name or an organisation id
-  std::vector<std::string> exports;
-  double epsilon_per_block = 0;
-  double epsilon_guaranteed = 0;  // 0 = none
-  Agreement terms;                // all but provider, consumer, exports, amounts of rho, issued
-};
-[[nodiscard]] Result<AgreementText> read_agreement(std::string_view text, const std::string& file);
-
-// The terms as offered: exports in full, epsilon as rho. Parties and date are left open.
-// Refuses (agreement_invalid): an export that is not declared, exports whose deltas differ, a quota
-// that is none.
-[[nodiscard]] Result<Agreement> offer_of(const AgreementText& text,
-                                         const Declarations& declarations);
 
 }  // namespace entente::node

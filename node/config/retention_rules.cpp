@@ -72,6 +72,18 @@ Outcome RetentionRules::read(const toml::table& retention, const std::string& fi
   return {};
 }
 
+std::vector<RetentionChange> RetentionRules::changes_from(const RetentionRules& before) const {
+  auto named = rules_;
+  named.insert(before.rules_.begin(), before.rules_.end());
+  std::vector<RetentionChange> all;
+  for (const auto& [key, rule] : named) {
+    RetentionChange change{key.first, key.second, before.of(key.first, key.second),
+                           of(key.first, key.second)};
+    if (!(change.before == change.now)) all.push_back(std::move(change));
+  }
+  return all;
+}
+
 void RetentionRules::apply(const Key& key, Retention& into) const {
   const auto found = rules_.find(key);
   if (found == rules_.end()) return;

@@ -12,10 +12,17 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "node/history/history.h"
 
 namespace entente::node {
+
+// What is kept otherwise than before.
+struct RetentionChange {
+  std::string type, signal;  // both empty: whatever is not named
+  Retention before, now;
+};
 
 class RetentionRules {
  public:
@@ -24,6 +31,8 @@ class RetentionRules {
   // unknown keys.
   Outcome read(const toml::table& retention, const std::string& file);
   Retention of(std::string_view type, std::string_view signal) const;
+  // Of what either names, in order.
+  std::vector<RetentionChange> changes_from(const RetentionRules& before) const;
   // True when nothing ever expires.
   bool empty() const { return rules_.empty(); }
 

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "federation/query/suggest.h"
+
 namespace entente::node {
 namespace {
 
@@ -25,6 +27,15 @@ std::string StrictTable::place(std::string_view key) const {
 
 void StrictTable::fail(std::string_view key, const std::string& what) {
   if (!error_) error_ = make_error(code_, place(key) + ": " + what);
+}
+
+void StrictTable::fail_in(std::string_view key, std::size_t index, const std::string& what) {
+  const toml::node* node = table_->get(key);
+  const toml::array* list = node != nullptr ? node->as_array() : nullptr;
+  if (error_ || list == nullptr || index >= list->size()) return fail(key, what);
+  std::string where = file_ + ":" + line_of((*list)[index]) + ", " + path_;
+  if (!path_.empty()) where += ".";
+  error_ = make_error(code_, where + std::string(key) + ": " + what);
 }
 
 const toml::node* StrictTable::take(std::string_view key, bool required) {
@@ -127,6 +138,8 @@ Outcome StrictTable::finish() {
     if (asked_.contains(key.str())) continue;
     std::string allowed;
     for (const std::string& word : asked_) allowed += (allowed.empty() ? "" : ", ") + word;
+    const std::vector<std::string> known(asked_.begin(), asked_.end());
+    allowed += federation::did_you_mean(key.str(), known);
     return make_error(code_, file_ + ":" + std::to_string(key.source().begin.line) + ", '" + path_ +
                                  (path_.empty() ? "" : ".") + std::string(key.str()) +
                                  "' is not known here; known are: " + allowed);

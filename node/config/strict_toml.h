@@ -36,6 +36,8 @@ class StrictTable {
 
   // Records an error at this key; the first one stays.
   void fail(std::string_view key, const std::string& what);
+  // The same at one element of a list, which may stand on a line of its own.
+  void fail_in(std::string_view key, std::size_t index, const std::string& what);
   // Takes over an error of an inner table.
   void adopt(Error error) {
     if (!error_) error_ = std::move(error);

@@ -50,6 +50,35 @@ void drop_tokens(Database& database, const std::set<std::string>& names) {
   for (const std::string& name : names) row.bind(1, std::string_view(name)).run();
 }
 
+void drop_passwords(Database& database, const std::set<std::string>& users) {
+  Statement& row = database.cached("DELETE FROM password WHERE user = ?");
+  for (const std::string& user : users) row.bind(1, std::string_view(user)).run();
+}
+
+void keep_policy(Database& database, const FormerPolicy& policy) {
+  Statement& row = database.cached(
+      "INSERT INTO policy_version (time, actor, action, what, text) VALUES (?, ?, ?, ?, ?)");
+  row.bind(1, policy.time.ns).bind(2, std::string_view(policy.actor));
+  row.bind(3, std::string_view(policy.action)).bind(4, std::string_view(policy.what));
+  row.bind(5, std::string_view(policy.text)).run();
+  database
+      .cached(
+          "DELETE FROM policy_version WHERE number <= "
+          "(SELECT max(number) FROM policy_version) - ?")
+      .bind(1, kPoliciesKept)
+      .run();
+}
+
+bool has_policies(Database& database) {
+  return database.prepare("SELECT 1 FROM policy_version LIMIT 1").step();
+}
+
+constexpr const char* kPolicyColumns = "SELECT number, time, actor, action, what, text ";
+
+FormerPolicy read_policy(const Statement& row) {
+  return {row.integer(0), {row.integer(1)}, row.text(2), row.text(3), row.text(4), row.text(5)};
+}
+
 }  // namespace
 
 // Tokens of users that this policy no longer knows: a new user of that name starts without them.
@@ -70,6 +99,21 @@ const char* AccessRegister::migration() {
   return "CREATE TABLE access_token (name TEXT PRIMARY KEY, user TEXT NOT NULL,"
          "  hash BLOB NOT NULL UNIQUE, verbs TEXT NOT NULL, created INTEGER NOT NULL,"
          "  expires INTEGER NOT NULL) STRICT;";
+}
+
+const char* AccessRegister::steps_migration() {
+  return "CREATE TABLE policy_version (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+         "  time INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, what TEXT NOT NULL,"
+         "  text TEXT NOT NULL) STRICT;"
+         "CREATE TABLE password (user TEXT PRIMARY KEY, hash TEXT NOT NULL,"
+         "  changed INTEGER NOT NULL) STRICT;"
+         "CREATE TABLE approval (id TEXT PRIMARY KEY, step TEXT NOT NULL, route TEXT NOT NULL,"
+         "  path TEXT NOT NULL, query TEXT NOT NULL, content_type TEXT NOT NULL,"
+         "  body BLOB NOT NULL, hash BLOB NOT NULL, requester TEXT NOT NULL, verbs TEXT NOT NULL,"
+         "  requested INTEGER NOT NULL, expires INTEGER NOT NULL, state TEXT NOT NULL,"
+         "  decided_by TEXT NOT NULL, decided INTEGER NOT NULL, outcome TEXT NOT NULL) STRICT;"
+         "CREATE TABLE break_glass_use (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+         "  time INTEGER NOT NULL, what TEXT NOT NULL, acknowledged_by TEXT) STRICT;";
 }
 
 Outcome AccessRegister::load() {
@@ -107,6 +151,12 @@ void AccessRegister::change(const Actor& actor, const std::string& action, const
   if (saving_) {
     return done(make_error(ErrorCode::overloaded, "another change of the policy is being saved"));
   }
+  if (parts_.has_entrance && !parts_.has_entrance(next)) {
+    return done(make_error(ErrorCode::conflict,
+                           "no owner who stays could log in any more: neither is 'admin' one, nor "
+                           "does one have a password",
+                           "give an owner a password first: 'entente user password'"));
+  }
   saving_ = true;
   const Instant now = parts_.clock.now();
   // The intent is durable before the file changes; the outcome is recorded with the change.
@@ -122,11 +172,20 @@ void AccessRegister::change(const Actor& actor, const std::string& action, const
         }
         const auto written = std::make_shared<Outcome>();
         const std::string text = next.to_toml();
+        const FormerPolicy former{0,  parts_.clock.now(),     "node", "policy.first",
+                                  "", parts_.policy.to_toml()};
         const std::set<std::string> gone = without_user(next);
+        std::set<std::string> users_gone;
+        for (const auto& [user, held] : parts_.policy.users()) {
+          if (!next.user(user)) users_gone.insert(user);
+        }
         parts_.store.post<int>(
             [=, path = parts_.policy_path](Database& database) -> Result<int> {
               *written = write_private(path, bytes_of(text));
               if (*written) drop_tokens(database, gone);
+              if (*written) drop_passwords(database, users_gone);
+              if (*written && !has_policies(database)) keep_policy(database, former);
+              if (*written) keep_policy(database, {0, former.time, actor, action, what, text});
               append_audit(database,
                            entry(actor, action, what,
                                  *written ? AuditOutcome::done : AuditOutcome::failed, now));
@@ -197,6 +256,53 @@ void AccessRegister::add_token(const Actor& actor, AccessToken token, TokenDone 
       });
 }
 
+void AccessRegister::add_login(const std::string& user, Duration life, TokenDone done) {
+  const Instant now = parts_.clock.now();
+  const std::string prefix = "login-" + user.substr(0, 40) + "-";  // a local id with its tail
+  std::set<std::string> over;
+  for (const auto& [name, token] : tokens_) {
+    const bool ended = token.expires <= now && hashes_.contains(name);
+    if (ended && token.user == user && name.starts_with(prefix)) over.insert(name);
+  }
+  for (const std::string& name : over) forget(name);
+  if (!over.empty()) {
+    parts_.store.post<int>(
+        [over](Database& database) -> Result<int> {
+          drop_tokens(database, over);
+          return 0;
+        },
+        [](Result<int>) {});
+  }
+  Bytes tail(6);
+  parts_.random.fill(tail);
+  AccessToken token;
+  token.name = prefix + to_hex(tail);
+  token.user = user;
+  token.expires = now + life;
+  add_token("user:" + user, std::move(token), std::move(done));
+}
+
+Result<std::vector<FormerPolicy>> AccessRegister::former_policies() const {
+  auto reader = parts_.store.reader();
+  if (!reader) return std::move(reader).error();
+  Statement rows =
+      reader->prepare(std::string(kPolicyColumns) + "FROM policy_version ORDER BY number DESC");
+  std::vector<FormerPolicy> out;
+  while (rows.step()) out.push_back(read_policy(rows));
+  return out;
+}
+
+Result<FormerPolicy> AccessRegister::former_policy(std::int64_t number) const {
+  auto reader = parts_.store.reader();
+  if (!reader) return std::move(reader).error();
+  Statement row =
+      reader->prepare(std::string(kPolicyColumns) + "FROM policy_version WHERE number = ?");
+  row.bind(1, number);
+  if (row.step()) return read_policy(row);
+  return make_error(ErrorCode::not_found, "no policy " + std::to_string(number) + " is kept",
+                    "see 'entente policy list'");
+}
+
 void AccessRegister::revoke_token(const Actor& actor, const std::string& name, Done done) {
   if (!tokens_.contains(name)) {
     return done(make_error(ErrorCode::not_found, "there is no token '" + name + "'",
@@ -224,7 +330,7 @@ std::optional<LocalUser> AccessRegister::owner_of(const Hash256& token, Instant 
   }
   if (match == nullptr || match->expires <= now) return std::nullopt;
   auto user = parts_.policy.user(match->user);
-  if (!user) return std::nullopt;
+  if (!user || user->disabled) return std::nullopt;
   user->only = match->only;
   user->until = match->expires;
   return user;

@@ -1,6 +1,10 @@
 #include "node/daemon/agreement_register.h"
 
-#include "federation/ask/admission.h"
+#include <algorithm>
+#include <utility>
+
+#include "federation/agree/limits.h"
+#include "node/daemon/agreement_rows.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
 
@@ -10,34 +14,14 @@ using federation::AgreementState;
 
 namespace {
 
-constexpr std::size_t kProposalsOpen = 64;  // of one partner, not yet signed or ended
-
-// Passes on only the state that was reached.
-AgreementRegister::Reply state_only(federation::AgreementBook::Done done) {
-  return [done = std::move(done)](Result<AgreementEntry> entry) {
-    if (!entry) return done(std::move(entry).error());
-    done(entry->state);
-  };
+Refusal refusal_of(ErrorCode code) {
+  Refusal refusal;
+  refusal.code = code;
+  return refusal;
 }
 
-Error wrong_state(const AgreementEntry& entry, std::string_view wanted) {
-  return make_error(ErrorCode::conflict, "the agreement '" + entry.value.name + "' is " +
-                                             std::string(federation::to_text(entry.state)) +
-                                             ", it cannot be " + std::string(wanted));
-}
-
-void write_row(Database& database, const AgreementEntry& entry) {
-  Statement& row = database.cached(
-      "INSERT INTO agreements (id, signed, provides, state, our_turn, since, last_error, outbox, "
-      "reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-      "signed = excluded.signed, state = excluded.state, our_turn = excluded.our_turn, "
-      "since = excluded.since, last_error = excluded.last_error, outbox = excluded.outbox, "
-      "reason = excluded.reason");
-  row.bind(1, entry.id.view()).bind(2, ByteView(entry.signed_bytes));
-  row.bind(3, std::int64_t{entry.provides}).bind(4, federation::to_text(entry.state));
-  row.bind(5, std::int64_t{entry.our_turn}).bind(6, entry.since.ns);
-  row.bind(7, std::string_view(entry.last_error)).bind(8, std::string_view(entry.outbox));
-  row.bind(9, std::string_view(entry.reason)).run();
+std::string organisation(const OrgId& id) {
+  return "organisation:" + id.hex();
 }
 
 }  // namespace
@@ -51,39 +35,30 @@ const char* AgreementRegister::migration() {
          "  reason TEXT NOT NULL) STRICT;";
 }
 
+const char* AgreementRegister::threads_migration() {
+  return agreement_threads_migration();
+}
+
 Outcome AgreementRegister::load() {
   auto reader = parts_.store.reader();
   if (!reader) return std::move(reader).error();
-  Statement rows = reader->prepare(
-      "SELECT id, signed, provides, state, our_turn, since, last_error, outbox, reason "
-      "FROM agreements");
-  while (rows.step()) {
-    AgreementEntry entry;
-    entry.signed_bytes = rows.blob(1);
-    auto wire = signed_agreement_from_bytes(entry.signed_bytes);
-    auto state = federation::agreement_state_from_text(rows.text(3));
-    if (!wire || !state) {
-      return make_error(ErrorCode::store_failed, "a stored agreement does not read");
-    }
-    auto value = agreement_from_bytes(wire->agreement);
-    if (!value) return std::move(value).error();
-    entry.id = agreement_id_of(wire->agreement);
-    entry.value = std::move(*value);
-    entry.provides = rows.integer(2) != 0;
-    entry.state = *state;
-    entry.our_turn = rows.integer(4) != 0;
-    entry.since = {rows.integer(5)};
-    entry.last_error = rows.text(6);
-    entry.outbox = rows.text(7);
-    entry.reason = rows.text(8);
-    entries_.emplace(entry.id, std::move(entry));
+  auto rows = read_agreement_rows(*reader);
+  if (!rows) return std::move(rows).error();
+  for (AgreementEntry& entry : *rows) {
+    const AgreementId id = entry.id;
+    entries_.insert_or_assign(id, std::move(entry));
   }
   return {};
 }
 
-AgreementEntry* AgreementRegister::known(const AgreementId& id) {
+const AgreementEntry* AgreementRegister::known(const AgreementId& id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;
+}
+
+Result<const AgreementEntry*> AgreementRegister::needed(const AgreementId& id) const {
+  if (const AgreementEntry* entry = known(id)) return entry;
+  return make_error(ErrorCode::not_found, "no such agreement", "see 'entente agreement list'");
 }
 
 void AgreementRegister::save(AgreementEntry entry, std::string action, std::string actor,
@@ -97,21 +72,22 @@ void AgreementRegister::save(AgreementEntry entry, std::string action, std::stri
   parts_.store.post<AgreementEntry>(
       [entry = std::move(entry), action = std::move(action), actor = std::move(actor),
        now](Database& database) -> Result<AgreementEntry> {
-        write_row(database, entry);
+        write_agreement_row(database, entry);
         security::AuditRecord record;
         record.time = now;
         record.actor = actor;
         record.action = action;
         record.object = "agreement:" + entry.id.hex();
         record.outcome = security::AuditOutcome::done;
-        record.detail = {{"state", std::string(federation::to_text(entry.state))}};
+        record.detail = {{"state", std::string(to_text(entry.standing.state))},
+                         {"terms", entry.terms.hex()}};
         append_audit(database, std::move(record));
         return entry;
       },
       [this, id, reply = std::move(reply)](Result<AgreementEntry> saved) {
         saving_.erase(id);
         if (saved) {
-          entries_[saved->id] = *saved;
+          entries_.insert_or_assign(id, *saved);
           parts_.changed();
         }
         reply(std::move(saved));
@@ -119,169 +95,145 @@ void AgreementRegister::save(AgreementEntry entry, std::string action, std::stri
 }
 
 void AgreementRegister::propose(const std::string& actor, Agreement terms, Reply reply) {
-  terms.issued = parts_.clock.now();
-  if (auto tests = federation::run_agreement_tests(terms, terms.issued); !tests) {
-    return reply(std::move(tests).error());
-  }
-  SignedAgreement wire;
-  wire.agreement = canonical_bytes(terms);
-  wire.provider_signature =
-      parts_.agreement_key.sign(security::contexts::kAgreement, wire.agreement);
-  AgreementEntry entry;
-  entry.id = agreement_id_of(wire.agreement);
-  entry.value = std::move(terms);
-  entry.signed_bytes = to_wire_bytes(wire);
-  entry.provides = true;
-  entry.since = parts_.clock.now();
-  entry.outbox = "propose";
-  save(std::move(entry), "agreement.propose", actor, std::move(reply));
+  auto made = try_propose(std::move(terms));
+  if (!made) return reply(std::move(made).error());
+  save(std::move(*made), "agreement.propose", actor, std::move(reply));
 }
 
-void AgreementRegister::sign(const std::string& actor, const AgreementId& id, Reply reply) {
-  AgreementEntry* entry = known(id);
-  if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no such agreement"));
-  if (entry->provides || entry->state != AgreementState::proposed) {
-    return reply(
-        wrong_state(*entry, entry->provides ? "signed here: the partner signs" : "signed"));
-  }
-  if (auto tests = federation::run_agreement_tests(entry->value, parts_.clock.now()); !tests) {
-    return reply(std::move(tests).error());
-  }
-  auto wire = signed_agreement_from_bytes(entry->signed_bytes);
-  if (!wire) return reply(std::move(wire).error());
-  wire->consumer_signature =
-      parts_.agreement_key.sign(security::contexts::kAgreement, wire->agreement);
-  AgreementEntry next = *entry;
-  next.signed_bytes = to_wire_bytes(*wire);
-  next.state = AgreementState::agreed;
-  next.our_turn = false;
-  next.since = parts_.clock.now();
-  next.outbox = "settle";
-  next.last_error.clear();
-  save(std::move(next), "agreement.sign", actor, std::move(reply));
+void AgreementRegister::counter(const std::string& actor, const AgreementId& id, Agreement terms,
+                                Reply reply) {
+  auto made = try_counter(id, std::move(terms));
+  if (!made) return reply(std::move(made).error());
+  save(std::move(*made), "agreement.counter", actor, std::move(reply));
 }
 
-void AgreementRegister::terminate(const std::string& actor, const AgreementId& id,
-                                  std::string reason, Reply reply) {
-  AgreementEntry* entry = known(id);
-  if (entry == nullptr) return reply(make_error(ErrorCode::not_found, "no such agreement"));
-  if (entry->state == AgreementState::terminated || entry->state == AgreementState::expired) {
-    return reply(wrong_state(*entry, "terminated again"));
-  }
-  AgreementEntry next = *entry;
-  next.state = AgreementState::terminated;
-  next.our_turn = false;
-  next.since = parts_.clock.now();
-  next.outbox = "terminate";
-  next.reason = std::move(reason);
-  next.last_error.clear();
-  save(std::move(next), "agreement.terminate", actor, std::move(reply));
+void AgreementRegister::take(const std::string& actor, const AgreementId& id, AgreementStep step,
+                             std::string reason, Reply reply) {
+  auto entry = needed(id);
+  if (!entry) return reply(std::move(entry).error());
+  auto taken = federation::take(party(*parts_.site()), **entry, step, std::move(reason));
+  if (!taken) return reply(std::move(taken).error());
+  const std::string action = "agreement." + std::string(to_text(step));
+  if (!taken->failed) return save(std::move(taken->entry), action, actor, std::move(reply));
+  // The person learns why at once; the partner is told as well, once that is durable.
+  save(std::move(taken->entry), "agreement.report", actor,
+       [failed = *taken->failed, reply = std::move(reply)](Result<AgreementEntry> saved) {
+         reply(saved ? Result<AgreementEntry>(failed) : std::move(saved));
+       });
 }
 
-void AgreementRegister::on_propose(const OrgId& peer, Bytes signed_bytes, Done done) {
-  auto verified = federation::verify_agreement(*parts_.site(), parts_.agreement_key.public_key(),
-                                               peer, signed_bytes, parts_.clock.now());
-  if (!verified) return done(std::move(verified).error());
-  if (verified->value.provider != peer || verified->settled) {
-    return done(make_error(ErrorCode::agreement_invalid, "only the provider proposes"));
-  }
-  if (AgreementEntry* entry = known(verified->id)) return done(entry->state);
-  std::size_t waiting = 0;
-  for (const auto& [id, known_entry] : entries_) {
-    waiting += known_entry.partner() == peer && known_entry.our_turn ? 1 : 0;
-  }
-  if (waiting >= kProposalsOpen) {
-    return done(make_error(ErrorCode::overloaded, "too many proposals wait for an answer"));
-  }
-  AgreementEntry entry;
-  entry.id = verified->id;
-  entry.value = std::move(verified->value);
-  entry.signed_bytes = std::move(signed_bytes);
-  entry.our_turn = true;
-  entry.since = parts_.clock.now();
-  save(std::move(entry), "agreement.proposed", "organisation:" + peer.hex(),
-       state_only(std::move(done)));
+Result<AgreementEntry> AgreementRegister::try_propose(Agreement terms) const {
+  return federation::propose(party(*parts_.site()), std::move(terms));
 }
 
-void AgreementRegister::on_settle(const OrgId& peer, Bytes signed_bytes, Done done) {
-  auto verified = federation::verify_agreement(*parts_.site(), parts_.agreement_key.public_key(),
-                                               peer, signed_bytes, parts_.clock.now());
-  if (!verified) return done(std::move(verified).error());
-  AgreementEntry* entry = known(verified->id);
-  if (entry == nullptr || !entry->provides || entry->partner() != peer || !verified->settled) {
-    return done(make_error(ErrorCode::agreement_invalid, "there is no such proposal"));
-  }
-  if (entry->state == AgreementState::active) return done(entry->state);
-  if (entry->state != AgreementState::proposed) return done(wrong_state(*entry, "settled"));
-  // Others may have been guaranteed their part since this was proposed.
-  if (auto kept = federation::check_guarantees(*parts_.site(), entry->value); !kept) {
-    return done(std::move(kept).error());
-  }
-  AgreementEntry next = *entry;
-  next.signed_bytes = std::move(signed_bytes);
-  next.state = AgreementState::active;
-  next.our_turn = false;
-  next.since = parts_.clock.now();
-  next.outbox.clear();
-  next.last_error.clear();
-  save(std::move(next), "agreement.settled", "organisation:" + peer.hex(),
-       state_only(std::move(done)));
+Result<AgreementEntry> AgreementRegister::try_counter(const AgreementId& id,
+                                                      Agreement terms) const {
+  auto entry = needed(id);
+  if (!entry) return std::move(entry).error();
+  return federation::counter(party(*parts_.site()), **entry, std::move(terms));
 }
 
-void AgreementRegister::on_terminate(const OrgId& peer, AgreementId id, std::string reason,
-                                     Done done) {
-  AgreementEntry* entry = known(id);
-  if (entry == nullptr || entry->partner() != peer) {
-    return done(make_error(ErrorCode::not_found, "no such agreement"));
-  }
-  if (entry->state == AgreementState::terminated) return done(entry->state);
-  AgreementEntry next = *entry;
-  next.state = AgreementState::terminated;
-  next.our_turn = false;
-  next.since = parts_.clock.now();
-  next.outbox.clear();
-  next.reason = std::move(reason);
-  save(std::move(next), "agreement.terminated", "organisation:" + peer.hex(),
-       state_only(std::move(done)));
+Result<AgreementEntry> AgreementRegister::try_take(const AgreementId& id,
+                                                   AgreementStep step) const {
+  auto entry = needed(id);
+  if (!entry) return std::move(entry).error();
+  auto taken = federation::take(party(*parts_.site()), **entry, step, "");
+  if (!taken) return std::move(taken).error();
+  if (taken->failed) return *taken->failed;
+  return std::move(taken->entry);
 }
 
-void AgreementRegister::delivered(const AgreementId& id, const std::string& message,
-                                  Outcome outcome) {
+void AgreementRegister::on_message(const OrgId& peer, Bytes signed_message, Done done) {
+  const auto site = parts_.site();
+  const auto refuse = [&](const Refusal& refusal, const std::string& why) {
+    log::info("agreement", "a message was refused",
+              {{"partner", peer.short_hex()}, {"code", code_text(refusal.code)}, {"why", why}});
+    done({refusal, AgreementState::draft});
+  };
+  auto opened = federation::open_message(*site, peer, signed_message);
+  if (!opened) return refuse(refusal_of(opened.error().code), opened.error().what);
+  const std::string verb = "agreement." + std::string(to_text(opened->message.step));
+  const Outcome allowed = parts_.allowed ? parts_.allowed(peer, verb) : Outcome{};
+  if (!allowed) return refuse(refusal_of(allowed.error().code), allowed.error().what);
+  const AgreementEntry* entry = known(opened->message.thread);
+  if (saving_.contains(opened->message.thread)) {
+    return refuse(refusal_of(ErrorCode::overloaded), "a change is being saved");
+  }
+  federation::Heard heard = federation::hear(party(*site), peer, *opened, entry);
+  if (!heard.changed) {
+    if (heard.refusal) return refuse(*heard.refusal, heard.why);
+    return done({{}, entry->standing.state});
+  }
+  if (entry == nullptr) {
+    std::size_t waiting = 0;
+    for (const auto& [id, other] : entries_) {
+      waiting += other.partner() == peer && other.standing.state == AgreementState::proposed &&
+                         !other.standing.offered_here
+                     ? 1
+                     : 0;
+    }
+    if (waiting >= federation::limits::kOffersOpen) {
+      return refuse(refusal_of(ErrorCode::overloaded), "too many proposals wait for an answer");
+    }
+  }
+  if (heard.refusal) {
+    log::info("agreement", "the terms were refused", {{"why", heard.why}});
+  }
+  const std::string action = "agreement.heard." + std::string(to_text(opened->message.step));
+  save(std::move(*heard.changed), action, organisation(peer),
+       [refusal = heard.refusal, done = std::move(done)](Result<AgreementEntry> saved) {
+         if (!saved) return done({refusal_of(saved.error().code), AgreementState::draft});
+         done({refusal, saved->standing.state});
+       });
+}
+
+std::optional<AgreementRegister::Delivery> AgreementRegister::begin_delivery(
+    const AgreementId& id) {
+  const AgreementEntry* entry = known(id);
+  if (entry == nullptr || !entry->outbox || !delivering_.insert(id).second) return {};
+  return Delivery{entry->partner(),
+                  federation::sealed_message(parts_.agreement_key, *entry->outbox),
+                  entry->outbox->number};
+}
+
+void AgreementRegister::delivered(const AgreementId& id, std::uint64_t number,
+                                  const federation::Told& told) {
   delivering_.erase(id);
-  AgreementEntry* entry = known(id);
-  if (entry == nullptr || entry->outbox != message) return;
-  const bool later = !outcome && (exit_code(outcome.error().code) == 6 ||
-                                  outcome.error().code == ErrorCode::overloaded ||
-                                  outcome.error().code == ErrorCode::store_failed);
-  if (later) {
-    entry->last_error = outcome.error().what;
+  const AgreementEntry* entry = known(id);
+  // While a change is being saved the answer is asked for again.
+  if (entry == nullptr || saving_.contains(id)) return;
+  auto next = federation::answered(*entry, number, told, parts_.clock.now());
+  if (!next) return;
+  if (next->outbox) {  // to be tried again: why it failed need not outlive the process
+    entries_.insert_or_assign(id, std::move(*next));
     return;
   }
-  AgreementEntry next = *entry;
-  next.outbox.clear();
-  next.last_error = outcome ? "" : outcome.error().what;
-  if (message == "settle" && outcome) {
-    next.state = AgreementState::active;
-    next.since = parts_.clock.now();
-  } else if (message == "settle") {
-    next.state = AgreementState::proposed;
-    next.our_turn = true;
-  }
-  save(std::move(next), "agreement.delivered." + message, "node", [](Result<AgreementEntry> saved) {
+  const std::string step(to_text(entry->outbox->step));
+  save(std::move(*next), "agreement.delivered." + step, "node", [](Result<AgreementEntry> saved) {
     if (!saved) log::error("agreement", "a state was not saved", {{"reason", saved.error().what}});
   });
 }
 
 Result<AgreementEntry> AgreementRegister::find(std::string_view id) const {
   const AgreementEntry* match = nullptr;
+  bool several = false;
   for (const auto& [key, entry] : entries_) {
-    const bool fits = entry.value.name == id || (id.size() >= 4 && key.hex().starts_with(id));
+    const bool fits =
+        entry.value.name == id ||
+        (id.size() >= 4 && (key.hex().starts_with(id) || entry.terms.hex().starts_with(id)));
     if (!fits) continue;
-    if (match != nullptr) {
-      return make_error(ErrorCode::conflict, "'" + std::string(id) + "' fits several agreements",
-                        "use the id from 'entente agreement list'");
+    const bool over = is_over(entry.standing.state);
+    if (match != nullptr && is_over(match->standing.state) != over) {
+      if (over) continue;  // one that is not over comes first
+      several = false;
+    } else {
+      several = match != nullptr;
     }
     match = &entry;
+  }
+  if (several) {
+    return make_error(ErrorCode::conflict, "'" + std::string(id) + "' fits several agreements",
+                      "use the id from 'entente agreement list'");
   }
   if (match == nullptr) {
     return make_error(ErrorCode::not_found, "no agreement '" + std::string(id) + "'",
@@ -290,17 +242,31 @@ Result<AgreementEntry> AgreementRegister::find(std::string_view id) const {
   return *match;
 }
 
-void AgreementRegister::expire(Instant now) {
-  for (auto& [id, entry] : entries_) {
-    const bool over =
-        entry.state == AgreementState::terminated || entry.state == AgreementState::expired;
-    if (over || entry.value.expires > now) continue;
-    AgreementEntry next = entry;
-    next.state = AgreementState::expired;
-    next.our_turn = false;
-    next.outbox.clear();
-    next.since = now;
-    save(std::move(next), "agreement.expired", "node", [](Result<AgreementEntry>) {});
+void AgreementRegister::remind(const AgreementEntry& entry, Instant now) {
+  if (is_over(entry.standing.state) || turn_of(entry.standing) != federation::Turn::ours) return;
+  Instant& last = reminded_.try_emplace(entry.id, entry.since).first->second;
+  if (last < entry.since) last = entry.since;
+  if (now - last < federation::limits::kReminder) return;
+  last = now;
+  log::warn("agreement", "waits for this side",
+            {{"agreement", entry.value.name},
+             {"state", std::string(to_text(entry.standing.state))},
+             {"for", to_text(now - entry.since)}});
+}
+
+void AgreementRegister::tend(Instant now) {
+  const Instant before = std::exchange(tended_, now);
+  const bool began = std::any_of(entries_.begin(), entries_.end(), [&](const auto& item) {
+    const AgreementEntry& entry = item.second;
+    return entry.standing.state == AgreementState::active && entry.value.starts &&
+           before < *entry.value.starts && *entry.value.starts <= now;
+  });
+  if (began) parts_.changed();
+  for (const auto& [id, entry] : entries_) {
+    remind(entry, now);
+    auto lapsed = federation::lapse(entry, now);
+    if (!lapsed || saving_.contains(id)) continue;
+    save(std::move(*lapsed), "agreement.lapsed", "node", [](Result<AgreementEntry>) {});
   }
 }
 

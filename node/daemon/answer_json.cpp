@@ -165,14 +165,32 @@ std::string naming_words(const ExportView& view) {
 }
 
 json::object export_json(const ExportView& view) {
-  json::array measures, revisions;
-  for (const Measure& measure : view.measures) measures.push_back(json::value(measure.signal));
+  json::array measures, signals, revisions;
+  for (const Measure& measure : view.measures) {
+    measures.push_back(json::value(measure.signal));
+    json::array bounds;
+    for (const ReducerBounds& one : measure.bounds) {
+      bounds.push_back(
+          {{"reducer", to_text(one.reducer)}, {"lower", one.lower}, {"upper", one.upper}});
+    }
+    signals.push_back({{"name", measure.signal},
+                       {"unit", measure.unit},
+                       {"reducer", to_text(measure.default_reducer)},
+                       {"bounds", std::move(bounds)}});
+  }
   for (const Duration after : view.revisions) revisions.push_back(json::value(to_text(after)));
   return {{"name", view.name},
           {"domain", view.domain},
           {"type", view.type},
           {"keys", json::value_from(view.keys)},
           {"measures", std::move(measures)},
+          {"signals", std::move(signals)},
+          {"site", view.site},
+          {"zone", view.zone},
+          {"block", view.block.ns == 0 ? "lifetime" : to_text(view.block)},
+          {"epsilon_per_block", shown_epsilon(view.rho_cap, view.delta)},
+          {"delta", shown_delta(view.delta)},
+          {"threshold_delta", shown_delta(view.threshold_delta)},
           {"tick", to_text(view.tick)},
           {"lateness", to_text(view.lateness)},
           {"revisions", std::move(revisions)},

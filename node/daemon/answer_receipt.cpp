@@ -106,6 +106,8 @@ Result<json::object> verify_receipt(const json::value& receipt, const OrgId& exp
   json::object proof{{"organisation", site->id().hex()},
                      {"name", site->current().name},
                      {"site", proven->release.site},
+                     {"charter", site->current().version},
+                     {"charter_issued", to_text(site->current().issued)},
                      {"asker", asker->id().hex()},
                      {"asker_name", asker->current().name},
                      {"purpose", proven->envelope.purpose},

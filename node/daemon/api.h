@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "node/daemon/core.h"
+#include "node/daemon/question_needs.h"
 #include "node/service/route_table.h"
 
 namespace entente::node {
@@ -23,13 +24,21 @@ void add_reading_routes(RouteTable& table, Core& core);  // a twin's readings pa
 void add_deletion_routes(RouteTable& table, Core& core);
 void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, rules
 void add_collector_routes(RouteTable& table, Core& core);
-void add_federation_routes(RouteTable& table, Core& core);  // links, agreements
+void add_agreement_routes(RouteTable& table, Core& core);
+void add_link_routes(RouteTable& table, Core& core);
+void add_key_routes(RouteTable& table, Core& core);  // keys and charters
 void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
 void add_feed_routes(RouteTable& table, Core& core);        // feeds, followed and given
 void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exports, status
 void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
+void add_user_routes(RouteTable& table, Core& core);      // passwords, logins, disabling, OIDC
+void add_approval_routes(RouteTable& table, Core& core);  // two persons, former policies
 void add_backup_routes(RouteTable& table, Core& core);  // making and listing backups
 void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
+
+// What these questions need (question_needs.h), all of them. Refuses what parse_question refuses.
+boost::asio::awaitable<Result<std::vector<Need>>> needs_of_questions(
+    Core& core, const Subject& subject, std::vector<std::string> questions, Asking asking);
 
 // What the routes that write readings need of a node. All of it outlives the table.
 struct WriteParts {
@@ -51,5 +60,8 @@ WriteParts write_parts(Core& core);
 // limits::kWritesAtOnce requests and more, or when the store's queue stays full, one is answered
 // 503 with Retry-After, and says how many of its readings are durable.
 void add_ingest_routes(RouteTable& table, WriteParts parts);
+
+// All of the above, health and metrics.
+void add_all_routes(RouteTable& table, Core& core);
 
 }  // namespace entente::node

@@ -29,8 +29,9 @@ json::object run_json(const BackupService& backups, const BackupRun& run) {
 
 awaitable<Result<Reply>> begin_backup(Core& core, const Call& call) {
   if (call.dry_run) {
-    co_return Reply::json(
-        {{"folder", core.backups->folder()}, {"total", backup_bytes(core.settings.home)}});
+    auto total = backup_bytes(core.settings.home, core.backups->folder());
+    if (!total) co_return std::move(total).error();
+    co_return Reply::json({{"folder", core.backups->folder()}, {"total", *total}});
   }
   auto run = core.backups->start(actor_of(call));
   if (!run) co_return std::move(run).error();

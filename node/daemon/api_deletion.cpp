@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -139,7 +140,23 @@ struct Deleted {
   bool complete = true;
 };
 
-json::value deletion_json(const Deletion& deletion, const Deleted& deleted) {
+json::array what_remains(const Core& core) {
+  json::array remains{"backups and copies of the data folder that were made before",
+                      "releases already made: noisy, signed, kept for audit",
+                      "the audit log's records of this: names of twins, who, how many readings",
+                      "the bytes of freed pages of history.db, until they are written over"};
+  const auto& exports = core.declarations.exports;
+  const bool counted = std::any_of(exports.begin(), exports.end(),
+                                   [](const auto& one) { return one.second->unit != "twin"; });
+  if (counted) {
+    remains.push_back(
+        "which privacy unit each twin was counted to and since when: what was charged for the "
+        "unit's blocks rests on it, also when a twin comes back under its id");
+  }
+  return remains;
+}
+
+json::value deletion_json(const Core& core, const Deletion& deletion, const Deleted& deleted) {
   json::array items;
   std::uint64_t readings = 0;
   for (const SeriesToErase& one : deleted.erased) {
@@ -151,11 +168,7 @@ json::value deletion_json(const Deletion& deletion, const Deleted& deleted) {
           {"items", std::move(items)},
           {"readings", readings},
           {"complete", deleted.complete},
-          {"remains",
-           {"backups and copies of the data folder that were made before",
-            "releases already made: noisy, signed, kept for audit",
-            "the audit log's records of this: names of twins, who, how many readings",
-            "the bytes of freed pages of history.db, until they are written over"}}};
+          {"remains", what_remains(core)}};
 }
 
 // What is recorded of each twin: names and amounts.
@@ -298,7 +311,7 @@ awaitable<Result<Reply>> delete_selected(Core& core, const Call& call, DeletionR
     auto done = co_await carry_out_recorded(core, actor, *deletion, deleted);
     if (!done) co_return std::move(done).error();
   }
-  co_return Reply::json(deletion_json(*deletion, deleted));
+  co_return Reply::json(deletion_json(core, *deletion, deleted));
 }
 
 awaitable<Result<Reply>> delete_twin(Core& core, const Call& call) {

@@ -107,6 +107,21 @@ awaitable<Result<Reply>> cancel_feed(Core& core, const Call& call) {
   co_return co_await replied(core, kj::mv(reply));
 }
 
+// A new feed is about its question's target, one that runs about its own.
+awaitable<Result<std::vector<Need>>> needs_of_feed(Core& core, const Call& call) {
+  std::vector<std::string> questions;  // GCC 12: no list made inside a co_await expression
+  if (const auto id = call.path.find("id"); id == call.path.end()) {
+    auto text = call.text_field("question");
+    if (!text) co_return std::move(text).error();
+    questions.push_back(std::move(*text));
+  } else {
+    const auto feed = core.followed_feeds->named(id->second);
+    if (!feed) co_return std::vector<Need>(1, Need{Verb::ask, {}});
+    questions.push_back((*feed)->question);
+  }
+  co_return co_await needs_of_questions(core, call.subject, std::move(questions), Asking::answer);
+}
+
 }  // namespace
 
 void add_feed_routes(RouteTable& table, Core& core) {
@@ -116,16 +131,19 @@ void add_feed_routes(RouteTable& table, Core& core) {
   table.add({Method::get, "/api/v1/feeds", Verb::ask, "listFeeds",
              "Feeds that are followed at partners and given to them", BodyKind::none,
              with(list_feeds)});
-  table.add({Method::post, "/api/v1/feeds", Verb::ask, "startFeed",
-             "Starts a feed, or previews its cost with ?dryRun=1", BodyKind::json,
-             with(start_feed)});
-  table.add({Method::get, "/api/v1/feeds/{id}", Verb::ask, "showFeed",
-             "A followed feed with its series", BodyKind::none, with(show_feed)});
-  table.add({Method::post, "/api/v1/feeds/{id}/pull", Verb::ask, "pullFeed",
-             "Pulls what is due and shows the series", BodyKind::json, with(pull_feed)});
-  table.add({Method::post, "/api/v1/feeds/{id}/cancel", Verb::ask, "cancelFeed",
-             "Ends a feed; blocks that have not begun are given back", BodyKind::json,
-             with(cancel_feed)});
+  const auto add = [&](Route route) {
+    route.needs = with(needs_of_feed);
+    table.add(std::move(route));
+  };
+  add({Method::post, "/api/v1/feeds", Verb::ask, "startFeed",
+       "Starts a feed, or previews its cost with ?dryRun=1", BodyKind::json, with(start_feed)});
+  add({Method::get, "/api/v1/feeds/{id}", Verb::ask, "showFeed", "A followed feed with its series",
+       BodyKind::none, with(show_feed)});
+  add({Method::post, "/api/v1/feeds/{id}/pull", Verb::ask, "pullFeed",
+       "Pulls what is due and shows the series", BodyKind::json, with(pull_feed)});
+  add({Method::post, "/api/v1/feeds/{id}/cancel", Verb::ask, "cancelFeed",
+       "Ends a feed; blocks that have not begun are given back", BodyKind::json,
+       with(cancel_feed)});
 }
 
 }  // namespace entente::node

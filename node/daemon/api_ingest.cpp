@@ -47,8 +47,8 @@ class Seat {
     ++desk_->active;
     auto state = desk_->parts.twins();
     if (dry_run) {
-      names_ =
-          std::make_shared<Names>(std::move(state), desk_->parts.history, desk_->parts.gate.book());
+      names_ = std::make_shared<Names>(std::move(state), desk_->parts.history,
+                                       *desk_->parts.gate.book());
       return;
     }
     std::erase_if(desk_->idle, [&](const auto& names) { return names->state != state; });

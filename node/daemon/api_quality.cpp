@@ -8,6 +8,7 @@
 
 #include "node/daemon/api.h"
 #include "node/daemon/on_worker.h"
+#include "node/daemon/rule_reload.h"
 #include "node/daemon/twin_query.h"
 #include "node/quality/learn.h"
 #include "node/quality/rejudge.h"
@@ -62,21 +63,17 @@ json::value time_json(const std::optional<Instant>& time) {
   return time ? json::value(to_text(*time)) : json::value(nullptr);
 }
 
-json::value length_json(const std::optional<Duration>& length) {
-  return length ? json::value(to_text(*length)) : json::value("forever");
-}
-
 // What there is of each signal, and for how long.
 awaitable<Result<Reply>> twin_history(Core& core, const Call& call) {
   auto state = core.twins->state();
   const auto found = find_twin(state->graph, call.path.at("id"), "");
   if (!found) co_return found.error();
   const Twin* twin = *found;
-  auto job = [&core, state, twin]() -> Result<json::value> {
+  auto job = [&core, state, twin, rules = core.retention]() -> Result<json::value> {
     json::array items;
     for (const auto& one : watched_of(core, state->graph, *twin, "")) {
       const auto kept = core.history->kept(one.series);
-      const auto rule = core.declarations.retention.of(twin->type, one.signal->name);
+      const auto rule = rules->of(twin->type, one.signal->name);
       items.push_back({{"signal", one.signal->name},
                        {"readings", kept.readings},
                        {"from", time_json(kept.readings_from)},
@@ -85,9 +82,9 @@ awaitable<Result<Reply>> twin_history(Core& core, const Call& call) {
                        {"minutes_from", time_json(kept.minutes_from)},
                        {"hours_from", time_json(kept.hours_from)},
                        {"days_from", time_json(kept.days_from)},
-                       {"keep_readings", length_json(rule.readings)},
-                       {"keep_minutes", length_json(rule.minutes)},
-                       {"keep_hours", length_json(rule.hours)}});
+                       {"keep_readings", length_text(rule.readings)},
+                       {"keep_minutes", length_text(rule.minutes)},
+                       {"keep_hours", length_text(rule.hours)}});
     }
     return json::value{{"twin", twin->id}, {"items", std::move(items)}};
   };
@@ -204,10 +201,11 @@ Result<json::value> rejudge_twin(Core& core, const TwinGraph& graph,
                                  const RejudgeRequest& request) {
   const Twin& twin = *graph.find(request.twin);
   const ResolvedType& type = *graph.type_of(twin);
+  const auto book = core.quality->book();
   RejudgeReport total;
   json::array items;
   for (const Watched& one : watched_of(core, graph, twin, request.signal)) {
-    const Rule rule = core.quality->book().rule_for(type, *one.signal, twin.id);
+    const Rule rule = book->rule_for(type, *one.signal, twin.id);
     auto report = rejudge(*core.history, one.series, rule, request.options);
     if (!report) return std::move(report).error();
     for (const auto& [change, count] : report->changes) {
@@ -323,6 +321,38 @@ awaitable<Result<Reply>> learned_rules(Core& core, const Call& call) {
   co_return Reply::json(*got);
 }
 
+json::value reloaded_json(const Reloaded& done, bool dry_run) {
+  json::array items, retention, idle;
+  for (const RuleChange& change : done.rules) {
+    items.push_back({{"of", change.of_twin ? "twin" : "type"},
+                     {"owner", change.owner},
+                     {"signal", change.signal},
+                     {"change", to_text(change.kind)}});
+  }
+  const auto kept = [](const Retention& rule) {
+    return json::value{{"readings", length_text(rule.readings)},
+                       {"minutes", length_text(rule.minutes)},
+                       {"hours", length_text(rule.hours)}};
+  };
+  for (const RetentionChange& change : done.retention) {
+    retention.push_back({{"type", change.type},
+                         {"signal", change.signal},
+                         {"before", kept(change.before)},
+                         {"now", kept(change.now)}});
+  }
+  for (const auto& [type, signal] : done.idle) idle.push_back({{"type", type}, {"signal", signal}});
+  return {{"items", std::move(items)}, {"retention", std::move(retention)},
+          {"loses", done.loses},       {"idle", std::move(idle)},
+          {"series", done.series},     {"needs_restart", done.needs_restart},
+          {"dry_run", dry_run}};
+}
+
+awaitable<Result<Reply>> reload_rule_files(Core& core, const Call& call) {
+  auto done = co_await reload_rules(core, actor_of(call), call.dry_run);
+  if (!done) co_return std::move(done).error();
+  co_return Reply::json(reloaded_json(*done, call.dry_run));
+}
+
 }  // namespace
 
 void add_quality_routes(RouteTable& table, Core& core) {
@@ -359,6 +389,9 @@ void add_quality_routes(RouteTable& table, Core& core) {
   table.add({Method::post, "/api/v1/twins/{id}/rejudge", Verb::write_readings, "rejudgeReadings",
              "Judges kept readings again by the present rules", BodyKind::json,
              with(rejudge_readings)});
+  table.add({Method::post, "/api/v1/quality/reload", Verb::write_twins, "reloadRules",
+             "Puts the rules of quality and retention in force as their files are now",
+             BodyKind::json, with(reload_rule_files)});
   table.add({Method::get,
              "/api/v1/quality/learned",
              Verb::read_twins,

@@ -6,6 +6,7 @@
 #include "federation/link/bridge.h"
 #include "node/daemon/answer_json.h"
 #include "node/daemon/api.h"
+#include "node/daemon/on_worker.h"
 
 namespace entente::node {
 namespace {
@@ -22,6 +23,13 @@ Result<bool> flag_of(const Call& call, std::string_view name) {
   if (said == nullptr) return false;
   if (said->is_bool()) return said->get_bool();
   return make_error(ErrorCode::invalid_argument, std::string(name) + " must be true or false");
+}
+
+// Whether only the price is asked for.
+Result<bool> preview_of(const Call& call) {
+  auto dry = flag_of(call, "dryRun");
+  if (dry && call.dry_run) return true;
+  return dry;
 }
 
 // One question, or several for a preview.
@@ -75,9 +83,9 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   if (!questions) co_return std::move(questions).error();
   auto common = read_request(call);
   if (!common) co_return std::move(common).error();
-  const auto dry = flag_of(call, "dryRun");
-  if (!dry) co_return dry.error();
-  const bool preview = call.dry_run || *dry;
+  const auto asked_for = preview_of(call);
+  if (!asked_for) co_return asked_for.error();
+  const bool preview = *asked_for;
   if (!preview && questions->size() > 1) {
     co_return make_error(ErrorCode::invalid_argument,
                          "several questions can only be previewed: ask them one by one");
@@ -98,10 +106,34 @@ awaitable<Result<Reply>> ask(Core& core, const Call& call) {
   co_return Reply::json(**got);
 }
 
+awaitable<Result<std::vector<Need>>> needs_of_ask(Core& core, const Call& call) {
+  auto questions = questions_of(call);
+  if (!questions) co_return std::move(questions).error();
+  auto preview = preview_of(call);
+  if (!preview) co_return std::move(preview).error();
+  co_return co_await needs_of_questions(core, call.subject, std::move(*questions),
+                                        *preview ? Asking::preview : Asking::answer);
+}
+
 awaitable<Result<Reply>> list_exports(Core& core, const Call&) {
   json::array items;
   for (const auto& [name, view] : core.declarations.exports) items.push_back(export_json(*view));
   co_return Reply::json({{"items", std::move(items)}});
+}
+
+awaitable<Result<Reply>> show_export(Core& core, const Call& call) {
+  const auto found = core.declarations.exports.find(call.path.at("name"));
+  if (found == core.declarations.exports.end()) {
+    co_return make_error(ErrorCode::not_found, "there is no export '" + call.path.at("name") + "'",
+                         "see 'entente export list'");
+  }
+  json::object out = export_json(*found->second);
+  json::array cells;
+  for (const PublicCell& cell : found->second->cells) {
+    cells.push_back({{"values", json::value_from(cell.values)}, {"units", cell.units}});
+  }
+  out["public_cells"] = std::move(cells);
+  co_return Reply::json(out);
 }
 
 json::object system_json(const Core& core, const federation::SystemTwin& system) {
@@ -141,6 +173,15 @@ awaitable<Result<Reply>> show_system(Core& core, const Call& call) {
   co_return Reply::json(system_json(core, found->second));
 }
 
+json::value break_glass_json(const Core& core) {
+  const auto& use = core.break_glass->unacknowledged();
+  if (!use) return nullptr;
+  return {{"first", shown_time(use->first)},
+          {"last", shown_time(use->last)},
+          {"calls", use->calls},
+          {"what", use->what}};
+}
+
 awaitable<Result<Reply>> status(Core& core, const Call&) {
   std::size_t active = 0, pending = 0, connected = 0;
   for (const auto& [org, link] : core.links->entries()) {
@@ -164,19 +205,51 @@ awaitable<Result<Reply>> status(Core& core, const Call&) {
        {"twins", state->graph.twins().size()},
        {"links", {{"active", active}, {"connected", connected}, {"pending", pending}}},
        {"agreements", core.site->agreements.size()},
+       {"break_glass", break_glass_json(core)},
        {"checks", checks_json(core.checks())}});
 }
 
 }  // namespace
 
+awaitable<Result<std::vector<Need>>> needs_of_questions(Core& core, const Subject& subject,
+                                                        std::vector<std::string> questions,
+                                                        Asking asking) {
+  std::set<std::string> systems;
+  for (const auto& [name, system] : core.declarations.systems) systems.insert(name);
+  auto job = [policy = core.site->policy, subject, now = core.clock.now(),
+              self = core.settings.organisation, systems = std::move(systems),
+              state = core.twins->state(), questions = std::move(questions),
+              asking]() -> Result<std::vector<Need>> {
+    const QuestionScene scene{*policy, subject, now, self, systems, state->graph};
+    std::vector<Need> all;
+    for (const std::string& question : questions) {
+      auto needs = question_needs(scene, question, asking);
+      if (!needs) return std::move(needs).error();
+      all.insert(all.end(), needs->begin(), needs->end());
+    }
+    return all;
+  };
+  co_return co_await on_worker<std::vector<Need>>(core, std::move(job));
+}
+
 void add_question_routes(RouteTable& table, Core& core) {
   const auto with = [&core](auto handler) {
     return [&core, handler](const Call& call) { return handler(core, call); };
   };
-  table.add({Method::post, "/api/v1/ask", Verb::ask, "ask",
-             "Answers a question, or previews its cost with ?dryRun=1", BodyKind::json, with(ask)});
+  Route asking{Method::post,
+               "/api/v1/ask",
+               Verb::ask,
+               "ask",
+               "Answers a question, or previews its cost with ?dryRun=1",
+               BodyKind::json,
+               with(ask)};
+  asking.needs = with(needs_of_ask);
+  table.add(std::move(asking));
   table.add({Method::get, "/api/v1/exports", Verb::read_twins, "listExports",
              "What this site offers to partners", BodyKind::none, with(list_exports)});
+  table.add({Method::get, "/api/v1/exports/{name}", Verb::read_twins, "showExport",
+             "One export: bounds, caps, unit, block, keys and declared cells", BodyKind::none,
+             with(show_export)});
   table.add({Method::get, "/api/v1/systems", Verb::read_twins, "listSystems",
              "System twins with their members' readiness", BodyKind::none, with(list_systems)});
   table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem",

@@ -38,27 +38,38 @@ std::string BackupService::folder() const {
                                                : parts_.settings.backup_folder;
 }
 
+Outcome BackupService::make_folder() const {
+  std::error_code failed;
+  if (!fs::create_directories(folder(), failed) && !failed) return {};  // it was there: its owner's
+  if (!failed) fs::permissions(folder(), fs::perms::owner_all, failed);
+  if (!failed) return {};
+  return make_error(ErrorCode::store_failed, "cannot make " + folder() + ": " + failed.message(),
+                    "name another place: [backup] folder in entente.toml");
+}
+
 Result<BackupRun> BackupService::start(const std::string& actor) {
+  if (ending_) return make_error(ErrorCode::overloaded, "the node is stopping");
   const auto running = latest();
   if (running && running->state == BackupState::running) {
     return make_error(ErrorCode::conflict, "the backup " + running->name + " is being made",
                       "wait for it: 'entente backup list'");
   }
   if (thread_.joinable()) thread_.join();
-  std::error_code failed;
-  fs::create_directories(folder(), failed);
-  if (!failed) fs::permissions(folder(), fs::perms::owner_all, failed);
-  if (failed) {
-    return make_error(ErrorCode::store_failed, "cannot make " + folder() + ": " + failed.message(),
-                      "name another place: [backup] folder in entente.toml");
-  }
+  if (auto made = make_folder(); !made) return std::move(made).error();
+  auto total = backup_bytes(parts_.settings.home, folder());
+  if (!total) return std::move(total).error();
   BackupRun run;
   run.begun = parts_.clock.now();
   run.name = file_name(parts_.settings, run.begun);
-  run.total = backup_bytes(parts_.settings.home);
+  run.total = *total;
   latest_.with([&](std::optional<BackupRun>& latest) { latest = run; });
-  record(actor, run.name, security::AuditOutcome::intent, "");
-  thread_ = std::thread([this, actor, name = run.name] { this->run(actor, name); });
+  // The copying begins once it is recorded that it will.
+  record(actor, run.name, security::AuditOutcome::intent, "",
+         [this, actor, name = run.name](const Error* failed) {
+           if (failed != nullptr) return end_with(*failed);
+           if (ending_) return end_with(make_error(ErrorCode::overloaded, "the node is stopping"));
+           thread_ = std::thread([this, actor, name] { this->run(actor, name); });
+         });
   return run;
 }
 
@@ -66,21 +77,25 @@ std::optional<BackupRun> BackupService::latest() const {
   return latest_.with([](const std::optional<BackupRun>& latest) { return latest; });
 }
 
+void BackupService::end_with(const Error& error) {
+  log::error("backup", "it failed", {{"reason", error.what}});
+  latest_.with([&](std::optional<BackupRun>& latest) {
+    latest->state = BackupState::failed;
+    latest->error = error.what;
+    latest->remedy = error.remedy;
+  });
+}
+
 void BackupService::run(const std::string& actor, const std::string& name) {
   auto made = make(name);
-  latest_.with([&](std::optional<BackupRun>& latest) {
-    latest->state = made ? BackupState::done : BackupState::failed;
-    if (made) {
-      latest->files = made->files;
-      latest->bytes = latest->total = made->bytes;
-    } else {
-      latest->error = made.error().what;
-      latest->remedy = made.error().remedy;
-    }
-  });
-  if (!made) log::error("backup", "it failed", {{"name", name}, {"reason", made.error().what}});
   record(actor, name, made ? security::AuditOutcome::done : security::AuditOutcome::failed,
-         made ? std::to_string(made->bytes) : "");
+         made ? std::to_string(made->bytes) : "", [](const Error*) {});
+  if (!made) return end_with(made.error());
+  latest_.with([&](std::optional<BackupRun>& latest) {
+    latest->state = BackupState::done;
+    latest->files = made->files;
+    latest->bytes = latest->total = made->bytes;
+  });
 }
 
 Result<BackupContents> BackupService::make(const std::string& name) {
@@ -103,13 +118,14 @@ Result<BackupContents> BackupService::make(const std::string& name) {
                          });
   } catch (const StoreFault& fault) {
     return fault.error();
-  } catch (const fs::filesystem_error& fault) {
+  } catch (const std::exception& fault) {  // a thread's end would be the node's
     return make_error(ErrorCode::store_failed, fault.what());
   }
 }
 
 void BackupService::record(const std::string& actor, const std::string& name,
-                           security::AuditOutcome outcome, const std::string& bytes) {
+                           security::AuditOutcome outcome, const std::string& bytes,
+                           std::function<void(const Error*)> done) {
   security::AuditRecord record;
   record.time = parts_.clock.now();
   record.actor = actor;
@@ -122,8 +138,9 @@ void BackupService::record(const std::string& actor, const std::string& name,
         append_audit(database, record);
         return 0;
       },
-      [](Result<int> kept) {
+      [done = std::move(done)](Result<int> kept) {
         if (!kept) log::error("backup", "it was not recorded", {{"reason", kept.error().what}});
+        done(kept ? nullptr : &kept.error());
       });
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -51,10 +52,13 @@ class BackupService {
     Random& random;
     OrgId organisation;
   };
-  explicit BackupService(Parts parts) : parts_(std::move(parts)) {}
+  explicit BackupService(Parts parts) : parts_(std::move(parts)) {
+    sweep_backup_copies(parts_.settings.home);
+  }
   ~BackupService() { stop(); }
 
-  // Begins one. Refuses: conflict (one is running), store_failed (no folder).
+  // Begins one, as soon as that is recorded. Refuses: conflict (one is running, or a link lies in
+  // the home), overloaded (the node is stopping), store_failed (no folder).
   [[nodiscard]] Result<BackupRun> start(const std::string& actor);
   // The one that runs, or the last that ran since the node started.
   std::optional<BackupRun> latest() const;
@@ -68,8 +72,11 @@ class BackupService {
  private:
   void run(const std::string& actor, const std::string& name);
   Result<BackupContents> make(const std::string& name);
+  Outcome make_folder() const;
+  void end_with(const Error& error);
+  // `done` runs on the loop, with null once it is durable.
   void record(const std::string& actor, const std::string& name, security::AuditOutcome outcome,
-              const std::string& detail);
+              const std::string& bytes, std::function<void(const Error*)> done);
 
   Parts parts_;
   Guarded<std::optional<BackupRun>> latest_;

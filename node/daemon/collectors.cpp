@@ -79,6 +79,10 @@ Outcome Collectors::refresh() {
   return {};
 }
 
+void Collectors::charter_changed() {
+  verifier_.replace(core_.keyring.self);
+}
+
 void Collectors::stop() {
   port_.reset();
   workers_.stop();

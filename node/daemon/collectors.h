@@ -23,6 +23,8 @@ class Collectors {
   const CollectorPort& port() const { return *port_; }
   // Opens the port when a collector may come, and closes it when none may any more.
   [[nodiscard]] Outcome refresh();
+  // This organisation's charter went on: collectors are judged by it from now on.
+  void charter_changed();
 
   // Ends all connections and runs what the workers have; answers of the history may still come.
   void stop();
@@ -42,7 +44,7 @@ class Collectors {
 
   Core& core_;
   CollectorRegister register_;
-  const security::CollectorVerifier verifier_;
+  security::CollectorVerifier verifier_;
   federation::Workers workers_;
   CollectParts parts_;
   std::unique_ptr<CollectorPort> port_;

@@ -22,14 +22,19 @@
 #include "node/config/settings.h"
 #include "node/daemon/access_register.h"
 #include "node/daemon/agreement_register.h"
+#include "node/daemon/approvals.h"
 #include "node/daemon/ask_service.h"
 #include "node/daemon/audit_keeper.h"
 #include "node/daemon/backup_service.h"
+#include "node/daemon/break_glass.h"
+#include "node/daemon/charter_keeper.h"
 #include "node/daemon/collectors.h"
 #include "node/daemon/feed_service.h"
+#include "node/daemon/invitation_register.h"
 #include "node/daemon/keyring.h"
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
+#include "node/daemon/passwords.h"
 #include "node/history/fold_source.h"
 #include "node/history/history.h"
 #include "node/quality/quality_gate.h"
@@ -60,7 +65,7 @@ struct Core {
   SystemClock clock;
   SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
-  Declarations declarations;
+  Declarations declarations;  // its rules move to `quality` and `retention` when those are made
   security::Vault vault;
   Keyring keyring;
   security::Policy policy;
@@ -71,7 +76,9 @@ struct Core {
   std::unique_ptr<Store> history_store;  // history.db
   std::unique_ptr<TwinRegistry> twins;
   std::unique_ptr<History> history;
-  std::unique_ptr<QualityGate> quality;
+  std::unique_ptr<QualityGate> quality;             // has the rules of quality in force
+  std::shared_ptr<const RetentionRules> retention;  // in force; another one after a reload
+  bool reloads_rules = false;                       // one reload at a time
   std::unique_ptr<UnitRegister> units;
   std::unique_ptr<FoldSource> folds;
   std::unique_ptr<ReleaseLedger> ledger;
@@ -85,6 +92,9 @@ struct Core {
   std::unique_ptr<federation::Workers> workers;
 
   std::unique_ptr<AccessRegister> access;
+  std::unique_ptr<Passwords> passwords;
+  std::unique_ptr<BreakGlass> break_glass;
+  std::unique_ptr<Approvals> approvals;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
   std::shared_ptr<const federation::SiteSnapshot> site;
@@ -92,7 +102,8 @@ struct Core {
   security::PinnedVerifier verifier;
   std::unique_ptr<security::CertificateIssuer> certificates;
   security::InvitationBook invitations;
-  std::map<security::InvitationId, std::string> invited_names;
+  std::unique_ptr<InvitationRegister> invited;
+  std::unique_ptr<CharterKeeper> charters;
 
   NodeMetrics metrics;
   std::unique_ptr<federation::DisclosureGate> gate;

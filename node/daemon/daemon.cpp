@@ -1,9 +1,6 @@
 #include "node/daemon/daemon.h"
 
-#include <sys/file.h>
-#include <fcntl.h>
-#include <unistd.h>
-
+#include <array>
 #include <utility>
 
 #include <boost/asio/signal_set.hpp>
@@ -17,12 +14,14 @@
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/api_models.h"
 #include "node/daemon/domain_register.h"
+#include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
 #include "node/daemon/opening.h"
 #include "node/daemon/policy_authenticator.h"
+#include "node/daemon/question_counts.h"
+#include "node/daemon/rule_reload.h"
 #include "node/daemon/upkeep.h"
 #include "node/limits.h"
-#include "node/quality/rule_text.h"
 #include "node/service/http_server.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -32,33 +31,6 @@ namespace entente::node {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Held while a process serves a home, so that no second one opens the same files.
-class HomeLock {
- public:
-  static Result<HomeLock> take(const std::string& home) {
-    std::error_code failure;
-    fs::create_directories(home + "/run", failure);
-    const std::string path = home + "/run/lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) return make_error(ErrorCode::store_failed, "cannot write " + path);
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return make_error(ErrorCode::conflict, "another process serves " + home,
-                        "stop it first, or use another --home");
-    }
-    return HomeLock(file);
-  }
-  HomeLock(HomeLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
-  HomeLock& operator=(HomeLock&&) = delete;
-  ~HomeLock() {
-    if (file_ >= 0) ::close(file_);
-  }
-
- private:
-  explicit HomeLock(int file) : file_(file) {}
-  int file_;
-};
 
 // Roles, grants and organisations cut off; without the file there is one owner, "admin".
 Result<security::Policy> load_policy(const std::string& path) {
@@ -102,9 +74,7 @@ Result<std::unique_ptr<Store>> open_store(Core& core, const char* name, const ch
 // Rules may be there before their types: that is no error, but worth a word.
 void warn_of_idle_rules(const Core& core) {
   const auto state = core.twins->state();
-  for (const auto& [type, signal] : core.declarations.quality.for_types()) {
-    const ResolvedType* known = state->graph.types().find(type);
-    if (known != nullptr && known->signal(signal) != nullptr) continue;
+  for (const auto& [type, signal] : idle_rules(*core.quality->book(), state->graph.types())) {
     log::warn("quality", "a rule for what is not known", {{"type", type}, {"signal", signal}});
   }
 }
@@ -114,8 +84,7 @@ Outcome open_ledger(Core& core) {
   // Before the ledger reads whether it is closed.
   auto mark = finished_restore(core.settings.home);
   if (!mark) return std::move(mark).error();
-  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark);
-      !closed) {
+  if (auto closed = close_restored(*core.store, core.clock, core.settings.home, *mark); !closed) {
     return closed;
   }
   core.ledger = std::make_unique<ReleaseLedger>(*core.store, core.clock);
@@ -145,14 +114,28 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(
-      core, "entente.db", "ledger",
-      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
-       ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
-       AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
-       model_migration()});
+  auto store = open_store(core, "entente.db", "ledger",
+                          {audit_migration(),
+                           ReleaseLedger::migration(),
+                           LinkRegister::migration(),
+                           AgreementRegister::migration(),
+                           domain_migration(),
+                           CollectorRegister::migration(),
+                           ledger_standing_migration(),
+                           audit_tree_migration(),
+                           checkpoint_migration(),
+                           AccessRegister::migration(),
+                           UnitRegister::migration(),
+                           ReleaseLedger::cells_migration(),
+                           AnswerShelf::migration(),
+                           FeedLedger::migration(),
+                           FeedShelf::migration(),
+                           AnswerShelf::delta_migration(),
+                           LinkRegister::trust_migration(),
+                           AccessRegister::steps_migration(),
+                           AgreementRegister::threads_migration(),
+                           question_counts_migration(),
+                           model_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -171,7 +154,8 @@ Outcome open_data(Core& core) {
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
   core.history = std::move(*history);
-  core.quality = std::make_unique<QualityGate>(core.declarations.quality);
+  core.quality = std::make_unique<QualityGate>(std::move(core.declarations.quality));
+  core.retention = std::make_shared<const RetentionRules>(std::move(core.declarations.retention));
   warn_of_idle_rules(core);
   core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
   core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
@@ -185,17 +169,37 @@ Outcome open_data(Core& core) {
   return {};
 }
 
+// Whether an owner who stays has a way in that stays: the administrator's token or a password.
+bool has_entrance(const Core& core, const security::Policy& policy) {
+  for (const auto& [name, user] : policy.users()) {
+    const bool stays = user.roles.contains(security::Role::owner) && !user.disabled &&
+                       !user.role_ends.contains(security::Role::owner);
+    if (stays && (name == "admin" || (core.passwords && core.passwords->has(name)))) return true;
+  }
+  return false;
+}
+
 Outcome open_registers(Core& core) {
   const auto changed = [&core] { refresh_site(core); };
   core.links =
       std::make_unique<LinkRegister>(LinkRegister::Parts{*core.store, core.clock, changed});
-  core.agreements = std::make_unique<AgreementRegister>(
-      AgreementRegister::Parts{*core.store, core.clock, core.keyring.keys.agreement,
-                               [&core] { return core.site; }, changed});
-  core.access = std::make_unique<AccessRegister>(
-      AccessRegister::Parts{*core.store, core.clock, core.random, core.settings.path("policy.toml"),
-                            core.policy, changed});
+  core.agreements = std::make_unique<AgreementRegister>(AgreementRegister::Parts{
+      *core.store, core.clock, core.keyring.keys.agreement, [&core] { return core.site; }, changed,
+      [&core](const OrgId& partner, std::string_view verb) {
+        return core.charters->allows(partner, verb);
+      }});
+  core.access = std::make_unique<AccessRegister>(AccessRegister::Parts{
+      *core.store, core.clock, core.random, core.settings.path("policy.toml"), core.policy, changed,
+      [&core](const security::Policy& next) { return has_entrance(core, next); }});
   if (auto loaded = core.access->load(); !loaded) return loaded;
+  core.passwords =
+      std::make_unique<Passwords>(Passwords::Parts{*core.store, core.clock, core.loop});
+  if (auto loaded = core.passwords->load(); !loaded) return loaded;
+  core.break_glass = std::make_unique<BreakGlass>(*core.store, core.clock);
+  if (auto loaded = core.break_glass->load(); !loaded) return loaded;
+  core.approvals = std::make_unique<Approvals>(Approvals::Parts{
+      *core.store, core.clock, core.random, core.loop, core.policy, *core.break_glass});
+  if (auto loaded = core.approvals->load(); !loaded) return loaded;
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
   security::IssuerTerms terms;
@@ -209,6 +213,10 @@ Outcome open_registers(Core& core) {
       security::CertificateIssuer::create(std::move(*ca), terms, core.random, core.clock.now());
   if (!issuer) return std::move(issuer).error();
   core.certificates = std::move(*issuer);
+  core.charters = std::make_unique<CharterKeeper>(core);
+  core.invited = std::make_unique<InvitationRegister>(InvitationRegister::Parts{
+      *core.store, core.clock, core.random, core.vault, core.invitations});
+  if (auto loaded = core.invited->load(); !loaded) return loaded;
   core.collectors = std::make_unique<Collectors>(core);
   return core.collectors->load();
 }
@@ -220,14 +228,17 @@ std::vector<SignedCharter> charters_of(const Core& core, const OrgId& organisati
   return link == core.links->entries().end() ? std::vector<SignedCharter>{} : link->second.chain;
 }
 
-void open_asking(Core& core) {
+Outcome open_asking(Core& core) {
   const auto site = [&core] { return core.site; };
+  auto rates = open_question_counts(*core.store, core.clock.now());
+  if (!rates) return std::move(rates).error();
   core.gate = std::make_unique<federation::DisclosureGate>(federation::DisclosureGate::Parts{
       core.loop, *core.workers, core.clock, *core.folds, *core.ledger, core.keyring.keys.answer,
-      core.noise, site, core.metrics, core.settings.grid});
-  core.feed_gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
-      core.loop, *core.workers, core.clock, *core.folds, *core.given_feeds,
-      core.keyring.keys.answer, core.noise, site, core.settings.grid});
+      core.noise, site, core.metrics, core.settings.grid, *rates});
+  core.feed_gate = std::make_unique<federation::FeedGate>(
+      federation::FeedGate::Parts{core.loop, *core.workers, core.clock, *core.folds,
+                                  *core.given_feeds, core.keyring.keys.answer, core.noise, site,
+                                  core.settings.grid, federation::limits::kFeedsPriced, *rates});
   core.link_manager = std::make_unique<federation::LinkManager>(
       core.loop, core.clock, core.random, *core.certificates, core.verifier, link_hooks(core));
   core.audit = std::make_unique<AuditKeeper>(core);
@@ -257,6 +268,7 @@ void open_asking(Core& core) {
   core.feeds = std::make_unique<FeedService>(FeedService::Parts{
       core.loop, *core.workers, core.clock, core.random, *core.feed_caller, *core.followed_feeds,
       *core.given_feeds, site, core.settings.default_epsilon, core.settings.ask_timeout});
+  return {};
 }
 
 // Lets every job of the stores be reported while what the reports speak to still stands: twice,
@@ -276,33 +288,51 @@ Outcome write_port(const Core& core, const char* name, std::uint16_t port) {
                        bytes_of(std::to_string(port)));
 }
 
+// The hash of the token in a file of this node; nothing without the file.
+Result<std::optional<Hash256>> secret_in(const std::string& path) {
+  if (!fs::exists(path)) return std::optional<Hash256>();
+  auto token = read_file(path, 4'096);
+  if (!token) return std::move(token).error();
+  std::string text(text_of(*token));
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return std::optional(token_hash(text));
+}
+
+Result<PolicyAuthenticator::Secrets> load_secrets(const Settings& settings) {
+  PolicyAuthenticator::Secrets secrets;
+  auto admin = secret_in(settings.path("admin.token"));
+  if (!admin) return std::move(admin).error();
+  if (!*admin)
+    return make_error(ErrorCode::not_found, "there is no admin.token in the node's folder");
+  secrets.admin_token = **admin;
+  auto emergency = secret_in(settings.path("break-glass.secret"));
+  if (!emergency) return std::move(emergency).error();
+  secrets.break_glass = *emergency;
+  const std::string keys = settings.path("oidc.jwks.json");
+  if (!fs::exists(keys)) return secrets;
+  auto text = read_file(keys, 65'536);
+  if (!text) return std::move(text).error();
+  auto provider = security::BearerKeys::from_jwks(text_of(*text));
+  if (!provider) {
+    return make_error(provider.error().code, keys + ": " + provider.error().what,
+                      provider.error().remedy);
+  }
+  secrets.provider = std::move(*provider);
+  return secrets;
+}
+
 // Everything that listens, and what it needs; destroyed in the order of design section 3.
 Result<int> serve(Core& core, std::ostream& out) {
   auto models = std::make_unique<ModelService>(ModelRegister::Parts{
       *core.store, *core.history, core.clock, [&core] { return core.twins->state(); }});
   if (auto loaded = models->load(); !loaded) return std::move(loaded).error();
   RouteTable routes;
-  add_twin_routes(routes, core);
-  add_reading_routes(routes, core);
-  add_deletion_routes(routes, core);
-  add_quality_routes(routes, core);
+  add_all_routes(routes, core);
   add_model_routes(routes, core, models);
-  add_ingest_routes(routes, write_parts(core));
-  add_federation_routes(routes, core);
-  add_collector_routes(routes, core);
-  add_question_routes(routes, core);
-  add_feed_routes(routes, core);
-  add_audit_routes(routes, core);
-  add_backup_routes(routes, core);
-  add_access_routes(routes, core);
-  add_budget_routes(routes, core);
-  add_health_routes(routes, core.checks());
-  add_metrics_route(routes, core.metrics.registry());
-  auto token = read_file(core.settings.path("admin.token"), 4'096);
-  if (!token) return std::move(token).error();
-  std::string text(text_of(*token));
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  const PolicyAuthenticator authenticator(core, token_hash(text));
+  auto secrets = load_secrets(core.settings);
+  if (!secrets) return std::move(secrets).error();
+  const PolicyAuthenticator authenticator(core, std::move(*secrets));
+  core.approvals->serve(routes, authenticator);
   HttpMetrics http_metrics(core.metrics.registry());
 
   core.audit->begin();
@@ -311,12 +341,14 @@ Result<int> serve(Core& core, std::ostream& out) {
   if (!federation_port) return std::move(federation_port).error();
   core.federation_port = *federation_port;
   if (auto opened = core.collectors->refresh(); !opened) return std::move(opened).error();
+  reopen_enrolment(core);
   refresh_site(core);
   HttpConfig http_config;
   http_config.address = core.settings.http_address;
   http_config.port = core.settings.http_port;
-  auto http = HttpServer::start(core.loop.io(), http_config,
-                                {routes, authenticator, http_metrics, core.clock, core.random});
+  auto http = HttpServer::start(
+      core.loop.io(), http_config,
+      {routes, authenticator, http_metrics, core.clock, core.random, core.approvals.get()});
   if (!http) return std::move(http).error();
   core.http_port = (*http)->port();
   for (const auto& [name, port] :
@@ -333,6 +365,8 @@ Result<int> serve(Core& core, std::ostream& out) {
     stop.fulfiller->fulfill();
   });
   core.stop = [&stop] { stop.fulfiller->fulfill(); };
+  boost::asio::signal_set hangups(core.loop.io(), SIGHUP);
+  reload_on(hangups, core);
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
@@ -346,6 +380,7 @@ Result<int> serve(Core& core, std::ostream& out) {
       {{"organisation", core.settings.organisation}, {"id", core.organisation().short_hex()}});
   core.loop.run(kj::mv(stop.promise));
   core.stop = {};
+  hangups.cancel();
 
   log::info("node", "stopping");
   core.backups->stop();
@@ -371,6 +406,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.enrolment.reset();
   core.link_manager.reset();
   core.collectors->stop();
+  core.passwords->stop();
   core.workers->stop();
   models->stop();
   drain_stores(core);
@@ -395,6 +431,28 @@ Result<int> serve(Core& core, std::ostream& out) {
 
 }  // namespace
 
+void add_all_routes(RouteTable& routes, Core& core) {
+  add_twin_routes(routes, core);
+  add_reading_routes(routes, core);
+  add_deletion_routes(routes, core);
+  add_quality_routes(routes, core);
+  add_ingest_routes(routes, write_parts(core));
+  add_agreement_routes(routes, core);
+  add_link_routes(routes, core);
+  add_key_routes(routes, core);
+  add_collector_routes(routes, core);
+  add_question_routes(routes, core);
+  add_feed_routes(routes, core);
+  add_audit_routes(routes, core);
+  add_backup_routes(routes, core);
+  add_access_routes(routes, core);
+  add_user_routes(routes, core);
+  add_approval_routes(routes, core);
+  add_budget_routes(routes, core);
+  add_health_routes(routes, core.checks());
+  add_metrics_route(routes, core.metrics.registry());
+}
+
 Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   auto settings = load_settings(options.home);
   if (!settings) return std::move(settings).error();
@@ -404,7 +462,6 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
                  options.log_format.value_or(settings->log_format));
   auto lock = HomeLock::take(options.home);
   if (!lock) return std::move(lock).error();
-  forbid_core_dumps();
   if (auto whole = finished_restore(options.home); !whole) return std::move(whole).error();
   auto vault = open_for_daemon(*settings, options.passphrase_file, out);
   if (!vault) return std::move(vault).error();
@@ -417,16 +474,14 @@ Result<int> run_daemon(const DaemonOptions& options, std::ostream& out) {
   } else {
     core->policy = std::move(*policy);
   }
-  auto declarations = load_declarations(core->settings.path("provision.d"), core->settings.site);
-  if (!declarations) return std::move(declarations).error();
-  core->declarations = std::move(*declarations);
-  auto rules = load_rule_file(core->settings.path("quality.toml"), core->declarations.quality);
-  if (!rules) return std::move(rules).error();
+  auto declared = read_declared(core->settings);
+  if (!declared) return std::move(declared).error();
+  core->declarations = std::move(*declared);
   try {
     if (auto opened = open_data(*core); !opened) return std::move(opened).error();
     if (auto opened = open_registers(*core); !opened) return std::move(opened).error();
     refresh_site(*core);
-    open_asking(*core);
+    if (auto opened = open_asking(*core); !opened) return std::move(opened).error();
     return serve(*core, out);
   } catch (const StoreFault& fault) {
     return fault.error();
@@ -453,7 +508,8 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   SystemClock clock;
   const auto undo = [&](Error error) {
     std::error_code ignored;
-    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token", "entente.toml"}) {
+    for (const char* made : {"vault.key", "keys", "charter.bin", "admin.token",
+                             "break-glass.secret", "entente.toml"}) {
       fs::remove_all(settings.path(made), ignored);
     }
     if (!existed) fs::remove(settings.home, ignored);
@@ -468,6 +524,13 @@ Result<InitOutcome> init_node(const InitRequest& request) {
   auto made =
       create_keyring(settings.home, {settings.organisation, settings.title, clock.now()}, random);
   if (!made) return undo(std::move(made).error());
+  std::array<std::uint8_t, 32> emergency{};
+  random.fill(emergency);
+  if (auto kept = write_private(settings.path("break-glass.secret"),
+                                bytes_of("ENTB1." + to_base64url(emergency)));
+      !kept) {
+    return undo(std::move(kept).error());
+  }
   auto keyring = load_keyring(settings.home);
   if (!keyring) return undo(std::move(keyring).error());
   if (auto written = write_private(outcome.config_path, bytes_of(settings_text(settings)));

@@ -423,8 +423,17 @@ FeedService::Reply FeedService::cancel(const std::string& digits, bool dry_run) 
 void FeedService::tend() {
   if (tasks_.get() == nullptr) return;
   const Instant now = parts_.clock.now();
+  const auto site = parts_.site();
   for (const auto& [id, feed] : parts_.shelf.entries()) {
     if (!feed.running() || busy_.contains(id)) continue;
+    // An agreement that is over at this end ends its feeds here at once: the site, which gives back
+    // what had not begun, does the same. One that is suspended may be resumed.
+    if (site->suspended.contains(feed.agreement_id)) continue;
+    if (!site->agreements.contains(feed.agreement_id)) {
+      parts_.shelf.end(id, ErrorCode::agreement_missing);
+      last_error_[id] = code_text(ErrorCode::agreement_missing) + " the agreement is over";
+      continue;
+    }
     const auto next = next_try_.find(id);
     if (next != next_try_.end() && now < next->second) continue;
     tasks_->add(pull_all(id).then([](std::shared_ptr<Pulling>) {}));

@@ -12,8 +12,8 @@
 
 #include "node/daemon/vault_lock.h"
 #include "schemas/base/limits.h"
+#include "security/identity/charter_draft.h"
 #include "security/identity/limits.h"
-#include "security/vault/vault.h"
 
 namespace entente::node {
 namespace {
@@ -32,25 +32,26 @@ std::string key_path(const std::string& home, const std::string& name) {
   return home + "/keys/" + name + ".sealed";
 }
 
-Outcome store_key(const std::string& home, const Vault& vault, const std::string& name,
-                  const SigningKey& key, Random& random) {
-  const Bytes sealed =
-      vault.seal(VaultUse::signing_key, "keys|" + name + "|0", key.seed().view(), random);
-  return write_private(key_path(home, name), sealed);
+std::string aad_of(const std::string& name) {
+  return "keys|" + name + "|0";
 }
 
-Result<SigningKey> load_key(const std::string& home, const Vault& vault, const std::string& name,
-                            const PublicKey* expected) {
-  auto sealed = read_file(key_path(home, name), security::kVaultValueBytes);
-  if (!sealed) return std::move(sealed).error();
-  auto seed = vault.open(VaultUse::signing_key, "keys|" + name + "|0", *sealed);
-  if (!seed) return std::move(seed).error();
-  auto key = SigningKey::from_seed(seed->view());
-  if (key && expected != nullptr && key->public_key() != *expected) {
+// The key in use, or its successor when the charter names only that one.
+Result<SigningKey> load_key(KeyShelf& shelf, const security::PinnedOrganisation& self,
+                            KeyPurpose purpose, Random& random) {
+  const std::string name(security::to_text(purpose));
+  auto key = shelf.current(name);
+  if (!key) return std::move(key).error();
+  if (!*key) return make_error(ErrorCode::not_found, "the key '" + name + "' is not in keys/");
+  if (self.has_key(purpose, (*key)->public_key())) return std::move(**key);
+  auto next = shelf.next(name);
+  if (!next) return std::move(next).error();
+  if (!*next || !self.has_key(purpose, (*next)->public_key())) {
     return make_error(ErrorCode::verification_failed,
-                      "the key '" + name + "' is not the one that the charter names");
+                      "the key '" + name + "' is not one that the charter names");
   }
-  return key;
+  if (auto done = shelf.promote(name, random); !done) return std::move(done).error();
+  return std::move(**next);
 }
 
 // The chain's file: each signed charter preceded by its length in four bytes, little-endian.
@@ -124,23 +125,19 @@ Outcome create_keyring(const std::string& home, const Newborn& who, Random& rand
              {"answer", keys.answer},      {"audit", keys.audit},
              {"envelope", keys.envelope},  {"agreement", keys.agreement}};
   for (const auto& one : all) {
-    if (auto stored = store_key(home, *vault, one.name, one.key, random); !stored) return stored;
+    const std::string name = one.name;
+    const Bytes sealed =
+        vault->seal(VaultUse::signing_key, aad_of(name), one.key.seed().view(), random);
+    if (auto stored = write_private(key_path(home, name), sealed); !stored) return stored;
   }
   const SignedCharter first = security::sign_charter(*charter, keys.roots);
-  if (auto stored = write_private(home + "/charter.bin", chain_bytes({first})); !stored)
-    return stored;
+  if (auto stored = store_charters(home, {first}); !stored) return stored;
   std::array<std::uint8_t, 32> token{};
   random.fill(token);
   return write_private(home + "/admin.token", bytes_of("ENTT1." + to_base64url(token)));
 }
 
-Result<Keyring> load_keyring(const std::string& home) {
-  auto vault = open_vault(home);
-  if (!vault) return std::move(vault).error();
-  return load_keyring(home, *vault);
-}
-
-Result<Keyring> load_keyring(const std::string& home, const Vault& vault) {
+Result<security::PinnedOrganisation> load_charters(const std::string& home) {
   auto raw = read_file(home + "/charter.bin", 16 * limits::kCharterBytes);
   if (!raw) return std::move(raw).error();
   std::vector<SignedCharter> chain;
@@ -156,24 +153,96 @@ Result<Keyring> load_keyring(const std::string& home, const Vault& vault) {
     chain.push_back(std::move(*charter));
     at += 4 + size;
   }
-  auto self = security::PinnedOrganisation::from_chain(std::move(chain));
-  if (!self) return std::move(self).error();
-  const Charter& charter = self->current();
+  return security::PinnedOrganisation::from_chain(std::move(chain));
+}
 
-  auto root = load_key(home, vault, "root", &charter.root_keys.front());
-  auto ca = load_key(home, vault, "ca", charter.key_for(KeyPurpose::ca));
-  auto answer = load_key(home, vault, "answer", charter.key_for(KeyPurpose::answer));
-  auto audit = load_key(home, vault, "audit", charter.key_for(KeyPurpose::audit));
-  auto envelope = load_key(home, vault, "envelope", charter.key_for(KeyPurpose::envelope));
-  auto agreement = load_key(home, vault, "agreement", charter.key_for(KeyPurpose::agreement));
-  for (const auto* key : {&root, &ca, &answer, &audit, &envelope, &agreement}) {
+Outcome store_charters(const std::string& home, const std::vector<SignedCharter>& chain) {
+  return write_private(home + "/charter.bin", chain_bytes(chain));
+}
+
+Result<Keyring> load_keyring(const std::string& home) {
+  auto vault = open_vault(home);
+  if (!vault) return std::move(vault).error();
+  return load_keyring(home, *vault);
+}
+
+Result<Keyring> load_keyring(const std::string& home, const Vault& vault) {
+  auto self = load_charters(home);
+  if (!self) return std::move(self).error();
+  KeyShelf shelf(home, vault);
+  SystemRandom random;
+  auto ca = load_key(shelf, *self, KeyPurpose::ca, random);
+  auto answer = load_key(shelf, *self, KeyPurpose::answer, random);
+  auto audit = load_key(shelf, *self, KeyPurpose::audit, random);
+  auto envelope = load_key(shelf, *self, KeyPurpose::envelope, random);
+  auto agreement = load_key(shelf, *self, KeyPurpose::agreement, random);
+  for (const auto* key : {&ca, &answer, &audit, &envelope, &agreement}) {
     if (!*key) return key->error();
   }
-  std::vector<SigningKey> roots;
-  roots.push_back(std::move(*root));
-  return Keyring{{std::move(roots), std::move(*ca), std::move(*answer), std::move(*audit),
-                  std::move(*envelope), std::move(*agreement)},
+  return Keyring{{{},
+                  std::move(*ca),
+                  std::move(*answer),
+                  std::move(*audit),
+                  std::move(*envelope),
+                  std::move(*agreement)},
                  std::move(*self)};
+}
+
+Result<std::optional<SigningKey>> KeyShelf::read(const std::string& name) const {
+  const std::string path = key_path(home_, name);
+  if (!fs::exists(path)) return std::optional<SigningKey>();
+  auto sealed = read_file(path, security::kVaultValueBytes);
+  if (!sealed) return std::move(sealed).error();
+  auto seed = vault_.open(VaultUse::signing_key, aad_of(name), *sealed);
+  if (!seed) return std::move(seed).error();
+  auto key = SigningKey::from_seed(seed->view());
+  if (!key) return std::move(key).error();
+  return std::optional<SigningKey>(std::move(*key));
+}
+
+Outcome KeyShelf::write(const std::string& name, const SigningKey& key, Random& random) {
+  const Bytes sealed = vault_.seal(VaultUse::signing_key, aad_of(name), key.seed().view(), random);
+  return write_private(key_path(home_, name), sealed);
+}
+
+Result<std::optional<SigningKey>> KeyShelf::current(std::string_view name) const {
+  return read(std::string(name));
+}
+
+Result<std::optional<SigningKey>> KeyShelf::next(std::string_view name) const {
+  return read(std::string(name) + ".next");
+}
+
+Instant KeyShelf::since(std::string_view name) const {
+  struct stat found {};
+  if (::stat(key_path(home_, std::string(name)).c_str(), &found) != 0) return {};
+  return {found.st_mtim.tv_sec * 1'000'000'000 + found.st_mtim.tv_nsec};
+}
+
+Outcome KeyShelf::keep_next(std::string_view name, const SigningKey& key, Random& random) {
+  return write(std::string(name) + ".next", key, random);
+}
+
+// After a crash in between both files hold the new key; the next start sees that it is in use.
+Outcome KeyShelf::promote(std::string_view name, Random& random) {
+  auto key = next(name);
+  if (!key) return std::move(key).error();
+  if (!*key) return make_error(ErrorCode::not_found, "no next key '" + std::string(name) + "'");
+  if (auto done = write(std::string(name), **key, random); !done) return done;
+  return remove(std::string(name) + ".next");
+}
+
+Outcome KeyShelf::remove(const std::string& name) {
+  const std::string path = key_path(home_, name);
+  std::error_code failure;
+  fs::remove(path, failure);
+  if (failure) return make_error(ErrorCode::store_failed, "cannot remove " + path);
+  return {};
+}
+
+Outcome KeyShelf::remove_root() {
+  if (auto done = remove("root"); !done) return done;
+  return remove("root.next");
 }
 
 }  // namespace entente::node

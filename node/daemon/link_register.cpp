@@ -114,7 +114,7 @@ Outcome LinkRegister::load() {
     charters.reset();
     entries_.emplace(entry.organisation, std::move(entry));
   }
-  return {};
+  return load_trust(*reader);
 }
 
 const LinkEntry* LinkRegister::named(std::string_view name) const {
@@ -158,7 +158,9 @@ void LinkRegister::save(const std::string& actor, LinkEntry entry, std::string a
         record.action = action;
         record.object = "link:" + entry.organisation.hex();
         record.outcome = security::AuditOutcome::done;
-        record.detail = {{"name", entry.name}, {"state", std::string(to_text(entry.state))}};
+        record.detail = {{"charter", std::to_string(entry.chain.size())},
+                         {"name", entry.name},
+                         {"state", std::string(to_text(entry.state))}};
         append_audit(database, std::move(record));
         if (action == "link.resume") settle_conflicts(database, entry.organisation);
         return entry;
@@ -166,7 +168,12 @@ void LinkRegister::save(const std::string& actor, LinkEntry entry, std::string a
       [this, organisation, reply = std::move(reply)](Result<LinkEntry> saved) {
         saving_.erase(organisation);
         if (saved) {
+          // What was heard while it was being saved.
+          const LinkEntry& before = entries_[organisation];
+          saved->heard = std::max(saved->heard, before.heard);
+          saved->told = std::max(saved->told, before.told);
           entries_[organisation] = *saved;
+          save_status(*saved);
           parts_.changed();
         }
         reply(std::move(saved));
@@ -198,7 +205,10 @@ void LinkRegister::add(const std::string& actor, LinkEntry entry, Reply reply) {
     return reply(
         make_error(ErrorCode::conflict, "the name '" + entry.name + "' is taken by another link"));
   }
-  entry.since = parts_.clock.now();
+  if (auto continues = check_continues(entry); !continues) {
+    return reply(std::move(continues).error());
+  }
+  entry.since = entry.heard = parts_.clock.now();
   save(actor, std::move(entry), "link.enrol", std::move(reply));
 }
 

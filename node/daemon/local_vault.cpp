@@ -1,5 +1,7 @@
 #include "node/daemon/local_vault.h"
 
+#include "node/daemon/home_lock.h"
+#include "node/daemon/keyring.h"
 #include "security/vault/key_wrap.h"
 
 namespace entente::node {
@@ -25,10 +27,17 @@ Result<VaultWay> way_of(const std::string& text) {
 Outcome change_protection(const VaultChange& change, Random& random) {
   auto way = way_of(change.way);
   if (!way) return std::move(way).error();
+  if (auto now = vault_way(change.home); !now && now.error().code == ErrorCode::not_found) {
+    return std::move(now).error();
+  }
+  auto lock = HomeLock::take(change.home);
+  if (!lock) return std::move(lock).error();
   std::optional<Secret> old;
   if (change.passphrase) old.emplace(secret_from(*change.passphrase));
   auto vault = open_vault_to_protect(change.home, old ? &*old : nullptr);
   if (!vault) return std::move(vault).error();
+  // A key file that is not this node's would take the place of the one that is.
+  if (auto keys = load_keyring(change.home, *vault); !keys) return std::move(keys).error();
   if (change.dry_run) return {};
   std::optional<Secret> secret;
   if (change.secret) secret.emplace(secret_from(*change.secret));

@@ -16,7 +16,8 @@ struct VaultChange {
   std::optional<std::string> passphrase;  // that opens it until now
   bool dry_run = false;
 };
-// Refuses: invalid_argument (no such way, no secret), and as open_vault and protect_vault.
+// Refuses: conflict (the node runs), invalid_argument (no such way, no secret), verification_failed
+// (the key does not open this node's keys), and as open_vault and protect_vault.
 [[nodiscard]] Outcome change_protection(const VaultChange& change, Random& random);
 
 struct BackupUse {

@@ -36,6 +36,27 @@ struct NodeMetrics::Families {
                                        .Help("Life left of this site's certificate")
                                        .Register(registry)
                                        .Add({});
+  prometheus::Gauge& charter = BuildGauge()
+                                   .Name("entente_charter_expiry_seconds")
+                                   .Help("Life left of this organisation's charter")
+                                   .Register(registry)
+                                   .Add({});
+  prometheus::Gauge& clock_apart =
+      BuildGauge()
+          .Name("entente_clock_apart_seconds")
+          .Help("The largest distance between a partner's clock and this site's")
+          .Register(registry)
+          .Add({});
+  prometheus::Gauge& invitations = BuildGauge()
+                                       .Name("entente_invitations_open")
+                                       .Help("Invitations that somebody may still use")
+                                       .Register(registry)
+                                       .Add({});
+  prometheus::Family<prometheus::Counter>& renewals =
+      BuildCounter()
+          .Name("entente_certificate_renewals_total")
+          .Help("Looks at this site's certificate by whether it could be kept fresh")
+          .Register(registry);
   prometheus::Gauge& twins =
       BuildGauge().Name("entente_twins").Help("Twins of this site").Register(registry).Add({});
 };
@@ -81,6 +102,18 @@ void NodeMetrics::gauges(std::size_t active, std::size_t connected, Duration cer
   families_->links.Add({{"state", "connected"}}).Set(static_cast<double>(connected));
   families_->certificate.Set(certificate_left.seconds());
   families_->twins.Set(static_cast<double>(twins));
+}
+
+void NodeMetrics::trust(Duration charter_left, std::size_t stale, Duration clock_apart,
+                        std::size_t invitations) {
+  families_->charter.Set(charter_left.seconds());
+  families_->links.Add({{"state", "stale"}}).Set(static_cast<double>(stale));
+  families_->clock_apart.Set(clock_apart.seconds());
+  families_->invitations.Set(static_cast<double>(invitations));
+}
+
+void NodeMetrics::renewal(bool ok) {
+  families_->renewals.Add({{"outcome", ok ? "ok" : "failed"}}).Increment();
 }
 
 }  // namespace entente::node

@@ -34,6 +34,12 @@ class NodeMetrics final : public federation::GateObserver {
   // entente_links{state}, entente_certificate_expiry_seconds, entente_twins.
   void gauges(std::size_t active, std::size_t connected, Duration certificate_left,
               std::size_t twins);
+  // entente_charter_expiry_seconds, entente_links{state = stale}, entente_clock_apart_seconds (the
+  // largest distance of a partner's clock), entente_invitations_open.
+  void trust(Duration charter_left, std::size_t stale, Duration clock_apart,
+             std::size_t invitations);
+  // entente_certificate_renewals_total{outcome = ok | failed}: each minute's look.
+  void renewal(bool ok);
 
  private:
   struct Families;

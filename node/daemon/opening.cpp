@@ -18,10 +18,11 @@ void forbid_core_dumps() {
 
 Result<std::optional<security::Vault>> open_for_daemon(
     Settings& settings, const std::optional<std::string>& passphrase_file, std::ostream& out) {
+  sweep_vault_files(settings.home);
   auto way = vault_way(settings.home);
   if (!way) return std::move(way).error();
   std::optional<security::Secret> phrase;
-  if (passphrase_file) {
+  if (passphrase_file && *way == VaultWay::passphrase) {
     auto read = read_secret_file(*passphrase_file);
     if (!read) return std::move(read).error();
     phrase.emplace(std::move(*read));
@@ -48,6 +49,13 @@ Outcome close_restored(Store& store, const Clock& clock, const std::string& home
                        const std::optional<RestoreMark>& mark) {
   if (!mark) return {};
   const Instant now = clock.now();
+  if (now < mark->created) {
+    // What was charged after the backup would be taken for the future, and stay unspent.
+    return make_error(
+        ErrorCode::config_invalid,
+        "the clock shows a time before this node's backup was made, " + to_text(mark->created),
+        "set the clock, then start again");
+  }
   const std::string evidence = "this node was restored from a backup of " + to_text(mark->created);
   auto closed = store.run<int>([&](Database& database) -> Result<int> {
     close_ledger(database, evidence, now);

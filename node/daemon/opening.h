@@ -28,7 +28,8 @@ void forbid_core_dumps();
 [[nodiscard]] Result<std::optional<RestoreMark>> finished_restore(const std::string& home);
 
 // Closes the ledger of a restored node, durably, then takes the mark away: a restored ledger has
-// forgotten what was charged after its backup. Without a mark, nothing.
+// forgotten what was charged after its backup. Without a mark, nothing. Refuses: config_invalid
+// (the clock is behind the backup).
 [[nodiscard]] Outcome close_restored(Store& store, const Clock& clock, const std::string& home,
                                      const std::optional<RestoreMark>& mark);
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "federation/ask/admission.h"
 #include "federation/ask/composition.h"
 #include "node/daemon/answer_json.h"
 #include "schemas/base/zone.h"
@@ -25,15 +26,28 @@ std::string block_text(Instant start) {
   return start == security::kLifetimeBlock ? "lifetime" : to_text(start);
 }
 
+std::string delta_text(DeltaUnits delta) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", shown_delta(delta));
+  return text;
+}
+
 constexpr const char* kAddsUp = "earlier answers add up to it";
 
 // One site's account in the batch.
+struct Amount {
+  RhoUnits rho;
+  DeltaUnits delta;  // of the questions by private keys
+};
 struct Total {
   const AskTarget* target = nullptr;
-  std::map<Instant, RhoUnits> charges;  // without blocks that are not charged
-  DeltaUnits delta;                     // of the questions by private keys, of each block
-  Duration longest;                     // window and lateness of what is charged
+  std::map<Instant, Amount> charges;  // without blocks that are not charged
+  Duration longest;                   // window and lateness of what is charged
 };
+
+void add_to(std::uint64_t& sum, std::uint64_t more) {
+  if (__builtin_add_overflow(sum, more, &sum)) sum = UINT64_MAX;
+}
 
 class Batch {
  public:
@@ -64,10 +78,10 @@ class Batch {
       return Part{{}, kAddsUp};
     }
     for (const BlockAmount& charge : price.charges) {
-      std::uint64_t& sum = total.charges[charge.start].units;
-      if (__builtin_add_overflow(sum, charge.rho.units, &sum)) sum = UINT64_MAX;
+      Amount& sum = total.charges[charge.start];
+      add_to(sum.rho.units, charge.rho.units);
+      add_to(sum.delta.units, price.delta.units);
     }
-    total.delta.units += price.delta.units;
     total.longest = std::max(total.longest, question.window.length() + view.lateness);
     if (is_additive(question)) {
       auto stored = as_if_paid(question, view);
@@ -77,12 +91,15 @@ class Batch {
     return Part{price.charges, {}};
   }
 
-  // What is left of a block for this organisation, as far as it knows.
-  RhoUnits left(const Total& total, Instant block) const {
+  // What is left of a block for this organisation, as far as it knows: delta only if it was told.
+  KnownLeft left(const Total& total, Instant block) const {
     const AskTarget& target = *total.target;
     const RhoUnits most = std::min(target.agreement->rho_per_block, target.view->rho_cap);
-    const auto known = answers_.left(target.partner.organisation, target.view->domain, block);
-    return std::min(known.value_or(most), most);
+    auto known = answers_.left(target.partner.organisation, target.view->domain, block);
+    if (!known) return {most, {}};
+    known->rho = std::min(known->rho, most);
+    if (known->delta) known->delta = std::min(*known->delta, target.view->threshold_delta);
+    return *known;
   }
 
   using Seat = std::pair<OrgId, std::string>;
@@ -102,6 +119,12 @@ class Batch {
       auto one = as_if_paid(had, *target.view);
       if (one) stored.push_back(std::move(*one));
     }
+    std::stable_sort(stored.begin(), stored.end(), looked_at_before);
+    CellsReach reach;
+    const auto beyond = std::find_if_not(
+        stored.begin(), stored.end(),
+        [&](const StoredRelease& one) { return reach.admits(one.release.size()); });
+    stored.erase(beyond, stored.end());
     return compose(question, *target.view, price, stored).has_value();
   }
 
@@ -135,38 +158,69 @@ std::optional<Instant> until_of(const Total& total) {
   return step_end(total.charges.rbegin()->first, view.block, view.zone) + total.longest;
 }
 
-json::object total_json(const Batch& batch, const Total& total) {
+// What is left over the blocks of a total, of rho or of delta.
+class Rest {
+ public:
+  explicit Rest(std::uint64_t most) : left_(most), after_(most) {}
+  void take(std::uint64_t here, std::uint64_t charged) {
+    if (charged == 0) return;
+    left_ = std::min(left_, here);
+    enough_ = enough_ && here >= charged;
+    const std::uint64_t rest = here >= charged ? here - charged : 0;
+    after_ = std::min(after_, rest);
+    more_ = std::min(more_, rest / charged);
+  }
+  std::uint64_t left() const { return left_; }
+  std::uint64_t after() const { return after_; }
+  std::uint64_t more() const { return more_; }
+  bool enough() const { return enough_; }
+
+ private:
+  std::uint64_t left_, after_;
+  std::uint64_t more_ = UINT64_MAX;
+  bool enough_ = true;
+};
+
+json::object total_json(const Batch& batch, const Total& total, std::set<std::string>& notes) {
   const ExportView& view = *total.target->view;
   const Agreement& terms = *total.target->agreement;
   std::vector<BlockAmount> charges;
-  RhoUnits left = std::min(terms.rho_per_block, view.rho_cap), after = left;
-  std::optional<std::uint64_t> more;
-  bool enough = true;
-  for (const auto& [start, rho] : total.charges) {
-    charges.push_back({start, rho});
-    if (rho.units == 0) continue;
-    const std::uint64_t here = batch.left(total, start).units;
-    left.units = std::min(left.units, here);
-    enough = enough && here >= rho.units;
-    const std::uint64_t rest = here >= rho.units ? here - rho.units : 0;
-    after.units = std::min(after.units, rest);
-    more = std::min(more.value_or(UINT64_MAX), rest / rho.units);
+  Rest rho(std::min(terms.rho_per_block, view.rho_cap).units), delta(view.threshold_delta.units);
+  DeltaUnits spends;
+  bool told = true;  // what is left of delta, of every block
+  for (const auto& [start, amount] : total.charges) {
+    charges.push_back({start, amount.rho});
+    const KnownLeft left = batch.left(total, start);
+    rho.take(left.rho.units, amount.rho.units);
+    delta.take(left.delta.value_or(view.threshold_delta).units, amount.delta.units);
+    spends = std::max(spends, amount.delta);
+    told = told && left.delta.has_value();
   }
   Shown shown = blocks_json(charges, view.delta);
   json::object out{{"organisation", total.target->partner.name},
                    {"domain", view.domain},
                    {"epsilon", shown.epsilon},
-                   {"delta", shown_delta(total.delta)},
+                   {"delta", shown_delta(spends)},
                    {"quota_epsilon", shown_epsilon(terms.rho_per_block, view.delta)},
                    {"guaranteed_epsilon", shown_epsilon(terms.rho_guaranteed, view.delta)},
                    {"blocks", std::move(shown.blocks)}};
   if (charges.empty()) return out;
-  // What earlier questions by private keys spent is not known here; the cap is.
-  enough = enough && total.delta <= view.threshold_delta;
-  out["left_epsilon"] = shown_epsilon(left, view.delta);
-  out["left_epsilon_after"] = shown_epsilon(after, view.delta);
+  const bool enough = rho.enough() && delta.enough();
+  const std::uint64_t more = std::min(rho.more(), delta.more());
+  out["left_epsilon"] = shown_epsilon({rho.left()}, view.delta);
+  out["left_epsilon_after"] = shown_epsilon({rho.after()}, view.delta);
+  if (spends.units > 0) {
+    out["left_delta"] = told ? json::value(shown_delta({delta.left()})) : nullptr;
+    out["left_delta_after"] = told ? json::value(shown_delta({delta.after()})) : nullptr;
+    if (!told) {
+      notes.insert(
+          total.target->partner.name +
+          " has not said yet how much delta is left for private keys; the export's cap is " +
+          delta_text(view.threshold_delta));
+    }
+  }
   out["enough"] = enough;
-  out["more"] = enough ? more.value_or(0) : 0;
+  out["more"] = enough && more < UINT64_MAX ? more : 0;
   const auto until = until_of(total);
   out["until"] = until ? json::value(to_text(*until)) : json::value(nullptr);
   return out;
@@ -187,6 +241,15 @@ void add_expected(const PreviewedQuestion& asked, const std::vector<PreviewMembe
   }
 }
 
+// What the terms say about a question that both sides can know.
+void note_terms(const Question& question, const Price& price, const AskTarget& target,
+                std::set<std::string>& notes) {
+  if (auto fits = check_shape(question, *target.view, *target.agreement); !fits) {
+    notes.insert(target.partner.name + " will refuse it: " + fits.error().what);
+  }
+  if (price.naming) notes.insert(naming_words(*target.view));
+}
+
 std::string hundredths(double probability) {
   // Rounded up: a bound is never said to be less than it is.
   return std::to_string(static_cast<int>(std::ceil(probability * 100 - 1e-9)));
@@ -197,9 +260,10 @@ void add_odds(const Batch& batch, json::object& out) {
   double guesses = 0.5, epsilon = 0;
   std::string_view unit = "twin";
   for (const auto& [seat, total] : batch.totals()) {
-    for (const auto& [start, rho] : total.charges) {
-      guesses = std::max(guesses, security::right_guesses_most(rho, total.target->view->delta));
-      epsilon = std::max(epsilon, shown_epsilon(rho, total.target->view->delta));
+    for (const auto& [start, amount] : total.charges) {
+      const DeltaUnits delta = total.target->view->delta;
+      guesses = std::max(guesses, security::right_guesses_most(amount.rho, delta));
+      epsilon = std::max(epsilon, shown_epsilon(amount.rho, delta));
       unit = total.target->view->unit;
     }
   }
@@ -250,7 +314,7 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
       auto price = price_of(*part.question, *target.view);
       if (!price) return std::move(price).error();
       prices[i] = std::move(*price);
-      if (prices[i].naming) notes.insert(naming_words(*target.view));
+      note_terms(*part.question, prices[i], target, notes);
       members.push_back({&part, &prices[i], target.view});
       auto cost = charged.add(q + 1, asked, target, *part.question, prices[i]);
       if (!cost) return std::move(cost).error();
@@ -285,7 +349,9 @@ Result<json::value> preview_json(const std::vector<PreviewedQuestion>& batch,
   json::object out;
   if (batch.size() == 1) out = question_head(batch.front().text, batch.front().plan);
   json::array totals;
-  for (const auto& [seat, total] : charged.totals()) totals.push_back(total_json(charged, total));
+  for (const auto& [seat, total] : charged.totals()) {
+    totals.push_back(total_json(charged, total, notes));
+  }
   out["charge"] = std::move(totals);
   out["expected"] = std::move(expected);
   out["questions"] = std::move(questions);

@@ -6,6 +6,12 @@
 // those before it in the batch) is free. What others were released may make a site charge less, as
 // composition.h says; never more, unless a scheduled revision comes due meanwhile.
 //
+// Sums are looked for in the answers that the site would look at (CellsReach in composition.h).
+//
+// What is left, of rho and of the delta that questions by private keys spend, is what the site said
+// at its last answer about the block; before any, all that the agreement allows. Of delta sites say
+// the least of an answer's blocks, so there may be more; what was never said is null, and noted.
+//
 // "More like this": how often the least block's rest, as it was known at the last answer about it,
 // holds the batch again. Blocks are event time and never refill, so that ends only when windows as
 // long lie in later blocks: `until`. Threads: any, workers for what may wait for the store.

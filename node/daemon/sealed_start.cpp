@@ -33,7 +33,9 @@ using security::Vault;
 
 class Nobody final : public Authenticator {
  public:
-  std::optional<Subject> authenticate(std::string_view) const override { return std::nullopt; }
+  std::optional<Subject> authenticate(std::string_view, Origin) const override {
+    return std::nullopt;
+  }
   Outcome authorise(const Subject&, Verb, const security::Resource&) const override {
     return make_error(ErrorCode::denied, "the node is sealed");
   }
@@ -56,17 +58,17 @@ class Lock {
     auto text = call.text_field("passphrase");
     if (!text) co_return std::move(text).error();
     if (vault_) co_return Reply::json({{"sealed", false}});
-    if (busy_ || clock_.now() < next_) {
-      co_return make_error(ErrorCode::overloaded, "pass phrases are taken one at a time",
-                           "wait " + to_text(limits::kUnsealPause) + ", then try again");
+    if (waiting_ >= limits::kUnsealWaiters) {
+      co_return make_error(ErrorCode::overloaded, "too many pass phrases wait to be tried",
+                           "try again in a few seconds");
     }
-    busy_ = true;
+    ++waiting_;
     auto phrase = std::make_shared<Secret>(
         Secret::take({reinterpret_cast<std::uint8_t*>(text->data()), text->size()}));
     auto opened = co_await hashed(std::move(phrase));
-    busy_ = false;
+    --waiting_;
+    if (vault_) co_return Reply::json({{"sealed", false}});  // another was right meanwhile
     if (!*opened) {
-      next_ = clock_.now() + limits::kUnsealPause;
       log::warn("vault", "it was not opened", {{"reason", opened->error().what}});
       co_return opened->error();
     }
@@ -79,12 +81,13 @@ class Lock {
  private:
   using Opened = std::shared_ptr<Result<Vault>>;
   asio::awaitable<Opened> hashed(std::shared_ptr<Secret> phrase) {
+    // Only references: GCC 12 destroys a closure twice that is made inside a co_await expression.
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Opened)>(
-        [this, phrase](auto&& handler) {
+        [this, &phrase](auto&& handler) {
           using Waiter = std::decay_t<decltype(handler)>;
           auto kept = std::make_shared<Waiter>(std::move(handler));
-          asio::post(worker_, [this, kept, phrase] {
-            auto opened = std::make_shared<Result<Vault>>(open_vault(home_, phrase.get()));
+          asio::post(worker_, [this, kept, held = phrase] {
+            auto opened = std::make_shared<Result<Vault>>(open_vault(home_, held.get()));
             asio::post(loop_, [kept, opened] { std::move (*kept)(opened); });
           });
         },
@@ -94,11 +97,9 @@ class Lock {
   asio::io_context& loop_;
   const std::string home_;
   const std::function<void()> opened_;
-  SystemClock clock_;
-  asio::thread_pool worker_{1};
+  asio::thread_pool worker_{1};  // one at a time, in the order in which they came
   std::shared_ptr<Vault> vault_;
-  Instant next_;
-  bool busy_ = false;
+  std::size_t waiting_ = 0;
 };
 
 }  // namespace

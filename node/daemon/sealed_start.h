@@ -3,8 +3,8 @@
 //
 //   POST /api/v1/vault/unseal {"passphrase": TEXT}   opens it
 //   /livez 200, /readyz 503, everything else 503 with ENT-1010
-// The pass phrase is what authenticates. Guesses are taken one at a time, each costs its hash, and
-// after a wrong one the next is refused for kUnsealPause. Threads: its own; one worker hashes.
+// The pass phrase is what authenticates. Guesses are tried one after the other and each costs its
+// hash, half a second; kUnsealWaiters may wait. Threads: its own; one worker hashes.
 #pragma once
 
 #include <iosfwd>

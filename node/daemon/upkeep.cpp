@@ -1,12 +1,15 @@
 #include "node/daemon/upkeep.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/answer_json.h"
+#include "node/daemon/limits.h"
 #include "node/daemon/link_register.h"
+#include "node/daemon/partner_policy.h"
 #include "node/daemon/witnessing.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/log.h"
@@ -21,7 +24,6 @@ using federation::LinkEvent;
 
 constexpr Duration kTick = seconds(1);
 constexpr int kTicksPerMinute = 60;
-constexpr Duration kCertificateWarning = hours(6);
 
 std::optional<federation::DialAddress> dial_address(const std::string& address) {
   const auto colon = address.rfind(':');
@@ -82,12 +84,14 @@ void on_link_event(Core& core, const LinkEvent& event) {
 // Tells partners what waits for them; each message is repeated until it is acknowledged.
 void deliver_outbox(Core& core) {
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.outbox.empty() || !core.agreements->begin_delivery(id)) continue;
-    const Bytes body = entry.outbox == "terminate" ? to_bytes(id.view()) : entry.signed_bytes;
-    core.loop.keep(federation::tell_partner(*core.link_manager, entry.partner(), entry.outbox, body,
-                                            entry.reason)
-                       .then([&core, id = id, message = entry.outbox](Outcome outcome) {
-                         core.agreements->delivered(id, message, std::move(outcome));
+    // While the link is closed there is nobody to tell.
+    if (!core.site->partners.contains(entry.partner())) continue;
+    auto delivery = core.agreements->begin_delivery(id);
+    if (!delivery) continue;
+    core.loop.keep(federation::tell_partner(*core.link_manager, delivery->partner,
+                                            std::move(delivery->signed_message))
+                       .then([&core, id = id, number = delivery->number](federation::Told told) {
+                         core.agreements->delivered(id, number, told);
                        }));
   }
 }
@@ -108,9 +112,11 @@ void keep_head_on_worker(Core& core, std::shared_ptr<bool> writing) {
 void tend(Core& core) {
   const Instant now = core.clock.now();
   deliver_outbox(core);
-  core.agreements->expire(now);
+  core.agreements->tend(now);
   core.feed_gate->tend_in_background();
   core.feeds->tend();
+  core.charters->tend();
+  core.invited->tend();
   if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();
   std::size_t active = 0, connected = 0;
   for (const auto& [org, link] : core.links->entries()) {
@@ -122,12 +128,37 @@ void tend(Core& core) {
   core.metrics.noise(core.noise.taken(), core.noise.drawn_by_taker());
   core.metrics.gauges(active, connected, core.certificates->current()->not_after - now,
                       core.twins->state()->graph.twins().size());
+  std::size_t stale = 0;
+  Duration ahead{};
+  for (const auto& [org, link] : core.links->entries()) {
+    if (link.state != LinkState::active) continue;
+    stale += core.charters->status_of(org) != PartnerStatus::fresh;
+    const auto health = core.link_manager->health(org);
+    if (!health || !health->clock_ahead) continue;
+    const Duration apart{std::abs(health->clock_ahead->ns)};
+    ahead = std::max(ahead, apart);
+  }
+  core.metrics.trust(core.keyring.self.current().expires - now, stale, ahead,
+                     core.invited->open().size());
+}
+
+// Ahead of time, once a day: what ends without anybody's doing.
+void warn_of_ends(Core& core) {
+  const Instant now = core.clock.now();
+  const Duration left = core.keyring.self.current().expires - now;
+  if (left < limits::kCharterWarning) {
+    log::warn("identity", "the charter ends soon: any rotation renews it",
+              {{"days_left", left.ns / days(1).ns}});
+  }
 }
 
 void renew(Core& core) {
   auto renewed = core.certificates->renew_if_due(core.clock.now());
+  core.metrics.renewal(renewed.has_value());
   if (!renewed) {
-    log::error("identity", "the certificate was not renewed", {{"reason", renewed.error().what}});
+    const Duration left = core.certificates->current()->not_after - core.clock.now();
+    log::error("identity", "the certificate was not renewed",
+               {{"reason", renewed.error().what}, {"hours_left", left.ns / hours(1).ns}});
   } else if (*renewed) {
     log::info("identity", "a new certificate is in force",
               {{"until", shown_time(core.certificates->current()->not_after)}});
@@ -139,11 +170,10 @@ void renew(Core& core) {
 
 // What the history may forget, by the twins' types as they are now.
 void retain(Core& core) {
-  if (core.declarations.retention.empty()) return;
-  auto state = core.twins->state();
-  const auto policy = [&core, state](const SeriesKey& key) {
+  if (core.retention->empty()) return;
+  const auto policy = [state = core.twins->state(), rules = core.retention](const SeriesKey& key) {
     const auto* twin = state->graph.find(key.twin);
-    return core.declarations.retention.of(twin == nullptr ? "" : twin->type, key.signal);
+    return rules->of(twin == nullptr ? "" : twin->type, key.signal);
   };
   core.history->retain(policy, core.clock.now(), [](Result<RetentionReport> done) {
     if (!done) {
@@ -177,6 +207,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
     tend(core);
     keep_head_on_worker(core, writing);
     if (ticks % (60 * kTicksPerMinute) == kTicksPerMinute) retain(core);
+    if (ticks % (24 * 60 * kTicksPerMinute) == kTicksPerMinute) warn_of_ends(core);
     if (ticks % std::max<std::int64_t>(core.settings.audit_checkpoint.ns / kTick.ns, 1) == 0) {
       core.audit->turn();
     }
@@ -184,6 +215,7 @@ kj::Promise<void> tend_for_ever(Core& core, int ticks, std::shared_ptr<bool> wri
       renew(core);
       core.ballast.keep();
       note_units(core);
+      core.approvals->sweep();
     }
     return tend_for_ever(core, ticks + 1, writing);
   });
@@ -228,14 +260,24 @@ void refresh_site(Core& core) {
     partner.name = link.name;
     partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
     partner.answer_key = *charter.key_for(KeyPurpose::answer);
+    for (const PurposeKey& item : charter.keys) {
+      if (item.purpose == KeyPurpose::answer && item.key != partner.answer_key) {
+        partner.other_answer_keys.push_back(item.key);
+      }
+    }
     partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
     partner.audit_keys = organisation->second.keys_ever(KeyPurpose::audit);
     partner.charter_expires = charter.expires;
     site->partners.emplace(org, std::move(partner));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
-    if (entry.state == AgreementState::active)
-      site->agreements.emplace(id, federation::ActiveAgreement{id, entry.value});
+    const AgreementState state = entry.standing.state;
+    const bool begun = !entry.value.starts || *entry.value.starts <= core.clock.now();
+    if (state == AgreementState::active && begun) {
+      site->agreements.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    } else if (state == AgreementState::suspended) {
+      site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
+    }
   }
   core.verifier.replace(std::move(pinned));
   core.site = std::move(site);
@@ -245,28 +287,32 @@ void refresh_site(Core& core) {
 
 federation::LinkHooks link_hooks(Core& core) {
   federation::LinkHooks hooks;
-  const auto allowed = [&core](const OrgId& org, security::Verb verb) -> Outcome {
+  const auto may_open = [&core](const OrgId& org) -> Outcome {
     security::DecisionContext context;
     context.now = core.clock.now();
     context.link_active = core.site->partners.contains(org);
-    const auto decision = security::decide(core.policy, security::Partner{org, {}}, verb,
-                                           {security::ResourceKind::node, ""}, context);
+    const auto decision =
+        security::decide(core.policy, security::Partner{org, {}}, security::Verb::partner_session,
+                         {security::ResourceKind::node, ""}, context);
     if (decision.allowed) return {};
     return make_error(decision.code, decision.reason);
   };
-  hooks.admit = [&core, allowed](const security::PeerIdentity& peer) -> Outcome {
+  hooks.admit = [&core, may_open](const security::PeerIdentity& peer) -> Outcome {
     if (auto valid = core.verifier.still_valid(peer, core.clock.now()); !valid) return valid;
-    return allowed(peer.organisation, security::Verb::partner_session);
+    return may_open(peer.organisation);
   };
   // A question's own decision, with agreement and export, is the gate's.
-  hooks.decide = [&core, allowed](const federation::Caller& caller,
-                                  const federation::MethodRow& row) -> Outcome {
+  hooks.decide = [&core](const federation::Caller& caller,
+                         const federation::MethodRow& row) -> Outcome {
     // The partner learns no more than that this site's store failed.
     if (core.audit->fault()) return make_error(ErrorCode::store_failed, core.audit->fault()->what);
     if (auto valid = core.verifier.still_valid(caller.peer, core.clock.now()); !valid) return valid;
-    const bool agreements = row.verb.starts_with("agreement.");
-    return allowed(caller.peer.organisation, agreements ? security::Verb::partner_agreements
-                                                        : security::Verb::partner_session);
+    if (auto fresh = core.charters->allows(caller.peer.organisation, row.verb); !fresh)
+      return fresh;
+    const OrgId& org = caller.peer.organisation;
+    const bool active = core.site->partners.contains(org);
+    return partner_may(core.policy, org, active ? LinkStanding::active : LinkStanding::not_active,
+                       row, core.clock.now());
   };
   // The intent of a question and of an agreement's message is written in the very transaction that
   // has the effect; what is left is the opening of sessions and desks, which has none, and
@@ -287,6 +333,12 @@ federation::LinkHooks link_hooks(Core& core) {
   hooks.witness = [&core](const federation::Caller& caller, security::WitnessOffer offer) {
     return witness_partner(core, caller, std::move(offer));
   };
+  hooks.charters = [&core](const federation::Caller& caller, federation::CharterOffer offer) {
+    return core.charters->shown(caller, std::move(offer));
+  };
+  hooks.greet = [&core](const OrgId& partner, wire::Session::Client session) {
+    return core.charters->greet(partner, kj::mv(session));
+  };
   hooks.on_event = [&core](const LinkEvent& event) { on_link_event(core, event); };
   return hooks;
 }
@@ -294,17 +346,35 @@ federation::LinkHooks link_hooks(Core& core) {
 void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void(Outcome)> stored) {
   LinkEntry entry;
   entry.organisation = enrolled.partner.id();
-  const auto invited = core.invited_names.find(enrolled.invitation);
-  entry.name = invited == core.invited_names.end() ? enrolled.name() : invited->second;
+  entry.name = core.invited->name_of(enrolled.invitation);
+  if (entry.name.empty()) entry.name = enrolled.name();
   entry.title = enrolled.partner.current().title;
   entry.site = enrolled.site;
   entry.addresses = enrolled.addresses;
   entry.chain = enrolled.partner.chain();
   entry.words = security::to_text(enrolled.words);
-  const std::string actor = "organisation:" + entry.organisation.hex();
-  core.links->add(actor, std::move(entry), [stored = std::move(stored)](Result<LinkEntry> added) {
-    stored(added ? Outcome{} : Outcome(added.error()));
-  });
+  // Used up first: a crash in between costs an invitation and never lets one enrol two.
+  core.invited->use(enrolled.invitation,
+                    [&core, entry = std::move(entry), stored = std::move(stored)](Outcome used) {
+                      if (!used) return stored(std::move(used));
+                      const std::string actor = "organisation:" + entry.organisation.hex();
+                      core.links->add(actor, entry, [stored](Result<LinkEntry> added) {
+                        stored(added ? Outcome{} : Outcome(added.error()));
+                      });
+                    });
+}
+
+void reopen_enrolment(Core& core) {
+  for (const auto& [id, open] : core.invited->open()) {
+    if (core.enrolment->is_open()) return;
+    auto port = core.enrolment->open(core.settings.federation_address, open.port);
+    if (port) {
+      core.enrolment_port = *port;
+    } else {
+      log::warn("link", "the enrolment port did not open: invitations lead nowhere",
+                {{"name", open.name}, {"reason", port.error().what}});
+    }
+  }
 }
 
 kj::Promise<void> upkeep(Core& core) {
@@ -341,69 +411,6 @@ security::EnrolmentSelf Core::enrolment_self() const {
           certificates->current()->chain_der,
           {public_address(federation_port)},
           &keyring.keys.agreement};
-}
-
-std::vector<HealthCheck> Core::checks() const {
-  const auto certificate = [this]() -> CheckResult {
-    const Duration left = certificates->current()->not_after - clock.now();
-    const std::string text = "valid until " + shown_time(certificates->current()->not_after);
-    if (left.ns <= 0)
-      return {CheckState::fail, "the certificate has expired", "restart the node and see its log"};
-    if (left < kCertificateWarning)
-      return {CheckState::warn, text, "see the log for why it was not renewed"};
-    return {CheckState::ok, text, ""};
-  };
-  const auto charter = [this]() -> CheckResult {
-    const Instant end = keyring.self.current().expires;
-    if (end <= clock.now())
-      return {CheckState::fail, "the charter expired at " + shown_time(end), "sign a new charter"};
-    if (end - clock.now() < days(90))
-      return {CheckState::warn, "the charter expires at " + shown_time(end), "sign a new charter"};
-    return {CheckState::ok, "in force until " + shown_time(end), ""};
-  };
-  const auto link_state = [this]() -> CheckResult {
-    std::string down, pending;
-    std::size_t active = 0;
-    for (const auto& [org, link] : links->entries()) {
-      if (link.state == LinkState::pending) pending += (pending.empty() ? "" : ", ") + link.name;
-      if (link.state != LinkState::active) continue;
-      ++active;
-      const auto health = link_manager->health(org);
-      if (!health || !health->call.connected || !health->serve.connected) {
-        down += (down.empty() ? "" : ", ") + link.name;
-      }
-    }
-    if (!down.empty()) return {CheckState::warn, "not connected: " + down, "entente link list"};
-    if (!pending.empty())
-      return {CheckState::warn, "to be confirmed: " + pending, "entente link confirm NAME"};
-    return {CheckState::ok, std::to_string(active) + " active", ""};
-  };
-  const auto agreement_state = [this]() -> CheckResult {
-    std::string ours;
-    for (const auto& [id, entry] : agreements->entries()) {
-      if (entry.our_turn) ours += (ours.empty() ? "" : ", ") + entry.value.name;
-    }
-    if (!ours.empty())
-      return {CheckState::warn, "waiting for your signature: " + ours, "entente agreement list"};
-    return {CheckState::ok, std::to_string(site->agreements.size()) + " active", ""};
-  };
-  const auto budget = [this]() -> CheckResult {
-    const auto restored = ledger->restored();
-    if (!restored) return {CheckState::ok, "the ledger is whole", ""};
-    return {CheckState::warn, "no partner is answered: " + restored->evidence,
-            "entente budget reconcile --dry-run"};
-  };
-  const auto listening = [this]() -> CheckResult {
-    return {CheckState::ok, settings.federation_address + ":" + std::to_string(federation_port),
-            ""};
-  };
-  return {{"certificate", certificate},
-          {"charter", charter},
-          {"federation port", listening},
-          {"links", link_state},
-          {"agreements", agreement_state},
-          {"ledger", budget},
-          {"audit log", [this] { return audit->check(); }}};
 }
 
 }  // namespace entente::node

@@ -16,6 +16,9 @@ federation::LinkHooks link_hooks(Core& core);
 // The inviting side has enrolled a partner: stores it under the name the invitation was made for.
 void store_enrolment(Core& core, security::Enrolled enrolled, std::function<void(Outcome)> stored);
 
+// After a start: the enrolment port of invitations that are still open, where their tokens say.
+void reopen_enrolment(Core& core);
+
 // Any thread but the loop's, one at a time; at stop the loop's too. Writes the audit log's head to
 // its file; a failure is logged and tried again.
 void keep_head(Core& core);

@@ -33,6 +33,30 @@ Outcome sync_home(const std::string& home) {
   return make_error(ErrorCode::store_failed, "cannot sync " + home);
 }
 
+Outcome write_protection(const std::string& home, const Vault& vault, VaultWay way,
+                         const Secret* secret, Random& random) {
+  const Secret master = vault.master();
+  if (way == VaultWay::key_file) {
+    if (auto written = write_private(key_file(home), master.view()); !written) return written;
+    return sync_home(home);
+  }
+  ENTENTE_CHECK(secret != nullptr);
+  const auto unlock = way == VaultWay::passphrase ? UnlockWay::passphrase : UnlockWay::credential;
+  const auto wrapped = security::wrap_key(master, unlock, *secret, random);
+  if (!wrapped) return wrapped.error();
+  if (auto written = write_private(sealed_file(home), *wrapped); !written) return written;
+  return sync_home(home);
+}
+
+Result<Vault> reopened(const std::string& home, VaultWay way, const Secret* secret) {
+  if (way == VaultWay::key_file) return Vault::open_file(key_file(home));
+  auto wrapped = read_file(sealed_file(home), security::kWrappedKeyBytes);
+  if (!wrapped) return std::move(wrapped).error();
+  auto master = security::unwrap_key(*wrapped, *secret);
+  if (!master) return std::move(master).error();
+  return Vault::from_key(std::move(*master));
+}
+
 }  // namespace
 
 std::string_view to_text(VaultWay way) {
@@ -122,20 +146,23 @@ Result<Vault> open_vault_to_protect(const std::string& home, const Secret* passp
                                     : open_vault(home, passphrase);
 }
 
+void sweep_vault_files(const std::string& home) {
+  std::error_code ignored;
+  fs::remove(key_file(home) + ".new", ignored);
+  fs::remove(sealed_file(home) + ".new", ignored);
+}
+
 Outcome protect_vault(const std::string& home, const Vault& vault, VaultWay way,
                       const Secret* secret, Random& random) {
-  const Secret master = vault.master();
-  if (way == VaultWay::key_file) {
-    if (auto written = write_private(key_file(home), master.view()); !written) return written;
-  } else {
-    ENTENTE_CHECK(secret != nullptr);
-    const auto wrapped = security::wrap_key(
-        master, way == VaultWay::passphrase ? UnlockWay::passphrase : UnlockWay::credential,
-        *secret, random);
-    if (!wrapped) return wrapped.error();
-    if (auto written = write_private(sealed_file(home), *wrapped); !written) return written;
+  auto written = write_protection(home, vault, way, secret, random);
+  sweep_vault_files(home);  // nothing of a failed write may stay behind
+  if (!written) return written;
+  // What was written opens before what opened until now goes.
+  auto again = reopened(home, way, secret);
+  if (!again) return std::move(again).error();
+  if (again->fingerprint() != vault.fingerprint()) {
+    return make_error(ErrorCode::store_failed, "the new key file does not hold the vault's key");
   }
-  if (auto synced = sync_home(home); !synced) return synced;
   std::error_code failed;
   fs::remove(way == VaultWay::key_file ? sealed_file(home) : key_file(home), failed);
   if (failed) return make_error(ErrorCode::store_failed, "the old key file cannot be removed");

@@ -41,6 +41,9 @@ std::string_view to_text(VaultWay way);  // "key-file", …
 // Refuses: not_found, payload_too_large.
 [[nodiscard]] Result<security::Secret> read_secret_file(const std::string& path);
 
+// Removes what an interrupted change of the protection left half written.
+void sweep_vault_files(const std::string& home);
+
 // From now on the vault is opened that way. The new file is durable before the old one goes; when
 // both are found (a crash in between), doing it again completes it. What the disk keeps of a
 // removed file is the disk's affair. `secret` for all but key_file.

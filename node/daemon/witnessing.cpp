@@ -105,10 +105,12 @@ kj::Promise<Result<WitnessReply>> witness_partner(Core& core, const federation::
   auto pair = kj::newPromiseAndFulfiller<Result<WitnessReply>>();
   auto fulfiller =
       std::make_shared<kj::Own<kj::PromiseFulfiller<Result<WitnessReply>>>>(kj::mv(pair.fulfiller));
+  // A copy: a rotation may replace the key while the store's thread signs.
+  auto copy = security::SigningKey::from_seed(core.keyring.keys.audit.seed().view());
+  if (!copy) return Result<WitnessReply>(std::move(copy).error());
+  const auto key = std::make_shared<const security::SigningKey>(std::move(*copy));
   core.store->post<Witnessed>(
-      [showing, &key = core.keyring.keys.audit](Database& database) {
-        return judge_and_keep(database, *showing, key);
-      },
+      [showing, key](Database& database) { return judge_and_keep(database, *showing, *key); },
       [&core, showing, fulfiller](Result<Witnessed> done) {
         if (done && !done->reason.empty()) {
           freeze_soon(core, showing->log.organisation, done->reason);

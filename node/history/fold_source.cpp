@@ -256,8 +256,15 @@ Result<federation::FoldedTable> FoldSource::fold(const federation::FoldRequest& 
   const auto members = members_of(state->graph, request, units.get());
   const auto runs = runs_of(request.ticks, members);
   Entries entries;
-  std::vector<std::vector<const Entry*>> places;
-  for (const Run& run : runs) places.push_back(places_of(members, run, units.get(), entries));
+  // Of one run at a time: of all together they would be as many as the table has values.
+  std::vector<const Entry*> places;
+  std::vector<bool> left_out(members.size());
+  for (const Run& run : runs) {
+    places = places_of(members, run, units.get(), entries);
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      left_out[m] = left_out[m] || places[m] == nullptr;
+    }
+  }
   federation::FoldedTable table;
   table.ticks = request.ticks.size();
   table.columns = request.columns.size();
@@ -268,12 +275,10 @@ Result<federation::FoldedTable> FoldSource::fold(const federation::FoldRequest& 
     table.units.push_back({entry.cell, std::vector<double>(table.ticks * table.columns, kAbsent),
                            units ? place.unit : std::string(), place.keys});
   }
-  for (std::size_t m = 0; m < members.size(); ++m) {
-    const auto left_out = [m](const auto& of_run) { return of_run[m] == nullptr; };
-    table.left_out += std::any_of(places.begin(), places.end(), left_out) ? 1 : 0;
-  }
-  for (std::size_t r = 0; r < runs.size(); ++r) {
-    RunFold(history_, request, runs[r])(members, places[r], table);
+  table.left_out = static_cast<std::size_t>(std::count(left_out.begin(), left_out.end(), true));
+  for (const Run& run : runs) {
+    if (runs.size() > 1) places = places_of(members, run, units.get(), entries);
+    RunFold(history_, request, run)(members, places, table);
   }
   return table;
 }

@@ -153,6 +153,10 @@ bool SealedReader::add(const Piece& piece, std::span<const Place> places, Figure
     }
     if (data == nullptr) data = blobs_.data(piece.id);
     if (data == nullptr) return false;
+    const auto few = data->aggregate_few(*series, piece.window, out[i]->partial,
+                                         with_sketch ? &out[i]->sketch : nullptr);
+    if (!few) must(Outcome(few.error()), piece.id);
+    if (*few) continue;
     const auto chunk = data->indexed(*series);
     if (!chunk) must(Outcome(chunk.error()), piece.id);
     edges.push_back({*chunk, (*chunk)->range(piece.window), out[i]});

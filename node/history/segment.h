@@ -103,6 +103,10 @@ class SegmentData {
   // read() does, and times that do not ascend.
   Outcome aggregate(const SegmentSeries& series, TimeWindow window, Partial& partial,
                     QuantileSketch* sketch) const;
+  // The same where the series is not unpacked yet and has few readings in the window: decodes those
+  // alone and keeps nothing. False: nothing was done. Refuses as aggregate() does.
+  Result<bool> aggregate_few(const SegmentSeries& series, TimeWindow window, Partial& partial,
+                             QuantileSketch* sketch) const;
   // The series unpacked, as long as this lives. Refuses as aggregate() does.
   Result<const IndexedChunk*> indexed(const SegmentSeries& series) const;
   // Tells the processor that this series will be aggregated soon.

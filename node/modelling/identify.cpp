@@ -12,7 +12,7 @@ namespace entente::node {
 namespace {
 
 constexpr std::size_t kGapsLookedAt = 200;
-constexpr std::size_t kWeeksForWeekly = 4;
+constexpr std::size_t kWeeksForWeekly = 6;
 constexpr std::size_t kDetectorValues = 400;
 
 // How a method of backtest.h is written as a kind; methods that are no kind are not tried.

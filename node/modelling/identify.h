@@ -17,7 +17,7 @@ struct IdentifyRequest {
   std::vector<std::string> inputs;
   std::string name;               // of the model; after the signal when empty
   bool detector = false;          // of anomalies, instead of a forecast
-  std::vector<Duration> periods;  // empty: a day, and a week where there are four of them
+  std::vector<Duration> periods;  // empty: a day, and a week where there are six of them
   Duration step;                  // 0: as the readings come
   Duration horizon;               // 0: a day, at most kIdentifyHorizon steps
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <unordered_map>
+#include <utility>
 
 #include "node/history/limits.h"
 
@@ -130,8 +131,8 @@ struct QualityGate::State {
 };
 
 QualityGate::QualityGate(RuleBook book, Options options)
-    : book_(std::move(book)),
-      detailed_max_(options.detailed_max),
+    : detailed_max_(options.detailed_max),
+      book_(std::make_shared<const RuleBook>(std::move(book))),
       state_(std::make_unique<State>()) {
   static_assert(sizeof(Slot) == 16);
   static_assert(sizeof(Detail) <= 152);
@@ -147,6 +148,58 @@ QualityGate::Slot* QualityGate::slot_of(SeriesId series) {
 
 bool QualityGate::watch(SeriesId series, const Rule& rule) {
   std::lock_guard guard(mutex_);
+  return watch_guarded(series, rule);
+}
+
+bool QualityGate::watch(SeriesId series, const ResolvedType& type, const Signal& signal,
+                        std::string_view twin) {
+  const auto book = this->book();
+  const Rule rule = book->rule_for(type, signal, twin);
+  std::lock_guard guard(mutex_);
+  // A book that came meanwhile counts: whoever gave it may have passed this series already.
+  return watch_guarded(series, book == book_ ? rule : book_->rule_for(type, signal, twin));
+}
+
+bool QualityGate::watches(SeriesId series) const {
+  std::lock_guard guard(mutex_);
+  const auto number = static_cast<std::size_t>(series);
+  return number < state_->slots.size && state_->slots[number].link != 0;
+}
+
+std::shared_ptr<const RuleBook> QualityGate::book() const {
+  std::lock_guard guard(mutex_);
+  return book_;
+}
+
+void QualityGate::replace(RuleBook book) {
+  auto next = std::make_shared<const RuleBook>(std::move(book));
+  std::lock_guard guard(mutex_);
+  book_.swap(next);
+}
+
+void QualityGate::drop_unused_rules() {
+  std::lock_guard guard(mutex_);
+  const std::vector<Rule> old = std::exchange(state_->rules, {Rule{}});
+  state_->numbers.clear();
+  constexpr std::uint32_t kUnknown = ~0u;
+  std::vector<std::uint32_t> numbers(old.size(), kUnknown);
+  numbers[0] = 0;
+  const auto renumbered = [&](std::uint32_t number) {
+    std::uint32_t& now = numbers[number];
+    if (now == kUnknown) now = state_->number_of(old[number]);
+    return now;
+  };
+  for (std::size_t i = 0; i < state_->slots.size; ++i) {
+    Slot& slot = state_->slots[i];
+    if (Detail* detail = state_->detail_of(slot)) {
+      detail->rule = renumbered(detail->rule);
+    } else if (slot.link != 0) {
+      slot.link = 1 + renumbered(slot.link - 1);
+    }
+  }
+}
+
+bool QualityGate::watch_guarded(SeriesId series, const Rule& rule) {
   Slot* slot = slot_of(series);
   if (slot == nullptr) return false;
   const bool fresh = slot->link == 0;

@@ -35,9 +35,8 @@ class QualityGate {
   bool watch(SeriesId series, const Rule& rule);
   // The same by the book.
   bool watch(SeriesId series, const ResolvedType& type, const Signal& signal,
-             std::string_view twin) {
-    return watch(series, book_.rule_for(type, signal, twin));
-  }
+             std::string_view twin);
+  bool watches(SeriesId series) const;
   // What the history has as the newest reading of a series that was just watched. Does nothing once
   // a reading has come.
   void prime(SeriesId series, const Reading& newest);
@@ -48,7 +47,13 @@ class QualityGate {
 
   // Nothing when the series is not watched.
   std::optional<SeriesHealth> health(SeriesId series) const;
-  const RuleBook& book() const { return book_; }
+  // A book never changes: whoever holds one goes on by it.
+  std::shared_ptr<const RuleBook> book() const;
+  // From now on whatever is watched is watched by this book. Series that are watched already keep
+  // their rule until they are watched again; after that `drop_unused_rules` forgets the rules that
+  // nobody has any more.
+  void replace(RuleBook book);
+  void drop_unused_rules();
   std::size_t bytes() const;  // of all series together
 
  private:
@@ -61,14 +66,15 @@ class QualityGate {
   struct State;
 
   Slot* slot_of(SeriesId series);
+  bool watch_guarded(SeriesId series, const Rule& rule);
   Quality judge_one(SeriesId series, Instant time, double value, Instant now);
   Quality judge_detailed(Slot& slot, Instant time, double value, Instant now);
   void count_interval(Detail& detail, const Judged& judged, std::int64_t before, Instant time);
   void give_detail(Slot& slot);
 
-  const RuleBook book_;
   const std::size_t detailed_max_;
-  mutable std::mutex mutex_;  // guards the state
+  mutable std::mutex mutex_;  // guards the book and the state
+  std::shared_ptr<const RuleBook> book_;
   std::unique_ptr<State> state_;
 };
 

@@ -110,6 +110,45 @@ Rule RuleBook::rule_for(const ResolvedType& type, const Signal& signal,
   return rule;
 }
 
+std::string_view to_text(RuleChange::Kind kind) {
+  constexpr std::string_view kWords[] = {"added", "changed", "removed"};
+  return kWords[static_cast<std::size_t>(kind)];
+}
+
+RuleBook RuleBook::with_rules_of(const RuleBook& rules) const {
+  RuleBook book = *this;
+  book.types_ = rules.types_;
+  book.twins_ = rules.twins_;
+  return book;
+}
+
+void RuleBook::compare(const Keys& now, const Keys& before, bool of_twin,
+                       std::vector<RuleChange>& into) {
+  using Kind = RuleChange::Kind;
+  std::map<std::pair<std::string, std::string>, Kind> found;
+  for (const auto& [owner, signals] : now) {
+    for (const auto& [signal, keys] : signals) {
+      const RuleKeys* old = find(before, owner, signal);
+      if (old == nullptr || !(*old == keys)) {
+        found[{owner, signal}] = old == nullptr ? Kind::added : Kind::changed;
+      }
+    }
+  }
+  for (const auto& [owner, signals] : before) {
+    for (const auto& [signal, keys] : signals) {
+      if (find(now, owner, signal) == nullptr) found[{owner, signal}] = Kind::removed;
+    }
+  }
+  for (const auto& [of, kind] : found) into.push_back({kind, of_twin, of.first, of.second});
+}
+
+std::vector<RuleChange> RuleBook::changes_from(const RuleBook& before) const {
+  std::vector<RuleChange> all;
+  compare(types_, before.types_, false, all);
+  compare(twins_, before.twins_, true, all);
+  return all;
+}
+
 std::vector<std::pair<std::string, std::string>> RuleBook::for_types() const {
   std::vector<std::pair<std::string, std::string>> all;
   for (const auto& [type, signals] : types_) {

@@ -93,6 +93,17 @@ struct RuleKeys {
   void apply_to(Rule& rule) const;
 };
 
+// A signal of a type or of one twin about which two books say something else.
+struct RuleChange {
+  enum class Kind { added, changed, removed };
+  Kind kind = Kind::changed;
+  bool of_twin = false;  // else of a type
+  std::string owner;     // the type or twin
+  std::string signal;
+  bool operator==(const RuleChange&) const = default;
+};
+std::string_view to_text(RuleChange::Kind kind);
+
 // All rules of a site. Constant after loading; threads: any.
 class RuleBook {
  public:
@@ -112,6 +123,16 @@ class RuleBook {
   // itself, of the twin; without any range, what exports of the type, or else of its ancestors,
   // declare valid: the narrowest that all of those leave.
   Rule rule_for(const ResolvedType& type, const Signal& signal, std::string_view twin) const;
+
+  // The rules of `rules` with what this book has from exports: their blocks, and what they declare
+  // valid. Those belong to the privacy domains and stay as they were when the node started.
+  RuleBook with_rules_of(const RuleBook& rules) const;
+  // What this book's rules say otherwise than those of `before`: types, then twins, in order.
+  std::vector<RuleChange> changes_from(const RuleBook& before) const;
+  // Both have the same from exports.
+  bool same_exports(const RuleBook& other) const {
+    return restarts_ == other.restarts_ && valid_ == other.valid_;
+  }
   // Types and signals that have rules or what is valid, for a check against the types there are.
   std::vector<std::pair<std::string, std::string>> for_types() const;
   bool empty() const {
@@ -127,7 +148,10 @@ class RuleBook {
   struct Restart {
     Duration block;
     std::string zone;
+    bool operator==(const Restart&) const = default;
   };
+  static void compare(const Keys& now, const Keys& before, bool of_twin,
+                      std::vector<RuleChange>& into);
   std::optional<Range> valid_for(const ResolvedType& type, const std::string& signal) const;
   Keys types_;
   Keys twins_;

@@ -205,7 +205,7 @@ Outcome read_rule_file(std::string_view text, const std::string& file, RuleBook&
 
 Outcome load_rule_file(const std::string& path, RuleBook& into) {
   std::error_code missing;
-  if (!std::filesystem::exists(path, missing)) return {};
+  if (!std::filesystem::exists(path, missing) && !missing) return {};
   std::ifstream stream(path, std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();

@@ -20,12 +20,15 @@ using Subject = security::LocalUser;
 
 using Parameters = std::map<std::string, std::string, std::less<>>;
 
+// Where a request's connection comes from.
+enum class Origin { loopback, elsewhere };
+
 // Threads: loop only; must not block.
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
   // The owner of this bearer token; nothing when nobody owns it. Takes the same time either way.
-  virtual std::optional<Subject> authenticate(std::string_view token) const = 0;
+  virtual std::optional<Subject> authenticate(std::string_view token, Origin from) const = 0;
   // Refuses (denied): this subject may not use this verb on what the path names.
   [[nodiscard]] virtual Outcome authorise(const Subject& subject, Verb verb,
                                           const security::Resource& resource) const = 0;

@@ -2,9 +2,10 @@
 //
 // Before a handler sees a call, in this order: connection cap; header size and deadline; Host
 // header (only names of this listener, so that a rebound DNS name reaches nothing); route (404 and
-// 405 with suggestions); bearer token (401); authorise (403); body limits, deadline, gzip, JSON. No
-// CORS header is ever sent. A client that is slow with a header, a body or its reading is cut. HEAD
-// and OPTIONS follow from the table. Pipelined requests are answered in order, one at a time.
+// 405 with suggestions); bearer token (401); authorise (403; after the body where that says what is
+// wanted); body limits, deadline, gzip, JSON; the call gate. No CORS header is ever sent. A client
+// that is slow with a header, a body or its reading is cut. HEAD and OPTIONS follow from the table.
+// Pipelined requests are answered in order, one at a time.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -45,6 +46,7 @@ class HttpServer {
     HttpMetrics& metrics;
     const Clock& clock;
     Random& random;
+    CallGate* gate = nullptr;  // if any, looks at every call before its handler
   };
 
   // Listens at once; connections are served as `loop` runs. Refuses: port_in_use;

@@ -251,36 +251,42 @@ std::optional<Reply> HttpSession::route(Turn& turn, std::string_view target) {
                        turn.request_id);
 }
 
-std::optional<Reply> HttpSession::admit(Turn& turn) {
+Origin HttpSession::origin() const {
+  boost::system::error_code gone;
+  const auto from = stream_.socket().remote_endpoint(gone);
+  return !gone && from.address().is_loopback() ? Origin::loopback : Origin::elsewhere;
+}
+
+asio::awaitable<std::optional<Reply>> HttpSession::admit(Turn& turn) {
   const auto refuse = [&](Error error, int status = 0) {
     return problem_reply(error, turn.request_id, status);
   };
   if (!host_is_ours()) {
-    return refuse(
+    co_return refuse(
         make_error(ErrorCode::denied, "the Host header does not name this node",
                    "call it as 127.0.0.1 or localhost, or list the name in http.host_names"),
         421);
   }
   const auto& header = parser_->get();
-  if (auto refusal = route(turn, header.target())) return refusal;
+  if (auto refusal = route(turn, header.target())) co_return refusal;
   auto dry_run = dry_run_of(turn.call.query);
-  if (!dry_run) return refuse(std::move(dry_run).error());
+  if (!dry_run) co_return refuse(std::move(dry_run).error());
   turn.call.dry_run = *dry_run;
-  if (turn.route->access == Access::open) return std::nullopt;
+  if (turn.route->access == Access::open) co_return std::nullopt;
 
   const auto token = bearer_token(header[http::field::authorization]);
   std::optional<Subject> subject;
-  if (token) subject = context_.parts.authenticator.authenticate(*token);
+  if (token) subject = context_.parts.authenticator.authenticate(*token, origin());
   if (!subject) {
-    return refuse(make_error(ErrorCode::unauthenticated,
-                             token ? "nobody has this token" : "a token is needed",
-                             "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
+    co_return refuse(make_error(
+        ErrorCode::unauthenticated, token ? "nobody has this token" : "a token is needed",
+        "send 'Authorization: Bearer TOKEN' with the token that init wrote"));
   }
   turn.call.subject = std::move(*subject);
-  auto may = context_.parts.authenticator.authorise(turn.call.subject, turn.route->verb,
-                                                    resource_of(*turn.route, turn.call.path));
-  if (!may) return refuse(std::move(may).error());
-  return std::nullopt;
+  if (turn.route->needs) co_return std::nullopt;  // once the body says what is wanted
+  auto may = co_await authorised(context_.parts.authenticator, *turn.route, turn.call);
+  if (!may) co_return refuse(std::move(may).error());
+  co_return std::nullopt;
 }
 
 std::optional<Reply> HttpSession::check_body_headers(Turn& turn, bool& gzipped) {
@@ -348,6 +354,15 @@ asio::awaitable<Outcome> HttpSession::read_body(Turn& turn, BodyReader& body) {
 asio::awaitable<Result<Reply>> HttpSession::run_handler(Turn& turn) {
   std::string what;
   try {
+    if (turn.route->needs) {
+      auto may = co_await authorised(context_.parts.authenticator, *turn.route, turn.call);
+      if (!may) co_return std::move(may).error();
+    }
+    if (context_.parts.gate != nullptr) {
+      auto instead = co_await context_.parts.gate->before(*turn.route, turn.call);
+      if (!instead) co_return std::move(instead).error();
+      if (*instead) co_return std::move(**instead);
+    }
     Result<Reply> reply = co_await turn.route->handler(turn.call);
     co_return reply;
   } catch (const std::exception& fault) {
@@ -362,7 +377,8 @@ asio::awaitable<Result<Reply>> HttpSession::run_handler(Turn& turn) {
 }
 
 asio::awaitable<Reply> HttpSession::answer(Turn& turn, std::optional<BodyReader>& body) {
-  if (auto refusal = admit(turn)) co_return std::move(*refusal);
+  auto refused = co_await admit(turn);
+  if (refused) co_return std::move(*refused);
   bool gzipped = false;
   if (auto refusal = check_body_headers(turn, gzipped)) co_return std::move(*refusal);
   const HttpLimits& limits = context_.config.limits;

@@ -52,8 +52,9 @@ class HttpSession {
   // A reply for everything: refusals and faults become problems.
   boost::asio::awaitable<Reply> answer(Turn& turn, std::optional<BodyReader>& body);
   boost::asio::awaitable<Result<Reply>> run_handler(Turn& turn);
+  Origin origin() const;
   // The checks before the body; a reply when one refuses.
-  std::optional<Reply> admit(Turn& turn);
+  boost::asio::awaitable<std::optional<Reply>> admit(Turn& turn);
   std::optional<Reply> route(Turn& turn, std::string_view target);
   std::optional<Reply> check_body_headers(Turn& turn, bool& gzipped);
   boost::asio::awaitable<Outcome> read_body(Turn& turn, BodyReader& body);

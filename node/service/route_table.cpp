@@ -57,9 +57,31 @@ security::Resource resource_of(const Route& route, const Parameters& path) {
   for (const std::string& segment : segments) {
     if (!is_parameter(segment)) continue;
     const auto value = path.find(segment.substr(1, segment.size() - 2));
-    return {kind->second, value == path.end() ? std::string() : value->second};
+    if (value == path.end()) return {kind->second, {}};
+    const auto signal = path.find("signal");
+    const bool one = (kind->second == twin || kind->second == type) && signal != path.end();
+    return {kind->second, one ? value->second + "/" + signal->second : value->second};
   }
   return {kind->second, {}};
+}
+
+boost::asio::awaitable<Outcome> authorised(const Authenticator& authenticator, const Route& route,
+                                           const Call& call) {
+  if (!route.needs) {
+    Parameters named = call.path;
+    if (const auto signal = call.parameter("signal"); !signal.empty()) {
+      named.emplace("signal", signal);
+    }
+    co_return authenticator.authorise(call.subject, route.verb, resource_of(route, named));
+  }
+  auto needs = co_await route.needs(call);
+  if (!needs) co_return std::move(needs).error();
+  for (const Need& need : *needs) {
+    if (auto may = authenticator.authorise(call.subject, need.verb, need.resource); !may) {
+      co_return may;
+    }
+  }
+  co_return Outcome();
 }
 
 std::string_view to_text(Method method) {
@@ -89,6 +111,12 @@ void RouteTable::add(Route route) {
   }
   segments_.push_back(std::move(pattern));
   routes_.push_back(std::move(route));
+}
+
+const Route* RouteTable::named(std::string_view name) const {
+  const auto found = std::find_if(routes_.begin(), routes_.end(),
+                                  [&](const Route& route) { return route.name == name; });
+  return found == routes_.end() ? nullptr : &*found;
 }
 
 RouteTable::Match RouteTable::find(Method method, const std::vector<std::string>& segments) const {

@@ -81,6 +81,13 @@ struct Reply {
 
 using Handler = std::function<boost::asio::awaitable<Result<Reply>>(const Call&)>;
 
+// One thing that a request would do.
+struct Need {
+  Verb verb = Verb::read_status;
+  security::Resource resource;
+};
+using NeedsOf = std::function<boost::asio::awaitable<Result<std::vector<Need>>>(const Call&)>;
+
 struct ParameterSpec {
   std::string name;
   std::string summary;
@@ -99,12 +106,37 @@ struct Route {
   std::vector<ParameterSpec> parameters = {};  // of the query
   // A whole body's limit instead of HttpLimits' own, at most kHttpLinesBytes; 0: that one.
   std::size_t body_bytes = 0;
+  // What a request needs when verb and path do not say it, like the target that a question names:
+  // read from the call once its body is there, and authorised instead of them, all of it.
+  NeedsOf needs = {};
+  // The step that this is, for policies that reserve it for two persons.
+  std::optional<security::Step> two_person_step = {};
 };
+
+// The route, as a step that a policy may reserve for two persons.
+inline Route for_two_persons(security::Step step, Route route) {
+  route.two_person_step = step;
+  return route;
+}
 
 // What a request to this route is about, for the decision: the folder below /api/v1 says the kind
 // ("twins" a twin, "links" a link, …), the first parameter its name, with none the kind as a whole;
-// any other folder is the node itself.
+// any other folder is the node itself. Of a twin or type, the parameter "signal" is one property.
 security::Resource resource_of(const Route& route, const Parameters& path);
+
+// Whether this call may be, by needs or by verb and path. Refuses: denied, what `needs` refuses.
+// `route` and `call` outlive it.
+boost::asio::awaitable<Outcome> authorised(const Authenticator& authenticator, const Route& route,
+                                           const Call& call);
+
+// The last look at a call that is authorised and whose body is read. Threads: loop only.
+class CallGate {
+ public:
+  virtual ~CallGate() = default;
+  // Nothing: the handler runs. A reply is sent instead of running it.
+  virtual boost::asio::awaitable<Result<std::optional<Reply>>> before(const Route& route,
+                                                                      const Call& call) = 0;
+};
 
 // Filled at start, then constant. Threads: loop only.
 class RouteTable {
@@ -119,6 +151,8 @@ class RouteTable {
   // `segments` are percent-decoded. HEAD is looked up as GET by the caller. Literal segments win
   // over parameters, from the left.
   Match find(Method method, const std::vector<std::string>& segments) const;
+  // The route with this operation id, or null.
+  const Route* named(std::string_view name) const;
   // For 405 and OPTIONS: the methods this path has, "GET, HEAD, POST"; empty when it has none.
   std::string allowed(const std::vector<std::string>& segments) const;
   // For 404: templates near this path, nearest first, at most three.

@@ -9,12 +9,6 @@ namespace {
 
 using federation::HeldAnswer;
 
-Database reader_of(Store& store) {
-  auto reader = store.reader();
-  if (!reader) throw StoreFault(reader.error().what, 0);
-  return std::move(*reader);
-}
-
 void keep_in(Database& database, const HeldAnswer& answer) {
   const Bytes question = canonical_bytes(answer.question);
   Statement& had = database.cached(
@@ -33,13 +27,15 @@ void keep_in(Database& database, const HeldAnswer& answer) {
       .bind(9, std::int64_t{answer.composed})
       .run();
   Statement& left = database.cached(
-      "INSERT INTO blocks_left (organisation, domain, block, rho, issued) VALUES (?, ?, ?, ?, ?) "
-      "ON CONFLICT (organisation, domain, block) DO UPDATE SET rho = excluded.rho, "
-      "issued = excluded.issued WHERE excluded.issued >= issued");
+      "INSERT INTO blocks_left (organisation, domain, block, rho, issued, delta)"
+      " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (organisation, domain, block) DO UPDATE"
+      " SET rho = excluded.rho, issued = excluded.issued, delta = excluded.delta"
+      " WHERE excluded.issued >= issued");
   for (const BlockAmount& amount : answer.left) {
     left.bind(1, answer.organisation.view()).bind(2, std::string_view(answer.domain));
     left.bind(3, amount.start.ns).bind(4, static_cast<std::int64_t>(amount.rho.units));
-    left.bind(5, answer.issued.ns).run();
+    left.bind(5, answer.issued.ns);
+    left.bind(6, static_cast<std::int64_t>(answer.delta_left.units)).run();
   }
 }
 
@@ -58,7 +54,9 @@ const char* AnswerShelf::migration() {
          "  PRIMARY KEY (organisation, domain, block)) STRICT, WITHOUT ROWID;";
 }
 
-AnswerShelf::AnswerShelf(Store& store) : store_(store), reader_(reader_of(store)) {}
+const char* AnswerShelf::delta_migration() {
+  return "ALTER TABLE blocks_left ADD COLUMN delta INTEGER;";
+}
 
 void AnswerShelf::keep(HeldAnswer answer) {
   store_.post<int>(
@@ -73,7 +71,7 @@ void AnswerShelf::keep(HeldAnswer answer) {
 
 bool AnswerShelf::holds(const OrgId& organisation, const std::string& site, const Hash256& question,
                         std::uint32_t revision, Way way) const {
-  return read([&](Database& database) {
+  return reader_.with([&](Database& database) {
     Statement& row = database.cached(
         "SELECT 1 FROM answers_had WHERE organisation = ? AND site = ? AND hash = ? AND"
         " revision = ? AND composed <= ?");
@@ -87,11 +85,12 @@ bool AnswerShelf::holds(const OrgId& organisation, const std::string& site, cons
 
 std::vector<Question> AnswerShelf::alike(const OrgId& organisation, const std::string& site,
                                          const Hash256& cells, TimeWindow window) const {
-  return read([&](Database& database) {
+  return reader_.with([&](Database& database) {
     std::vector<Question> found;
     Statement& rows = database.cached(
         "SELECT question FROM answers_had WHERE cells = ? AND cells <> x'' AND opens < ? AND"
-        " closes > ? AND organisation = ? AND site = ? ORDER BY opens LIMIT ?");
+        " closes > ? AND organisation = ? AND site = ?"
+        " ORDER BY closes - opens DESC, opens, hash LIMIT ?");
     rows.bind(1, cells.view()).bind(2, window.to.ns).bind(3, window.from.ns);
     rows.bind(4, organisation.view()).bind(5, std::string_view(site));
     rows.bind(6, static_cast<std::int64_t>(federation::limits::kComposedReleases));
@@ -103,14 +102,19 @@ std::vector<Question> AnswerShelf::alike(const OrgId& organisation, const std::s
   });
 }
 
-std::optional<RhoUnits> AnswerShelf::left(const OrgId& organisation, const std::string& domain,
-                                          Instant block) const {
-  return read([&](Database& database) {
+std::optional<federation::KnownLeft> AnswerShelf::left(const OrgId& organisation,
+                                                       const std::string& domain,
+                                                       Instant block) const {
+  return reader_.with([&](Database& database) {
     Statement& row = database.cached(
-        "SELECT rho FROM blocks_left WHERE organisation = ? AND domain = ? AND block = ?");
+        "SELECT rho, delta FROM blocks_left WHERE organisation = ? AND domain = ? AND block = ?");
     row.bind(1, organisation.view()).bind(2, std::string_view(domain)).bind(3, block.ns);
-    std::optional<RhoUnits> left;
-    if (row.step()) left = RhoUnits{static_cast<std::uint64_t>(row.integer(0))};
+    std::optional<federation::KnownLeft> left;
+    if (row.step()) {
+      left.emplace();
+      left->rho = {static_cast<std::uint64_t>(row.integer(0))};
+      if (!row.is_null(1)) left->delta = DeltaUnits{static_cast<std::uint64_t>(row.integer(1))};
+    }
     row.reset();
     return left;
   });

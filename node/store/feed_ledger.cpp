@@ -1,7 +1,6 @@
 #include "node/store/feed_ledger.h"
 
 #include <map>
-#include <mutex>
 
 #include "federation/feed/feed_release.h"
 #include "federation/feed/limits.h"
@@ -225,21 +224,6 @@ Error ended_error(ErrorCode why) {
 
 }  // namespace
 
-// One query-only connection, shared by the workers in turn.
-class FeedLedger::Reader {
- public:
-  explicit Reader(Database database) : database_(std::move(database)) {}
-  template <class Use>
-  auto with(Use&& use) {
-    std::lock_guard lock(mutex_);
-    return use(database_);
-  }
-
- private:
-  std::mutex mutex_;
-  Database database_;
-};
-
 const char* FeedLedger::migration() {
   return "CREATE TABLE feeds (id BLOB PRIMARY KEY, partner BLOB NOT NULL, agreement BLOB NOT NULL,"
          "  purpose TEXT NOT NULL, terms BLOB NOT NULL, domain TEXT NOT NULL,"
@@ -255,13 +239,7 @@ const char* FeedLedger::migration() {
 }
 
 FeedLedger::FeedLedger(Store& store, ReleaseLedger& ledger, const Clock& clock)
-    : store_(store), ledger_(ledger), clock_(clock) {
-  auto connection = store.reader();
-  if (!connection) throw StoreFault(connection.error().what, 0);
-  reader_ = std::make_unique<Reader>(std::move(*connection));
-}
-
-FeedLedger::~FeedLedger() = default;
+    : store_(store), ledger_(ledger), clock_(clock), reader_(store) {}
 
 Outcome FeedLedger::whole(const federation::ReleaseInquiry& inquiry) const {
   auto standing = ledger_.inquire(inquiry);
@@ -272,17 +250,17 @@ Outcome FeedLedger::whole(const federation::ReleaseInquiry& inquiry) const {
 }
 
 std::optional<FeedRecord> FeedLedger::find(const QueryId& id) const {
-  return reader_->with([&](Database& database) { return record_of(database, id); });
+  return reader_.with([&](Database& database) { return record_of(database, id); });
 }
 
 std::vector<FeedRecord> FeedLedger::running() const {
-  return reader_->with([](Database& database) {
+  return reader_.with([](Database& database) {
     return records(database, "WHERE ended = 0 AND next < ticks ORDER BY started, id");
   });
 }
 
 std::optional<FeedTick> FeedLedger::tick(const QueryId& id, std::uint32_t sequence) const {
-  return reader_->with([&](Database& database) -> std::optional<FeedTick> {
+  return reader_.with([&](Database& database) -> std::optional<FeedTick> {
     auto body = tick_of(database, id, sequence);
     if (!body) return {};
     return FeedTick{std::move(*body), audit_head(database)};
@@ -350,12 +328,12 @@ void FeedLedger::end(const QueryId& id, ErrorCode why, std::function<void(Result
 }
 
 std::vector<FeedRecord> FeedLedger::all() const {
-  return reader_->with(
+  return reader_.with(
       [](Database& database) { return records(database, "ORDER BY started DESC, id"); });
 }
 
 std::vector<LedgerRow> FeedLedger::reserved() const {
-  return reader_->with([](Database& database) {
+  return reader_.with([](Database& database) {
     std::vector<LedgerRow> out;
     Statement rows = database.prepare(
         "SELECT f.domain, c.block, f.partner, SUM(c.rho) FROM feed_charges c JOIN feeds f "

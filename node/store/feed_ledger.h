@@ -17,7 +17,6 @@ class FeedLedger final : public federation::FeedStore {
  public:
   // `store` is the one of entente.db, made with migration() included; both outlive this.
   FeedLedger(Store& store, ReleaseLedger& ledger, const Clock& clock);
-  ~FeedLedger() override;
   static const char* migration();
 
   [[nodiscard]] Outcome whole(const federation::ReleaseInquiry& inquiry) const override;
@@ -39,11 +38,10 @@ class FeedLedger final : public federation::FeedStore {
   std::vector<LedgerRow> reserved() const;
 
  private:
-  class Reader;
   Store& store_;
   ReleaseLedger& ledger_;
   const Clock& clock_;
-  std::unique_ptr<Reader> reader_;
+  SharedReader reader_;
 };
 
 }  // namespace entente::node

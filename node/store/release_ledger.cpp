@@ -1,5 +1,6 @@
 #include "node/store/release_ledger.h"
 
+#include "federation/ask/composition.h"
 #include "federation/ask/limits.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/crash_point.h"
@@ -216,21 +217,6 @@ Result<CommittedRelease> commit_in(Database& database, const ReleaseInquiry& inq
 
 }  // namespace
 
-// One query-only connection, shared by the workers in turn: a read is some 20 microseconds.
-class ReleaseLedger::Reader {
- public:
-  explicit Reader(Database database) : database_(std::move(database)) {}
-  template <class Use>
-  auto with(Use&& use) {
-    std::lock_guard lock(mutex_);
-    return use(database_);
-  }
-
- private:
-  std::mutex mutex_;
-  Database database_;
-};
-
 const char* ReleaseLedger::migration() {
   return "CREATE TABLE ledger (domain TEXT NOT NULL, block INTEGER NOT NULL, scope TEXT NOT NULL,"
          "  spent INTEGER NOT NULL CHECK (spent >= 0), PRIMARY KEY (domain, block, scope))"
@@ -251,16 +237,12 @@ const char* ReleaseLedger::cells_migration() {
          "  PRIMARY KEY (cells, opens, key)) STRICT, WITHOUT ROWID;";
 }
 
-ReleaseLedger::ReleaseLedger(Store& store, const Clock& clock) : store_(store), clock_(clock) {
-  auto connection = store.reader();
-  if (!connection) throw StoreFault(connection.error().what, 0);
-  reader_ = std::make_unique<Reader>(std::move(*connection));
+ReleaseLedger::ReleaseLedger(Store& store, const Clock& clock)
+    : store_(store), clock_(clock), reader_(store) {
   state_.with([&](State& state) {
-    state.restored = reader_->with([](Database& database) { return restored_of(database); });
+    state.restored = reader_.with([](Database& database) { return restored_of(database); });
   });
 }
-
-ReleaseLedger::~ReleaseLedger() = default;
 
 Result<ReleaseStanding> ReleaseLedger::inquire(const ReleaseInquiry& inquiry) const {
   const auto closed = state_.with([&](State& state) {
@@ -269,7 +251,7 @@ Result<ReleaseStanding> ReleaseLedger::inquire(const ReleaseInquiry& inquiry) co
     return state.restored;
   });
   if (closed) return make_error(ErrorCode::reconcile_needed, closed->evidence);
-  auto standing = reader_->with([&](Database& database) { return standing_of(database, inquiry); });
+  auto standing = reader_.with([&](Database& database) { return standing_of(database, inquiry); });
   if (!standing) keep_closed(inquiry, standing.error());
   return standing;
 }
@@ -300,7 +282,7 @@ void ReleaseLedger::keep_closed(const ReleaseInquiry& inquiry, const Error& refu
 
 Outcome ReleaseLedger::compare(const ShownHead& shown) {
   // As a rule the log holds it, and nothing is written.
-  auto held = reader_->with([&](Database& database) { return check_shown(database, shown); });
+  auto held = reader_.with([&](Database& database) { return check_shown(database, shown); });
   if (held) return {};
   auto compared = store_.run<std::optional<Restored>>(
       [&shown, this](Database& database) -> Result<std::optional<Restored>> {
@@ -317,7 +299,7 @@ std::optional<Restored> ReleaseLedger::restored() const {
 }
 
 AuditHead ReleaseLedger::head() const {
-  return reader_->with([](Database& database) { return audit_head(database); });
+  return reader_.with([](Database& database) { return audit_head(database); });
 }
 
 bool ReleaseLedger::compared(const OrgId& partner) const {
@@ -327,7 +309,7 @@ bool ReleaseLedger::compared(const OrgId& partner) const {
   });
   if (!shown) return false;
   // Who shows none has none to show only if nothing was ever released to it.
-  return *shown || reader_->with([&](Database& database) {
+  return *shown || reader_.with([&](Database& database) {
     Statement row = database.prepare("SELECT 1 FROM paid WHERE partner = ? LIMIT 1");
     row.bind(1, partner.view());
     return !row.step();
@@ -335,7 +317,7 @@ bool ReleaseLedger::compared(const OrgId& partner) const {
 }
 
 Reconciliation ReleaseLedger::plan(std::vector<std::string> domains) const {
-  return reader_->with([&](Database& database) {
+  return reader_.with([&](Database& database) {
     return plan_reconciliation(database, std::move(domains), clock_.now());
   });
 }
@@ -353,24 +335,23 @@ void ReleaseLedger::reconcile(Reconciliation plan, Override override_word,
 
 std::vector<StoredRelease> ReleaseLedger::cells(const ReleaseInquiry& inquiry) const {
   if (!inquiry.cells) return {};
-  return reader_->with([&](Database& database) {
+  return reader_.with([&](Database& database) {
     std::vector<StoredRelease> found;
     Statement& rows = database.cached(
         "SELECT r.body, c.opens, c.closes, c.every,"
         "  EXISTS (SELECT 1 FROM paid p WHERE p.partner = ? AND p.key = c.key) AS own"
         " FROM released_cells c JOIN releases r ON r.key = c.key"
         " WHERE c.cells = ? AND c.opens < ? AND c.closes > ?"
-        " ORDER BY own DESC, r.created DESC, c.key LIMIT ?");
+        " ORDER BY own DESC, c.closes - c.opens DESC, c.opens, c.key LIMIT ?");
     rows.bind(1, inquiry.partner.view()).bind(2, inquiry.cells->key.view());
     rows.bind(3, inquiry.cells->window.to.ns).bind(4, inquiry.cells->window.from.ns);
     rows.bind(5, static_cast<std::int64_t>(federation::limits::kComposedReleases));
-    std::size_t bytes = 0;
+    federation::CellsReach reach;
     while (rows.step()) {
       StoredRelease one{rows.blob(0), {{rows.integer(1)}, {rows.integer(2)}}, {}, false};
       if (rows.integer(3) > 0) one.every = Duration{rows.integer(3)};
       one.paid = rows.integer(4) != 0;
-      bytes += one.release.size();
-      if (bytes > federation::limits::kComposedBytes) break;
+      if (!reach.admits(one.release.size())) break;
       found.push_back(std::move(one));
     }
     rows.reset();
@@ -379,7 +360,7 @@ std::vector<StoredRelease> ReleaseLedger::cells(const ReleaseInquiry& inquiry) c
 }
 
 std::vector<BlockAmount> ReleaseLedger::left(const ReleaseInquiry& inquiry) const {
-  return reader_->with([&](Database& database) { return left_in(database, inquiry); });
+  return reader_.with([&](Database& database) { return left_in(database, inquiry); });
 }
 
 void ReleaseLedger::commit(ReleaseInquiry inquiry, std::function<Bytes()> draw,
@@ -418,7 +399,7 @@ void ReleaseLedger::note(const ReleaseInquiry& inquiry, std::string_view outcome
 }
 
 std::vector<LedgerRow> ReleaseLedger::rows() const {
-  return reader_->with([](Database& database) {
+  return reader_.with([](Database& database) {
     std::vector<LedgerRow> rows;
     Statement all = database.prepare(
         "SELECT domain, block, scope, spent, delta FROM ledger ORDER BY domain, block, scope");
@@ -434,7 +415,7 @@ std::vector<LedgerRow> ReleaseLedger::rows() const {
 }
 
 std::optional<Reconciled> ReleaseLedger::reconciled(std::string_view domain) const {
-  return reader_->with([&](Database& database) { return reconciled_of(database, domain); });
+  return reader_.with([&](Database& database) { return reconciled_of(database, domain); });
 }
 
 }  // namespace entente::node

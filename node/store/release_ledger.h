@@ -9,8 +9,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +16,7 @@
 #include "federation/ask/release_store.h"
 #include "node/store/ledger_accounts.h"
 #include "node/store/ledger_standing.h"
+#include "node/store/shared_reader.h"
 #include "node/store/store.h"
 #include "schemas/base/clock.h"
 #include "schemas/base/guarded.h"
@@ -37,7 +36,6 @@ class ReleaseLedger final : public federation::ReleaseStore {
  public:
   // `store` is the one of entente.db, made with migrations() included.
   ReleaseLedger(Store& store, const Clock& clock);
-  ~ReleaseLedger() override;
   static const char* migration();
   static const char* cells_migration();  // later than all others
 
@@ -75,7 +73,6 @@ class ReleaseLedger final : public federation::ReleaseStore {
                  std::function<void(Result<Reconciliation>)> done);
 
  private:
-  class Reader;
   struct State {
     std::optional<Restored> restored;  // as in the table, but at once
     std::map<OrgId, bool> heard;       // partners that asked: whether they showed a receipt
@@ -84,7 +81,7 @@ class ReleaseLedger final : public federation::ReleaseStore {
 
   Store& store_;
   const Clock& clock_;
-  std::unique_ptr<Reader> reader_;
+  SharedReader reader_;
   mutable Guarded<State> state_;
 };
 

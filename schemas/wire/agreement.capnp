@@ -66,10 +66,31 @@ struct Agreement {
   expiresNs @11 :Int64;
   tests @12 :List(AgreementTest);
   rhoGuaranteed @13 :UInt64;        # of rhoPerBlock: what no other partner may use up
+  round @14 :UInt32;                # 0 = the first proposal; one more with each counter-offer
+  answers @15 :Data;                # id of the offer that this one counters; empty in the first
+  tickLeastNs @16 :Int64;           # the shortest cell of time that may be asked for; 0 = the export's tick
+  windowLeastNs @17 :Int64;         # the shortest window that may be asked about; 0 = one tick
+  questionsPerHour @18 :UInt32;     # starts of feeds included; 0 = as many as the budget allows
+  questionsPerDay @19 :UInt32;
+  startsNs @20 :Int64;              # 0 = as soon as both have signed
+  zone @21 :Text;                   # IANA name of the zone whose days bound the validity; empty = instants
 }
 
 struct SignedAgreement {
   agreement @0 :Data;               # canonical Agreement
-  providerSignature @1 :Data;
-  consumerSignature @2 :Data;       # empty while proposed
+  providerSignature @1 :Data;       # whoever has not agreed yet has none; one of the two there is
+  consumerSignature @2 :Data;
+}
+
+struct AgreementMessage {           # one step of one side, signed by its agreement key
+  sender @0 :Data;                  # organisation ids
+  receiver @1 :Data;
+  thread @2 :Data;                  # id of the negotiation's first proposal: its name for ever
+  terms @3 :Data;                   # id of the offer that the step is about
+  step @4 :Text;                    # propose, counter, settle, report, withdraw, suspend, resume, terminate
+  number @5 :UInt64;                # of the sender's steps in this thread: each higher than the one before
+  agreement @6 :Data;               # SignedAgreement: propose, counter, settle; of an end, when the offer may be unknown
+  code @7 :UInt16;                  # report: why the offer cannot be signed
+  test @8 :UInt16;                  # report: the test that does not hold, from 1; 0 = none of them
+  reason @9 :Text;                  # for people
 }

@@ -32,6 +32,11 @@ struct WitnessOutcome {
   }
 }
 struct AgreementsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Agreements; } }
+struct Charters {
+  newer @0 :List(Data);             # SignedCharter of the callee: from the version that the caller has on
+  pinned @1 :UInt32;                # the newest version of the caller's that the callee has pinned
+}
+struct ChartersOutcome { union { refusal @0 :Answer.Refusal; charters @1 :Charters; } }
 struct FeedsOutcome { union { refusal @0 :Answer.Refusal; desk @1 :Feeds; } }
 
 interface Gate {                    # built for the verified identity of the connection
@@ -44,6 +49,9 @@ interface Session {
   agreements @2 () -> (outcome :AgreementsOutcome);
   witness @3 (note :Text, oldSize :UInt64, proof :List(Data)) -> (outcome :WitnessOutcome);  # the caller's own log
   feeds @4 () -> (outcome :FeedsOutcome);
+  # Each shows its charters to the other: the caller's own, from the version that the callee is known to have on (at
+  # least the one in force), and the version of the callee's that the caller has pinned.
+  charters @5 (pinned :UInt32, mine :List(Data)) -> (outcome :ChartersOutcome);
 }
 
 interface Questions {
@@ -51,9 +59,10 @@ interface Questions {
 }
 
 interface Agreements {
-  propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # SignedAgreement with the provider's signature
-  settle @1 (agreement :Data) -> (outcome :SettleOutcome);          # the same with both
-  terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);  # its id
+  propose @0 (agreement :Data) -> (outcome :SettleOutcome);         # these three are not served any more
+  settle @1 (agreement :Data) -> (outcome :SettleOutcome);
+  terminate @2 (agreement :Data, reason :Text) -> (outcome :SettleOutcome);
+  tell @3 (message :Data) -> (outcome :SettleOutcome);              # Signed AgreementMessage; the state it leads to
 }
 
 interface Feeds {                   # standing questions: pulled, never pushed

@@ -181,6 +181,19 @@ Result<std::unique_ptr<CertificateIssuer>> CertificateIssuer::create(SigningKey 
   return out;
 }
 
+Outcome CertificateIssuer::adopt(SigningKey ca, TimeWindow charter_validity, Instant now) {
+  IssuerTerms terms = terms_;
+  terms.charter_validity = charter_validity;
+  auto next = create(std::move(ca), std::move(terms), random_, now);
+  if (!next) return std::move(next).error();
+  ca_ = std::move((*next)->ca_);
+  terms_ = std::move((*next)->terms_);
+  ca_certificate_ = std::move((*next)->ca_certificate_);
+  auto leaf = (*next)->current();
+  current_.with([&](auto& current) { current = std::move(leaf); });
+  return {};
+}
+
 std::shared_ptr<const LeafCredential> CertificateIssuer::current() const {
   return current_.with([](const auto& leaf) { return leaf; });
 }

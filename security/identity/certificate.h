@@ -48,8 +48,7 @@ struct IssuerTerms {
 
 // Issues this site's leaves and hands out the one in force. It has no thread: whoever owns it calls
 // `renew_if_due` now and then (a timer each minute will do); a renewal swaps one immutable
-// snapshot, so running handshakes keep theirs. Threads: current() any; renew_if_due() one at a
-// time.
+// snapshot, so running handshakes keep theirs. Threads: current() any; the others one at a time.
 class CertificateIssuer final : public CredentialSource {
  public:
   // Issues the first leaf at once. `random` must outlive the issuer.
@@ -59,6 +58,11 @@ class CertificateIssuer final : public CredentialSource {
                                                                         Instant now);
 
   std::shared_ptr<const LeafCredential> current() const override;
+  // From now on issues under this CA key, within this charter's life, beginning at once with a new
+  // leaf. Refuses (charter_invalid, internal) and goes on as before when none can be issued.
+  [[nodiscard]] Outcome adopt(SigningKey ca, TimeWindow charter_validity, Instant now);
+  // A new leaf now, whatever is left of the one in force. Refuses as renew_if_due.
+  [[nodiscard]] Outcome renew(Instant now);
   // A leaf for a collector of this organisation, with a fresh key, from `now` for `life`, cut at
   // the charter's end. Refuses: invalid_argument (the name, or a life that is not within
   // limits::kCollectorLifeMax), charter_invalid.
@@ -71,12 +75,11 @@ class CertificateIssuer final : public CredentialSource {
 
  private:
   CertificateIssuer(SigningKey ca, IssuerTerms terms, Random& random, Bytes ca_certificate);
-  Outcome renew(Instant now);
 
-  const SigningKey ca_;
-  const IssuerTerms terms_;
+  SigningKey ca_;
+  IssuerTerms terms_;
   Random& random_;
-  const Bytes ca_certificate_;
+  Bytes ca_certificate_;
   Guarded<std::shared_ptr<const LeafCredential>> current_;
 };
 

@@ -227,11 +227,20 @@ Result<PeerIdentity> PinnedVerifier::verify(const std::vector<Bytes>& chain_der,
   });
 }
 
+CollectorVerifier::CollectorVerifier(PinnedOrganisation own)
+    : own_(std::make_shared<const PinnedOrganisation>(std::move(own))) {}
+
+void CollectorVerifier::replace(PinnedOrganisation own) {
+  auto next = std::make_shared<const PinnedOrganisation>(std::move(own));
+  own_.with([&](auto& current) { current.swap(next); });
+}
+
 Result<PeerIdentity> CollectorVerifier::verify(const std::vector<Bytes>& chain_der, Instant now,
                                                const OrgId* dialled) const {
+  const auto own = own_.with([](const auto& current) { return current; });
   return verify_chain(chain_der, now, dialled, LeafKind::collector,
                       [&](const OrgId& organisation) {
-                        return organisation == own_.id() ? &own_ : nullptr;
+                        return organisation == own->id() ? own.get() : nullptr;
                       });
 }
 

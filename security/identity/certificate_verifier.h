@@ -49,13 +49,15 @@ class PinnedVerifier final : public PeerVerifier {
 // collector's is there. Whether the collector was revoked is its register's to say. Threads: any.
 class CollectorVerifier final : public PeerVerifier {
  public:
-  explicit CollectorVerifier(PinnedOrganisation own) : own_(std::move(own)) {}
+  explicit CollectorVerifier(PinnedOrganisation own);
+  // The organisation's charter went on.
+  void replace(PinnedOrganisation own);
   // `site` of the identity is the collector's name.
   Result<PeerIdentity> verify(const std::vector<Bytes>& chain_der, Instant now,
                               const OrgId* dialled) const override;
 
  private:
-  const PinnedOrganisation own_;
+  Guarded<std::shared_ptr<const PinnedOrganisation>> own_;
 };
 
 }  // namespace entente::security

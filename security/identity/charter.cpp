@@ -13,19 +13,6 @@ Error invalid(std::uint32_t version, const std::string& why) {
                     "charter version " + std::to_string(version) + ": " + why);
 }
 
-// How many distinct keys of `roots` signed the charter. Signatures by other keys count for nothing.
-std::size_t distinct_signers(const SignedCharter& charter, const std::vector<PublicKey>& roots) {
-  std::set<PublicKey> signers;
-  for (const KeySignature& item : charter.signatures) {
-    const bool known = std::find(roots.begin(), roots.end(), item.key) != roots.end();
-    if (known && !signers.contains(item.key) &&
-        verify(item.key, contexts::kCharter, charter.charter, item.signature)) {
-      signers.insert(item.key);
-    }
-  }
-  return signers.size();
-}
-
 Outcome check_signatures(const SignedCharter& received, const Charter& charter,
                          const Charter* before) {
   if (distinct_signers(received, charter.root_keys) < charter.threshold) {
@@ -51,17 +38,16 @@ Outcome check_keys(const Charter& charter) {
   return {};
 }
 
-// Whether `charter` may follow `before` (null: be the first).
-Outcome check_step(const SignedCharter& received, const Charter& charter, const Charter* before,
-                   ByteView before_bytes) {
+// Whether `charter` may follow `before` (null: be the first), signatures apart.
+Outcome check_content(const Charter& charter, const Charter* before, ByteView before_bytes) {
   if (auto done = check_keys(charter); !done) return done;
   if (before == nullptr) {
     if (charter.version != 1) return invalid(charter.version, "the chain must begin at version 1");
-    return check_signatures(received, charter, nullptr);
+    return {};
   }
   if (charter.version != before->version + 1) {
-    return invalid(charter.version, "it does not follow version " +
-                                        std::to_string(before->version));
+    return invalid(charter.version,
+                   "it does not follow version " + std::to_string(before->version));
   }
   if (charter.previous != charter_hash(before_bytes)) {
     return invalid(charter.version, "it names another charter as the one before");
@@ -69,10 +55,28 @@ Outcome check_step(const SignedCharter& received, const Charter& charter, const 
   if (charter.issued < before->issued) {
     return invalid(charter.version, "it was issued before the version that it replaces");
   }
+  return {};
+}
+
+Outcome check_step(const SignedCharter& received, const Charter& charter, const Charter* before,
+                   ByteView before_bytes) {
+  if (auto done = check_content(charter, before, before_bytes); !done) return done;
   return check_signatures(received, charter, before);
 }
 
 }  // namespace
+
+std::size_t distinct_signers(const SignedCharter& charter, const std::vector<PublicKey>& roots) {
+  std::set<PublicKey> signers;
+  for (const KeySignature& item : charter.signatures) {
+    const bool known = std::find(roots.begin(), roots.end(), item.key) != roots.end();
+    if (known && !signers.contains(item.key) &&
+        verify(item.key, contexts::kCharter, charter.charter, item.signature)) {
+      signers.insert(item.key);
+    }
+  }
+  return signers.size();
+}
 
 OrganisationKeys generate_keys(Random& random, std::size_t roots) {
   std::vector<SigningKey> root_keys;
@@ -162,6 +166,23 @@ std::vector<PublicKey> PinnedOrganisation::keys_ever(KeyPurpose purpose) const {
   return keys;
 }
 
+std::uint32_t PinnedOrganisation::named_since(KeyPurpose purpose, const PublicKey& key) const {
+  for (const SignedCharter& signed_charter : chain_) {
+    const auto charter = charter_from_bytes(signed_charter.charter);
+    ENTENTE_CHECK(charter.has_value());
+    const PurposeKey wanted{purpose, key};
+    const auto& keys = charter->keys;
+    if (std::find(keys.begin(), keys.end(), wanted) != keys.end()) return charter->version;
+  }
+  return 0;
+}
+
+Outcome PinnedOrganisation::could_follow(ByteView next) const {
+  auto charter = charter_from_bytes(next);
+  if (!charter) return std::move(charter).error();
+  return check_content(*charter, &current_, chain_.back().charter);
+}
+
 bool PinnedOrganisation::has_revoked(const PublicKey& key) const {
   const auto& revoked = current_.revoked_keys;
   return std::find(revoked.begin(), revoked.end(), hash_public_key(key)) != revoked.end();
@@ -192,9 +213,9 @@ Result<Advance> PinnedOrganisation::advance(const SignedCharter& next) {
   if (auto done = check_step(next, *charter, &*before, before_bytes.charter); !done) {
     return std::move(done).error();
   }
-  return make_error(ErrorCode::conflict, "two different charters carry version " +
-                                             std::to_string(version) +
-                                             "; the organisation's root keys are misused",
+  return make_error(ErrorCode::conflict,
+                    "two different charters carry version " + std::to_string(version) +
+                        "; the organisation's root keys are misused",
                     "freeze the link and ask the partner's administrator by another channel");
 }
 

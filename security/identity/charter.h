@@ -40,6 +40,10 @@ struct CharterTerms {
 SignedCharter sign_charter(const Charter& charter, std::span<const SigningKey* const> signers);
 SignedCharter sign_charter(const Charter& charter, const std::vector<SigningKey>& signers);
 
+// How many distinct keys of `roots` signed the charter. A key that signed twice counts once, one
+// that is not among them not at all.
+std::size_t distinct_signers(const SignedCharter& charter, const std::vector<PublicKey>& roots);
+
 // What became of a charter that was shown to a pinned organisation.
 enum class Advance {
   advanced,   // it was the next one and is now in force
@@ -64,6 +68,12 @@ class PinnedOrganisation {
   // current one revokes: what was signed before a rotation still verifies.
   std::vector<PublicKey> keys_ever(KeyPurpose purpose) const;
   bool has_revoked(const PublicKey& key) const;
+
+  // Whether `next`, once signed by the thresholds of both, could follow the one in force. Refuses
+  // (charter_invalid) as `advance` does, but for signatures.
+  [[nodiscard]] Outcome could_follow(ByteView next) const;
+  // The version that first named this key for this purpose; 0 when none did.
+  std::uint32_t named_since(KeyPurpose purpose, const PublicKey& key) const;
 
   // Takes the next charter. Refuses, unchanged:
   //   conflict         properly signed, but another charter with that number is pinned: the

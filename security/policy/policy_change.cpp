@@ -8,22 +8,38 @@ namespace {
 // How long somebody may do something: not at all, until an instant, or for ever.
 struct Held {
   bool allowed = false;
-  std::optional<Instant> until;
+  std::optional<Instant> until = {};
+  // Also so, until `end`.
+  void add(std::optional<Instant> end, Instant now) {
+    if (end && *end <= now) return;
+    if (!allowed) until = end;
+    if (allowed && until) until = end ? std::optional(std::max(*until, *end)) : std::nullopt;
+    allowed = true;
+  }
+  bool lasts(std::optional<Instant> end) const {
+    return allowed && (!until || (end && *end <= *until));
+  }
 };
+
+// By roles, which allow everywhere.
+Held held_by_roles(const Policy& policy, const PolicyActor& actor, Verb verb) {
+  const LocalUser& user = actor.user;
+  Held held;
+  if (user.disabled || (user.only && !user.only->contains(verb))) return held;
+  for (const AnyRole& role : user.roles) {
+    if (!policy.allows(role, verb)) continue;
+    const auto end = user.role_ends.find(role);
+    held.add(end == user.role_ends.end() ? std::nullopt : std::optional(end->second), actor.now);
+  }
+  return held;
+}
 
 Held held(const Policy& policy, const PolicyActor& actor, Verb verb, const Resource& resource) {
   const LocalUser& user = actor.user;
-  if (user.only && !user.only->contains(verb)) return {};
-  for (const Role role : user.roles) {
-    if (role_allows(role, verb)) return {true, {}};
-  }
-  Held best;
+  Held best = held_by_roles(policy, actor, verb);
+  if (user.disabled || (user.only && !user.only->contains(verb))) return best;
   for (const Grant& grant : policy.grants()) {
-    if (!covers(grant, user, verb, resource)) continue;
-    if (!grant.expires) return {true, {}};
-    if (*grant.expires <= actor.now) continue;
-    best.until = best.allowed ? std::max(*best.until, *grant.expires) : *grant.expires;
-    best.allowed = true;
+    if (covers(grant, user, verb, resource, actor.now)) best.add(grant.expires, actor.now);
   }
   return best;
 }
@@ -40,74 +56,193 @@ Error less(const PolicyActor& actor, const std::string& what) {
 Outcome holds_grants(const Policy& policy, const PolicyActor& actor, const LocalUser& user) {
   for (const Grant& grant : policy.grants()) {
     const bool live = !grant.expires || *grant.expires > actor.now;
-    if (!live || !covers(grant, user, grant.verb, grant.resource)) continue;
+    if (!live || !covers(grant, user, grant.verb, grant.resource, actor.now)) continue;
     if (auto own = holds(policy, actor, grant); !own) return own;
   }
   return {};
 }
 
-// A role allows its verbs everywhere and for ever: that is held by roles alone. What is granted to
-// the role besides goes with it.
-Outcome holds_all(const Policy& policy, const PolicyActor& actor, Role role) {
-  for (std::size_t i = 0; i < kVerbs; ++i) {
-    const Verb verb = static_cast<Verb>(i);
-    if (!role_allows(role, verb)) continue;
-    const bool by_role = std::any_of(actor.user.roles.begin(), actor.user.roles.end(),
-                                     [verb](Role own) { return role_allows(own, verb); }) &&
-                         (!actor.user.only || actor.user.only->contains(verb));
-    if (!by_role) {
-      return less(actor, std::string(to_text(verb)) + ", which the role " +
-                             std::string(to_text(role)) + " allows");
-    }
+// Verbs allowed everywhere until `until`: that is held by roles alone.
+Outcome holds_verbs(const Policy& policy, const PolicyActor& actor, const std::set<Verb>& verbs,
+                    std::optional<Instant> until) {
+  for (const Verb verb : verbs) {
+    const Held own = held_by_roles(policy, actor, verb);
+    if (own.lasts(until)) continue;
+    return less(actor, std::string(to_text(verb)) + " everywhere" +
+                           (own.allowed ? " after " + to_text(*own.until) : ""));
   }
+  return {};
+}
+
+std::set<Verb> verbs_of(const Policy& policy, const AnyRole& role) {
+  std::set<Verb> verbs;
+  for (std::size_t i = 0; i < kVerbs; ++i) {
+    if (policy.allows(role, static_cast<Verb>(i))) verbs.insert(static_cast<Verb>(i));
+  }
+  return verbs;
+}
+
+// The role with what is granted to it besides.
+Outcome holds_all(const Policy& policy, const PolicyActor& actor, const AnyRole& role,
+                  std::optional<Instant> until) {
+  if (auto own = holds_verbs(policy, actor, verbs_of(policy, role), until); !own) return own;
   return holds_grants(policy, actor, LocalUser{"", {role}});
 }
 
 Outcome holds(const Policy& policy, const PolicyActor& actor, const Grant& grant) {
   const Held own = held(policy, actor, grant.verb, grant.resource);
-  const bool longer = own.until && (!grant.expires || *grant.expires > *own.until);
-  if (!own.allowed || longer) {
-    return less(actor, std::string(to_text(grant.verb)) + " on " + grant.resource.text() +
-                           (longer && own.allowed ? " after " + to_text(*own.until) : ""));
-  }
-  return {};
+  if (own.lasts(grant.expires)) return {};
+  return less(actor, std::string(to_text(grant.verb)) + " on " + grant.resource.text() +
+                         (own.allowed ? " after " + to_text(*own.until) : ""));
+}
+
+Error no_user(const std::string& name) {
+  return make_error(ErrorCode::not_found, "there is no user '" + name + "'",
+                    "see 'entente role list'");
 }
 
 }  // namespace
 
+Result<AnyRole> role_named(const Policy& policy, const std::string& name) {
+  if (const auto role = role_from_text(name)) return AnyRole(*role);
+  if (policy.parts().own_roles.contains(name)) return AnyRole(OwnRole{name});
+  std::string names = role_words();
+  for (const auto& [own, verbs] : policy.parts().own_roles) names += ", " + own;
+  return make_error(ErrorCode::invalid_argument, "there is no role '" + name + "'",
+                    "use one of " + names + ", or define it: 'entente role define'");
+}
+
 Result<Policy> give_role(const Policy& policy, const PolicyActor& actor, const std::string& user,
-                         Role role) {
-  if (auto held = holds_all(policy, actor, role); !held) return std::move(held).error();
-  Users users = policy.users();
-  if (!users[user].insert(role).second) {
-    return make_error(ErrorCode::conflict,
-                      "'" + user + "' has the role " + std::string(to_text(role)) + " already");
+                         const AnyRole& role, std::optional<Instant> until) {
+  if (until && *until <= actor.now) {
+    return make_error(ErrorCode::invalid_argument, "the role would have ended already");
   }
+  if (auto held = holds_all(policy, actor, role, until); !held) return std::move(held).error();
+  Users users = policy.users();
+  User& changed = users[user];
+  const auto end = changed.role_ends.find(role);
+  const bool fresh = changed.roles.insert(role).second;
+  const auto former =
+      end == changed.role_ends.end() ? std::nullopt : std::optional<Instant>(end->second);
+  if (!fresh && former == until) {
+    return make_error(ErrorCode::conflict,
+                      "'" + user + "' has the role " + role_text(role) + " already");
+  }
+  changed.role_ends.erase(role);
+  if (until) changed.role_ends.emplace(role, *until);
   return policy.with(std::move(users), policy.grants());
 }
 
 Result<Policy> take_role(const Policy& policy, const PolicyActor& actor, const std::string& user,
-                         Role role) {
-  if (auto held = holds_all(policy, actor, role); !held) return std::move(held).error();
-  Users users = policy.users();
-  const auto found = users.find(user);
-  if (found == users.end()) {
-    return make_error(ErrorCode::not_found, "there is no user '" + user + "'",
-                      "see 'entente role list'");
-  }
-  if (found->second.erase(role) == 0) {
+                         const AnyRole& role) {
+  if (auto held = holds_all(policy, actor, role, {}); !held) return std::move(held).error();
+  PolicyParts parts = policy.parts();
+  const auto found = parts.users.find(user);
+  if (found == parts.users.end()) return no_user(user);
+  if (found->second.roles.erase(role) == 0) {
     return make_error(ErrorCode::conflict,
-                      "'" + user + "' does not have the role " + std::string(to_text(role)));
+                      "'" + user + "' does not have the role " + role_text(role));
   }
-  std::vector<Grant> grants = policy.grants();
-  if (found->second.empty()) {
-    users.erase(found);
-    std::erase_if(grants, [&](const Grant& grant) {
+  found->second.role_ends.erase(role);
+  if (found->second.roles.empty()) {
+    parts.users.erase(found);
+    std::erase_if(parts.grants, [&](const Grant& grant) {
       const auto* to = std::get_if<std::string>(&grant.to);
       return to != nullptr && *to == user;
     });
+    if (parts.oidc) {
+      std::erase_if(parts.oidc->users, [&](const auto& one) { return one.second == user; });
+    }
   }
-  return policy.with(std::move(users), std::move(grants));
+  return Policy::of(std::move(parts));
+}
+
+Result<Policy> define_role(const Policy& policy, const PolicyActor& actor, const std::string& name,
+                           std::set<Verb> verbs) {
+  if (!is_local_id(name) || role_from_text(name)) {
+    return make_error(ErrorCode::invalid_argument,
+                      "'" + name + "' is no name for a role of your own",
+                      "use a local id that is none of " + role_words());
+  }
+  if (verbs.empty() || std::any_of(verbs.begin(), verbs.end(), is_partner_verb)) {
+    return make_error(ErrorCode::invalid_argument,
+                      "a role allows at least one verb, and none of partners'",
+                      "use some of " + verb_words());
+  }
+  PolicyParts parts = policy.parts();
+  std::set<Verb>& kept = parts.own_roles[name];
+  if (kept == verbs) return make_error(ErrorCode::conflict, "the role " + name + " is so already");
+  if (auto held = holds_verbs(policy, actor, kept, {}); !held) return std::move(held).error();
+  if (auto held = holds_verbs(policy, actor, verbs, {}); !held) return std::move(held).error();
+  kept = std::move(verbs);
+  return Policy::of(std::move(parts));
+}
+
+Result<Policy> remove_role(const Policy& policy, const PolicyActor& actor,
+                           const std::string& name) {
+  PolicyParts parts = policy.parts();
+  const auto found = parts.own_roles.find(name);
+  if (found == parts.own_roles.end()) {
+    return make_error(ErrorCode::not_found, "the policy defines no role '" + name + "'",
+                      "see 'entente role list'");
+  }
+  const AnyRole role = OwnRole{name};
+  if (auto held = holds_all(policy, actor, role, {}); !held) return std::move(held).error();
+  for (const auto& [user, entry] : parts.users) {
+    if (!entry.roles.contains(role)) continue;
+    return make_error(ErrorCode::conflict, "'" + user + "' has the role " + name,
+                      "take it away first: 'entente role revoke " + user + " " + name + "'");
+  }
+  for (const Grant& grant : parts.grants) {
+    const auto* to = std::get_if<AnyRole>(&grant.to);
+    if (to == nullptr || *to != role) continue;
+    return make_error(ErrorCode::conflict, "this is granted to it: " + grant.text(),
+                      "take it away first: 'entente access revoke'");
+  }
+  parts.own_roles.erase(found);
+  return Policy::of(std::move(parts));
+}
+
+Result<Policy> set_standing(const Policy& policy, const PolicyActor& actor, const std::string& user,
+                            Standing standing) {
+  Users users = policy.users();
+  const auto found = users.find(user);
+  if (found == users.end()) return no_user(user);
+  const bool disabled = standing == Standing::disabled;
+  if (actor.user.break_glass && !disabled) return less(actor, "a user's standing");
+  for (const AnyRole& role : found->second.roles) {
+    if (actor.user.break_glass) break;
+    if (auto held = holds_all(policy, actor, role, {}); !held) return std::move(held).error();
+  }
+  if (found->second.disabled == disabled) {
+    return make_error(ErrorCode::conflict,
+                      "'" + user + "' is " + (disabled ? "disabled" : "enabled") + " already");
+  }
+  found->second.disabled = disabled;
+  return policy.with(std::move(users), policy.grants());
+}
+
+Result<Policy> require_two(const Policy& policy, const PolicyActor& actor, Step step) {
+  PolicyParts parts = policy.parts();
+  if (!parts.two_persons.steps.insert(step).second) {
+    return make_error(ErrorCode::conflict, std::string(to_text(step)) + " needs two already");
+  }
+  for (const Verb verb : {verb_of(step), Verb::manage_roles}) {
+    if (who_can(policy, verb, {}, actor.now).size() >= 2) continue;
+    return make_error(
+        ErrorCode::conflict,
+        "fewer than two users may " + std::string(to_text(verb)) + ", so nobody could approve",
+        "give a second one a role that allows it");
+  }
+  return Policy::of(std::move(parts));
+}
+
+Result<Policy> waive_two(const Policy& policy, Step step) {
+  PolicyParts parts = policy.parts();
+  if (parts.two_persons.steps.erase(step) == 0) {
+    return make_error(ErrorCode::conflict, std::string(to_text(step)) + " needs one person anyway");
+  }
+  return Policy::of(std::move(parts));
 }
 
 Result<Policy> add_grant(const Policy& policy, const PolicyActor& actor, Grant grant) {
@@ -153,15 +288,12 @@ Outcome may_lend(const Policy& policy, const PolicyActor& actor, const LocalUser
   if (actor.user.until && (!target.until || *target.until > *actor.user.until)) {
     return less(actor, "a token that outlives their own");
   }
-  if (actor.user.name == target.name) return {};
-  for (std::size_t i = 0; i < kVerbs; ++i) {
-    const Verb verb = static_cast<Verb>(i);
-    const auto allows = [verb](Role role) { return role_allows(role, verb); };
-    const auto& theirs = target.roles;
-    const auto& own = actor.user.roles;
-    if (std::any_of(theirs.begin(), theirs.end(), allows) &&
-        std::none_of(own.begin(), own.end(), allows)) {
-      return less(actor, std::string(to_text(verb)) + ", which '" + target.name + "' may do");
+  if (actor.user.name == target.name) return {};  // decide() ends it with the maker's own roles
+  PolicyActor whole = actor;
+  whole.user.only.reset();
+  for (const AnyRole& role : target.roles) {
+    if (auto held = holds_verbs(policy, whole, verbs_of(policy, role), target.until); !held) {
+      return less(actor, "what '" + target.name + "' may do: " + held.error().what);
     }
   }
   return holds_grants(policy, actor, target);
@@ -170,26 +302,23 @@ Outcome may_lend(const Policy& policy, const PolicyActor& actor, const LocalUser
 std::vector<Permitted> who_can(const Policy& policy, Verb verb, const Resource& resource,
                                Instant now) {
   std::vector<Permitted> found;
-  for (const auto& [name, roles] : policy.users()) {
-    const auto decision = decide(policy, LocalUser{name, roles}, verb, resource, {now, false, {}});
+  for (const auto& [name, entry] : policy.users()) {
+    const auto decision = decide(policy, *policy.user(name), verb, resource, {now, false, {}});
     if (decision.allowed) found.push_back({name, decision.reason});
   }
   return found;
 }
 
-Result<Resource> resource_from_text(std::string_view text) {
-  const auto colon = text.find(':');
-  const auto kind = resource_kind_from_text(text.substr(0, colon));
-  const std::string name(colon == std::string_view::npos ? "" : text.substr(colon + 1));
-  if (!kind || (name != "*" && !is_resource_name(name))) {
-    std::string kinds;
-    for (std::size_t i = 0; i < kResourceKinds; ++i) {
-      kinds += (i == 0 ? "" : ", ") + std::string(to_text(static_cast<ResourceKind>(i)));
+std::vector<std::string> who_could_grant(const Policy& policy, Verb verb, const Resource& resource,
+                                         Instant now) {
+  std::vector<std::string> names;
+  for (const Permitted& one : who_can(policy, verb, resource, now)) {
+    const LocalUser user = *policy.user(one.user);
+    if (decide(policy, user, Verb::manage_roles, {}, {now, false, {}}).allowed) {
+      names.push_back(one.user);
     }
-    return make_error(ErrorCode::invalid_argument, "'" + std::string(text) + "' is no resource",
-                      "write KIND:NAME or KIND:*, with one of the kinds " + kinds);
   }
-  return Resource{*kind, name == "*" ? std::string() : name};
+  return names;
 }
 
 }  // namespace entente::security

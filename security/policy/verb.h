@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace entente::security {
@@ -16,7 +17,7 @@ namespace entente::security {
   X(read_status) X(read_twins) X(write_twins) X(write_readings) X(ask) X(preview)             \
   X(read_links) X(manage_links) X(read_agreements) X(manage_agreements) X(read_budgets)       \
   X(manage_budgets) X(read_policy) X(manage_roles) X(read_audit) X(manage_keys)               \
-  X(make_backups)                                                                             \
+  X(cut_links) X(disable_users) X(restore_policy) X(make_backups)                             \
   X(partner_session) X(partner_ask) X(partner_agreements)
 
 enum class Verb : std::uint8_t {
@@ -31,7 +32,13 @@ inline constexpr std::size_t kVerbs = 0
     ;
 
 enum class Role : std::uint8_t {
-  owner, admin, privacy_officer, operator_, analyst, auditor, service
+  owner,
+  admin,
+  privacy_officer,
+  operator_,
+  analyst,
+  auditor,
+  service
 };
 inline constexpr std::size_t kRoles = 7;
 
@@ -41,13 +48,23 @@ std::string_view to_text(Role role);
 std::optional<Verb> verb_from_text(std::string_view text);
 std::optional<Role> role_from_text(std::string_view text);
 
+// What break-glass may do: end what harms and see how the node stands. It opens nothing, reads no
+// data and touches no budget.
+constexpr bool break_glass_allows(Verb verb) {
+  return verb == Verb::read_status || verb == Verb::read_links || verb == Verb::read_policy ||
+         verb == Verb::cut_links || verb == Verb::disable_users || verb == Verb::restore_policy;
+}
+
 // What only a partner organisation does, over a link.
-constexpr bool is_partner_verb(Verb verb) { return verb >= Verb::partner_session; }
+constexpr bool is_partner_verb(Verb verb) {
+  return verb >= Verb::partner_session;
+}
 
 // The built-in roles, a row for each verb. Read: the auditor sees rules and records, no
 // reading, and changes nothing; the privacy officer raises budgets and cannot ask; the admin links
 // and agrees but sets no budget; the operator looks after assets; the service (an adapter) writes
 // readings and nothing else. A backup is sealed: whoever makes it need not be able to read it.
+// Cutting a link is a verb of its own, since it stays possible when opening one is not.
 struct RoleRow {
   Verb verb;
   // owner, admin, privacy officer, operator, analyst, auditor, service
@@ -71,6 +88,9 @@ inline constexpr std::array<RoleRow, kVerbs> kRoleTable = {{
     {Verb::manage_roles,       {1, 1, 0, 0, 0, 0, 0}},
     {Verb::read_audit,         {1, 0, 1, 0, 0, 1, 0}},
     {Verb::manage_keys,        {1, 0, 0, 0, 0, 0, 0}},
+    {Verb::cut_links,          {1, 1, 0, 0, 0, 0, 0}},
+    {Verb::disable_users,      {1, 1, 0, 0, 0, 0, 0}},
+    {Verb::restore_policy,     {1, 0, 0, 0, 0, 0, 0}},
     {Verb::make_backups,       {1, 1, 0, 1, 0, 0, 0}},
     {Verb::partner_session,    {0, 0, 0, 0, 0, 0, 0}},
     {Verb::partner_ask,        {0, 0, 0, 0, 0, 0, 0}},
@@ -91,5 +111,46 @@ constexpr bool roles_exclude(Role one, Role other) {
   return (one == Role::privacy_officer && role_allows(other, Verb::ask)) ||
          (other == Role::privacy_officer && role_allows(one, Verb::ask));
 }
+
+// Duties that one person may not unite, told by verbs, for roles that a policy defines itself: who
+// looks into the audit log administers nothing, who raises budgets asks nothing.
+constexpr bool administers(Verb verb) {
+  return verb == Verb::manage_links || verb == Verb::manage_agreements ||
+         verb == Verb::manage_roles || verb == Verb::manage_keys;
+}
+constexpr bool verbs_exclude(Verb one, Verb other) {
+  return (one == Verb::read_audit && administers(other)) ||
+         (other == Verb::read_audit && administers(one)) ||
+         (one == Verb::manage_budgets && other == Verb::ask) ||
+         (other == Verb::manage_budgets && one == Verb::ask);
+}
+
+// Steps that a policy may reserve for two persons. waive_step, taking such a reserve back, is
+// reserved while any other is, and so in no list.
+#define ENTENTE_STEPS(X)                                                                \
+  X(activate_link)                                                                      \
+  X(raise_budget) X(sign_agreement) X(rotate_charter) X(restore_policy) X(change_roles) \
+      X(waive_step)
+
+enum class Step : std::uint8_t {
+#define X(name) name,
+  ENTENTE_STEPS(X)
+#undef X
+};
+inline constexpr std::size_t kSteps = 0
+#define X(name) +1
+    ENTENTE_STEPS(X)
+#undef X
+    ;
+std::string_view to_text(Step step);
+// Nothing for waive_step.
+std::optional<Step> step_from_text(std::string_view text);
+// The verb that who approves the step needs, as much as who requests it.
+Verb verb_of(Step step);
+
+// "read_status, read_twins, …": the allowed words, for refusals.
+std::string verb_words();  // of local users
+std::string role_words();
+std::string step_words();
 
 }  // namespace entente::security

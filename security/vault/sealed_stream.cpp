@@ -27,6 +27,10 @@ StreamSealer::StreamSealer(const Vault& vault, VaultUse use, Bytes aad, Random& 
                                                   key.view().data());
 }
 
+StreamSealer::~StreamSealer() {
+  sodium_memzero(&state_, sizeof state_);
+}
+
 Bytes StreamSealer::seal(ByteView piece, bool last) {
   ENTENTE_CHECK(!ended_ && piece.size() <= kStreamPieceBytes);
   ended_ = last;
@@ -39,6 +43,10 @@ Bytes StreamSealer::seal(ByteView piece, bool last) {
            : crypto_secretstream_xchacha20poly1305_TAG_MESSAGE);
   aad_.clear();
   return out;
+}
+
+StreamOpener::~StreamOpener() {
+  sodium_memzero(&state_, sizeof state_);
 }
 
 Result<StreamOpener> StreamOpener::open(const Vault& vault, VaultUse use, Bytes aad,

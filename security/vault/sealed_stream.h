@@ -22,6 +22,8 @@ class StreamSealer {
  public:
   // `aad` is authenticated with the first piece: what stands in the clear before the stream.
   StreamSealer(const Vault& vault, VaultUse use, Bytes aad, Random& random);
+  StreamSealer(StreamSealer&&) = default;
+  ~StreamSealer();
   // To be written first.
   const Bytes& head() const { return head_; }
   // The next piece with its length before it. At most kStreamPieceBytes; nothing after the last.
@@ -36,6 +38,8 @@ class StreamSealer {
 
 class StreamOpener {
  public:
+  StreamOpener(StreamOpener&&) = default;
+  ~StreamOpener();
   // Refuses (verification_failed) a head of another length or of another stream.
   [[nodiscard]] static Result<StreamOpener> open(const Vault& vault, VaultUse use, Bytes aad,
                                                  ByteView head);

@@ -1,5 +1,6 @@
 // Any bytes as entente.toml's neighbours: an agreement's text and declarations of domains, exports
 // and systems. Refused with a place, never a crash.
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 #include "schemas/base/bytes.h"
 

@@ -181,6 +181,29 @@ TEST_SUITE("integration/feeds") {
     CHECK(text_at(shown.as_object(), "code") == "ENT-3002");
     CHECK(coverage(shown).at("missing").to_number<int>() == 10);
   }
+
+  TEST_CASE("a feed whose export is withdrawn ends at both ends with a reason") {
+    Pair pair;
+    const std::string id = text_at(
+        run(pair.office, {"feed", "start", about("mean(load)", "1d"), "--for", "5d"}).as_object(),
+        "id");
+    REQUIRE(pair.works.stop() == 0);
+    write_text(pair.works.home() / "provision.d" / "exports.toml",
+               "[domain.meters]\nunit = \"twin\"\nblock = \"1d\"\nzone = \"UTC\"\nepsilon = 8\n"
+               "delta = 1e-6\n");
+    REQUIRE(pair.works.start());
+    const auto ended = [&](const TestNode& node) {
+      const json::value listed = run(node, {"feed", "list"});
+      const json::object& feed = listed.at("items").at(0).as_object();
+      return text_at(feed, "state") == "ended" && text_at(feed, "code") == "ENT-3002";
+    };
+    until("the site to end it", [&] { return ended(pair.works); });
+    until_connected(pair.works, pair.office);
+    until("the office to be told", [&] {
+      pair.office.run({"feed", "pull", id});
+      return ended(pair.office);
+    });
+  }
 }
 
 }  // namespace entente::tests

@@ -199,6 +199,9 @@ int TestNode::stop() {
 void TestNode::freeze() const {
   ::kill(pid_, SIGSTOP);
 }
+void TestNode::hang_up() const {
+  ::kill(pid_, SIGHUP);
+}
 void TestNode::kill() {
   if (pid_ > 0) ::kill(pid_, SIGKILL);
   reap();
@@ -289,6 +292,11 @@ std::string agree(TestNode& provider, TestNode& consumer, const std::filesystem:
 }
 
 HttpAnswer http_get(const TestNode& node, const std::string& target, const std::string& token) {
+  return http_call(node, "GET", target, token, "");
+}
+
+HttpAnswer http_call(const TestNode& node, const std::string& method, const std::string& target,
+                     const std::string& token, const std::string& body) {
   const int file = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(file >= 0);
   sockaddr_in address{};
@@ -296,9 +304,14 @@ HttpAnswer http_get(const TestNode& node, const std::string& target, const std::
   address.sin_port = htons(node.http_port());
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE(::connect(file, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  std::string request = "GET " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+  std::string request =
+      method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
   if (!token.empty()) request += "Authorization: Bearer " + token + "\r\n";
-  request += "\r\n";
+  if (!body.empty()) {
+    request +=
+        "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+  }
+  request += "\r\n" + body;
   REQUIRE(::send(file, request.data(), request.size(), MSG_NOSIGNAL) ==
           static_cast<ssize_t>(request.size()));
   std::string all;

@@ -69,6 +69,8 @@ class TestNode {
   void kill();
   // SIGSTOP: alive, but silent to everyone.
   void freeze() const;
+  // SIGHUP: reads its rules again.
+  void hang_up() const;
   // Waits until the process has ended by itself (at most a minute); returns as Finished::exit_code.
   int wait();
   bool running() const { return pid_ > 0; }
@@ -120,5 +122,8 @@ struct HttpAnswer {
 };
 // One request over a plain socket to a node's own port; `token` empty: none is sent.
 HttpAnswer http_get(const TestNode& node, const std::string& target, const std::string& token);
+// Any method; a body is sent as JSON.
+HttpAnswer http_call(const TestNode& node, const std::string& method, const std::string& target,
+                     const std::string& token, const std::string& body);
 
 }  // namespace entente::tests

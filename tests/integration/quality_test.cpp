@@ -74,6 +74,71 @@ TEST_SUITE("integration/quality") {
     CHECK(works.stop() == 0);
   }
 
+  TEST_CASE("rules are put in force while the node serves and a broken file leaves the old ones") {
+    LoadedWorks site;
+    auto& [folder, files, works] = site;
+    const auto take = [&](const std::string& time, const std::string& value) {
+      write_text(folder.path() / "one.csv", "time,meter-1\n" + time + "," + value + "\n");
+      works.json({"ingest", (folder.path() / "one.csv").string(), "--map", files.map.string()});
+      const json::value page = works.json({"twin", "quarantine", "meter-1", "--limit", "1000"});
+      for (const json::value& item : page.at("items").as_array()) {
+        if (item.at("time").as_string() == time) return text_at(item, "reason");
+      }
+      return std::string("good");
+    };
+    const auto records = [&] {
+      const json::value log = works.json({"audit", "list", "--limit", "1000"});
+      std::size_t found = 0;
+      for (const json::value& one : log.at("items").as_array()) {
+        found += one.at("action").as_string() == "rules.reload";
+      }
+      return found;
+    };
+    const auto rules = works.home() / "quality.toml";
+    CHECK(take("2025-04-01T00:00:00Z", "150") == "good");
+    write_text(rules, kLow + "rang = 3\n");
+    const Finished refused = works.run({"quality", "reload"});
+    CHECK(refused.exit_code != 0);
+    CHECK(refused.words.find("quality.toml:4") != std::string::npos);
+    CHECK(refused.words.find("rang") != std::string::npos);
+    CHECK(refused.words.find("rate_per_second") != std::string::npos);  // what is allowed
+    CHECK(take("2025-04-01T01:00:00Z", "150") == "good");
+
+    write_text(rules, kLow);
+    const json::value tried = works.json({"quality", "reload", "--dry-run"});
+    CHECK(tried.at("items").as_array().size() == 1);
+    CHECK(take("2025-04-01T02:00:00Z", "150") == "good");
+    CHECK(records() == 0);
+    const json::value done = works.json({"quality", "reload"});
+    CHECK(done.at("items") == tried.at("items"));
+    CHECK(done.at("series").to_number<int>() == kMeters);
+    CHECK(records() == 2);  // before and after
+    CHECK(take("2025-04-01T03:00:00Z", "150") == "out_of_range");
+    CHECK(works.json({"quality", "reload"}).at("items").as_array().empty());
+    CHECK(records() == 2);
+    // What was judged by the old rules keeps its verdict until it is judged again.
+    CHECK(take("2025-04-01T04:00:00Z", "15") == "good");
+    const json::value again = works.json({"twin", "rejudge", "meter-1", "--yes"});
+    CHECK(again.at("changed").to_number<int>() == 3);
+
+    // Kept for a shorter time: only with a yes.
+    CHECK(text_at(works.json({"twin", "history", "meter-1"}).at("items").at(0), "keep_readings") ==
+          "forever");
+    write_text(works.home() / "provision.d" / "keep.toml", "[retention]\nreadings = \"3650d\"\n");
+    CHECK(works.run({"quality", "reload"}).exit_code == 2);
+    CHECK(works.json({"quality", "reload", "--yes"}).at("loses").as_bool());
+    CHECK(text_at(works.json({"twin", "history", "meter-1"}).at("items").at(0), "keep_readings") ==
+          "3650d");
+
+    // By the signal, as a service manager sends it.
+    write_text(rules, kLow + "[quality.twin.meter-1.load]\nrange = [0, 1000]\n");
+    const std::size_t before = records();
+    works.hang_up();
+    until("the rules to be in force", [&] { return records() == before + 2; });
+    CHECK(take("2025-04-01T05:00:00Z", "150") == "good");
+    CHECK(works.stop() == 0);
+  }
+
   TEST_CASE("rules learned from a type's readings can be pasted and change the verdicts") {
     LoadedWorks site;
     auto& [folder, files, works] = site;

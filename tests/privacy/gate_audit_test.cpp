@@ -77,14 +77,16 @@ TEST_SUITE("privacy/gate_audit") {
           std::set<std::string>{"one unit dropped", "one unit doubled", "one dominating value",
                                 "a group made smaller", "a window moved by a tick",
                                 "a block and its quarters", "a block and those after it",
-                                "many askers until the cap is spent", "low bits of an answer"});
+                                "sums of released cells", "a sum of cells and its own noise",
+                                "sums of another's cells", "many askers until the cap is spent",
+                                "low bits of an answer"});
     // An observer that never came near would see no fault either.
     CHECK(nearest > 0.7);
     for (const AuditFinding& control : audit->controls) {
       CAPTURE(control.experiment);
       CHECK(control.refuted);
     }
-    CHECK(audit->controls.size() == 11);
+    CHECK(audit->controls.size() == 13);
     for (const MechanismCheck& check : audit->mechanisms) CHECK_FALSE(check.refuted);
     for (const MechanismCheck& check : audit->faulty) CHECK(check.refuted);
     CHECK(audit->holds());

@@ -124,6 +124,16 @@ inline Agreement random_agreement(Random& random) {
   for (std::size_t i = 0; i < tests; ++i) {
     out.tests.push_back({random.below(2) == 0, name_at("ask mean(pm25)\n over ", i)});
   }
+  if (random.below(2) == 0) {
+    out.round = 1 + static_cast<std::uint32_t>(random.below(9));
+    out.answers = random.id<AgreementId>();
+  }
+  if (random.below(2) == 0) out.tick_least = hours(static_cast<std::int64_t>(random.below(48)));
+  if (random.below(2) == 0) out.window_least = days(static_cast<std::int64_t>(random.below(9)));
+  out.questions_per_hour = static_cast<std::uint32_t>(random.below(3));
+  out.questions_per_day = static_cast<std::uint32_t>(random.below(3));
+  if (random.below(2) == 0) out.starts = out.issued + days(3);
+  if (random.below(2) == 0) out.zone = "America/Los_Angeles";
   return out;
 }
 

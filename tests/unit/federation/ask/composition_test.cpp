@@ -9,6 +9,8 @@
 #include "federation/query/fold.h"
 #include "schemas/base/random.h"
 
+#include "federation/ask/limits.h"  // hides those of schemas, which fold.h uses
+
 using namespace entente;
 using namespace entente::federation;
 
@@ -249,5 +251,27 @@ TEST_SUITE("ask/composition") {
     broken.bytes.resize(broken.bytes.size() - 8);
     CHECK_FALSE(composed(view, sums(view, 0, 12, 0, kRho), {broken}));
     CHECK(composed(view, sums(view, 0, 12, 0, kRho), {broken, again, fine}));
+  }
+
+  TEST_CASE("what is looked at ends by number and by bytes and begins with what was paid for") {
+    CellsReach few;
+    for (std::size_t i = 0; i < federation::limits::kComposedReleases; ++i) REQUIRE(few.admits(1));
+    CHECK_FALSE(few.admits(1));
+    CellsReach large;
+    const std::size_t half = federation::limits::kComposedBytes / 2;
+    CHECK(large.admits(half));
+    CHECK(large.admits(half));
+    CHECK_FALSE(large.admits(1));
+    CHECK_FALSE(large.admits(1));
+
+    const auto stored = [](int from, int to, bool paid) {
+      return StoredRelease{{}, {kBegin + hours(from), kBegin + hours(to)}, {}, paid};
+    };
+    const StoredRelease day = stored(0, 24, true), late = stored(24, 48, true),
+                        hour = stored(0, 1, true), others = stored(0, 48, false);
+    CHECK(looked_at_before(day, late));
+    CHECK(looked_at_before(late, hour));
+    CHECK(looked_at_before(hour, others));
+    CHECK_FALSE(looked_at_before(day, day));
   }
 }

@@ -40,10 +40,10 @@ std::pair<std::uint32_t, std::uint32_t> ticks_in(const FeedPrice& price, const E
   return {first, last};
 }
 
-// What one unit's block costs when in each of its ticks the unit moves every statistic by
-// `signs[i]` bounds: the released means' squared distance, over twice the variance.
+// What one unit's block costs when in each of its ticks the unit moves every statistic of as many
+// groups by `signs[i]` bounds: the released means' squared distance, over twice the variance.
 double spent_on(const FeedPlan& feed, const ExportView& view, std::uint32_t first,
-                const std::vector<int>& signs) {
+                const std::vector<int>& signs, std::size_t groups = 1) {
   NoNoise silence;
   std::vector<ExactVectors> frozen;
   double rho = 0;
@@ -54,7 +54,7 @@ double spent_on(const FeedPlan& feed, const ExportView& view, std::uint32_t firs
     for (std::size_t g = 0; g < feed.terms.question.groups.size(); ++g) {
       auto& cell = exact.cells.emplace_back();
       for (const StatisticLayout& layout : feed.price.tick.layout) {
-        cell.push_back(g == 0 ? sign * layout.bound() : 0);
+        cell.push_back(g < groups ? sign * layout.bound() : 0);
       }
     }
     frozen.push_back(std::move(exact));
@@ -75,14 +75,15 @@ double rho_of(RhoUnits units) {
 
 // Every pattern of -1, 0 and 1 over the block's ticks; with more than six of them random ones and
 // the constant one, which attains the bound.
-double worst_on(const FeedPlan& feed, const ExportView& view, Instant block) {
+double worst_on(const FeedPlan& feed, const ExportView& view, Instant block,
+                std::size_t groups = 1) {
   const auto [first, last] = ticks_in(feed.price, view, block);
   const std::uint32_t count = last - first + 1;
-  double worst = spent_on(feed, view, first, std::vector<int>(count, 1));
+  double worst = spent_on(feed, view, first, std::vector<int>(count, 1), groups);
   if (count <= 6) {
     std::vector<int> signs(count, -1);
     while (true) {
-      worst = std::max(worst, spent_on(feed, view, first, signs));
+      worst = std::max(worst, spent_on(feed, view, first, signs, groups));
       std::size_t at = 0;
       while (at < count && signs[at] == 1) signs[at++] = -1;
       if (at == count) return worst;
@@ -94,7 +95,7 @@ double worst_on(const FeedPlan& feed, const ExportView& view, Instant block) {
     std::vector<int> signs;
     for (std::uint32_t i = 0; i < count; ++i)
       signs.push_back(static_cast<int>(random.below(3)) - 1);
-    worst = std::max(worst, spent_on(feed, view, first, signs));
+    worst = std::max(worst, spent_on(feed, view, first, signs, groups));
   }
   return worst;
 }
@@ -157,6 +158,39 @@ TEST_SUITE("federation/feed/feed_price") {
     }
     CHECK(checked > 30);
     CHECK(tight * 2 > checked);
+  }
+
+  TEST_CASE("a unit that counts in two groups of each tick moves no more than is charged") {
+    ExportView view = counter_view(hours(6));
+    view.unit = "property:owner";
+    view.groups_per_unit = 2;
+    ExportView single = view;
+    single.groups_per_unit = 1;
+    const char* const by_hall =
+        "SELECT sum(delta(energy)) FROM meters GROUP BY hall OVER 6h WITH (epsilon = 1)";
+    for (const auto& [kind, window] :
+         {std::pair{FeedKind::repeat, Duration{}}, std::pair{FeedKind::sliding, days(1)},
+          std::pair{FeedKind::cumulative, Duration{}}}) {
+      const FeedWish wish = wish_of(kind, days(3), window);
+      const PlannedFeed planned = feed_of(view, by_hall, wish);
+      const PlannedFeed for_one = feed_of(single, by_hall, wish);
+      for (const FeedChoice& choice : planned.choices) {
+        CAPTURE(to_text(choice.mechanism));
+        const FeedPlan feed = with_mechanism(planned, view, choice.mechanism);
+        const FeedPlan less = with_mechanism(for_one, single, choice.mechanism);
+        CHECK(feed.price.tick.groups_touched == 2);
+        bool exceeded = false;
+        for (std::size_t b = 0; b < feed.price.charges.size(); ++b) {
+          const BlockAmount& charge = feed.price.charges[b];
+          CHECK(worst_on(feed, view, charge.start, 2) <= rho_of(charge.rho) * (1 + 1e-9));
+          // The control: noise for one group is not enough.
+          const BlockAmount& one = less.price.charges[b];
+          exceeded =
+              exceeded || worst_on(less, single, one.start, 2) > rho_of(one.rho) * (1 + 1e-9);
+        }
+        CHECK(exceeded);
+      }
+    }
   }
 
   TEST_CASE("the control: a charge for one tick is exceeded by a unit that is in all") {

@@ -120,6 +120,37 @@ TEST_SUITE("node/backup") {
     CHECK((*mark)->complete);
   }
 
+  TEST_CASE("a copy is of one moment though others write all the while") {
+    Home home;
+    for (int i = 0; i < 6'000; ++i) home.add(*home.entente);  // some 1,500 pages: several steps
+    const std::int64_t rows = rows_in(home.path + "/entente.db");
+    auto reader = *Database::open(home.path + "/entente.db", Database::Mode::read_only);
+    int told = 0;
+    reader.exec("BEGIN");
+    auto held = reader.prepare("SELECT count(*) FROM sqlite_schema");
+    REQUIRE(held.step());
+    const auto writes = [&](double) {
+      ++told;
+      for (int i = 0; i < 50; ++i) home.add(*home.entente);
+      return true;
+    };
+    REQUIRE(reader.copy_into(home.at("copy.db"), writes));
+    CHECK(told >= 1);
+    CHECK(rows_in(home.at("copy.db")) == rows);
+    CHECK(rows_in(home.path + "/entente.db") == rows + 50 * told);
+    // Told to end in the middle, it ends.
+    CHECK_FALSE(reader.copy_into(home.at("cut.db"), [](double) { return false; }));
+  }
+
+  TEST_CASE("a link in the home is refused by name rather than left out") {
+    Home home;
+    fs::create_symlink("/etc/hostname", home.path + "/provision.d/linked.toml");
+    const auto made = home.back_up(home.at("a.backup"));
+    REQUIRE_FALSE(made);
+    CHECK(made.error().what.find("linked.toml") != std::string::npos);
+    CHECK_FALSE(backup_bytes(home.path, home.path + "/backups").has_value());
+  }
+
   TEST_CASE("every page of a copied database carries its checksum also those out of the WAL") {
     Home home;
     auto reader = *Database::open(home.path + "/entente.db", Database::Mode::read_only);

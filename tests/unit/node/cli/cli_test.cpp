@@ -4,7 +4,9 @@
 #include <cstdio>
 
 #include "node/cli/command.h"
+#include "security/identity/charter_draft.h"
 #include "tests/unit/node/cli/fake_node.h"
+#include "tests/unit/security/identity/organisations.h"
 
 namespace entente::node::test {
 namespace {
@@ -24,6 +26,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"explain", {"ENT-5001"}},
       {"budget reconcile", {"--yes"}},
       {"system show", {"smoke"}},
+      {"export show", {"air"}},
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},
       {"ingest", {"LINES"}},
@@ -36,6 +39,21 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"twin export", {"monitor-53", "--out", node.folder.path + "/export.csv"}},
       {"role grant", {"ann", "analyst"}},
       {"role revoke", {"ann", "analyst"}},
+      {"role define", {"analyst", "ask,read_twins"}},
+      {"role remove", {"gate-keeper"}},
+      {"user add", {"ann", "analyst", "--password-file", "FILE"}},
+      {"user password", {"ann", "--password-file", "FILE"}},
+      {"user disable", {"ann"}},
+      {"user enable", {"ann"}},
+      {"login", {"ann", "--password-file", "FILE"}},
+      {"password", {"--old-file", "FILE", "--password-file", "FILE"}},
+      {"approval show", {"ap-3f9a"}},
+      {"approval approve", {"ap-3f9a", "--yes"}},
+      {"approval reject", {"ap-3f9a"}},
+      {"approval require", {"sign_agreement"}},
+      {"approval waive", {"sign_agreement"}},
+      {"policy show", {"12"}},
+      {"policy restore", {"12", "--yes"}},
       {"access grant", {"user:ann", "write_twins", "twin:press-7"}},
       {"access revoke", {"user:ann", "write_twins", "twin:press-7"}},
       {"access why", {"ann", "read_twins"}},
@@ -63,6 +81,14 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"collector revoke", {"gate-3", "--yes"}},
       {"link invite", {"oregon"}},
       {"link accept", {"ENTL1"}},
+      {"key rotate", {"ca"}},
+      {"key switch", {"ca", "--yes"}},
+      {"key revoke", {"5f0c"}},
+      {"key retire", {"5f0c"}},
+      {"charter show", {"CHARTER"}},
+      {"charter sign", {"CHARTER", "--key", node.folder.path + "/x.root"}},
+      {"charter apply", {"CHARTER"}},
+      {"link cancel", {"oregon"}},
       {"link confirm", {"oregon", "--yes"}},
       {"link show", {"oregon"}},
       {"link suspend", {"oregon"}},
@@ -73,6 +99,12 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"feed pull", {"3f9a"}},
       {"feed cancel", {"3f9a", "--yes"}},
       {"agreement propose", {"FILE"}},
+      {"agreement new", {"airshed"}},
+      {"agreement diff", {"3f9a", "FILE"}},
+      {"agreement counter", {"3f9a", "FILE"}},
+      {"agreement suspend", {"3f9a"}},
+      {"agreement resume", {"3f9a"}},
+      {"agreement withdraw", {"3f9a"}},
       {"agreement sign", {"3f9a"}},
       {"agreement show", {"3f9a"}},
       {"agreement terminate", {"3f9a", "--yes"}}};
@@ -83,6 +115,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
     for (std::string word : found->second) {
       if (word == "FILE") word = toml;
       if (word == "LINES") word = node.folder.path + "/x.jsonl";
+      if (word == "CHARTER") word = node.folder.path + "/x.charter";
       if (word == "SECRET") word = toml;
       if (word == "MODEL") word = node.folder.path + "/model.toml";
       if (word == "TYPE") word = node.folder.path + "/x.json";
@@ -106,6 +139,11 @@ void write_inputs(const FakeNode& node) {
   node.folder.write("x.jsonl", R"j({"twin":"a","signal":"x","time":"2020-01-01","value":1})j"
                                "\n");
   node.folder.write("x.json", "{\"@type\":\"Interface\"}");
+  SeededRandom random(1);
+  const auto org = security::test::make_organisation(random);
+  const Bytes next = canonical_bytes(security::test::next_charter(org.pinned));
+  node.folder.write("x.charter", security::to_text(security::CharterFile{org.pinned, {next, {}}}));
+  node.folder.write("x.root", security::root_key_to_text(org.keys.roots[0]), 0600);
 }
 
 // Fields of each record (RFC 4180: quoted fields may hold commas and line ends).
@@ -133,6 +171,19 @@ json::value parsed(const std::string& text) {
 }  // namespace
 
 TEST_SUITE("node/cli") {
+  TEST_CASE("an export is shown with unit and caps and every signal's bounds") {
+    FakeNode node;
+    const Ran ran = run(node, {"export", "show", "air"});
+    CHECK(ran.code == 0);
+    CHECK(node.seen().back().line == "GET /api/v1/exports/{name} name=air");
+    for (const char* part :
+         {"all twins with one owner", "groups a unit", "epsilon a block", "declared units",
+          "signal pm25", "ug/m3: mean 0 to 200, max 0 to 500; folded by mean"}) {
+      CAPTURE(part);
+      CHECK(has(ran.out, part));
+    }
+  }
+
   TEST_CASE("every command: -o json is one versioned object, jsonl parses, csv is rectangular") {
     FakeNode node;
     write_inputs(node);
@@ -140,6 +191,7 @@ TEST_SUITE("node/cli") {
       CAPTURE(spec.path);
       // The one has no data; the other speaks to no HTTP (tests/integration/collectors_test.cpp).
       if (spec.path == "serve" || spec.path == "collector send") continue;
+      if (spec.path == "key export-root") continue;  // needs a real key (tests/integration)
       auto words = words_of(spec.path, node);
       words.insert(words.end(), {"-o", "json"});
       const Ran ran = run(node, words);
@@ -187,6 +239,7 @@ TEST_SUITE("node/cli") {
         continue;
       }
       if (spec.path == "collector send" || works_on_files(spec.path)) continue;
+      if (spec.path == "key export-root") continue;
       CAPTURE(spec.path);
       auto words = words_of(spec.path, node);
       words.push_back("--dry-run");
@@ -222,10 +275,41 @@ TEST_SUITE("node/cli") {
       const bool here = spec.path == "init" || spec.path == "serve" || spec.path == "version" ||
                         spec.path == "agreement check" || spec.path == "explain" ||
                         spec.path == "node check" || spec.path == "audit privacy" ||
-                        spec.path == "completion bash" || works_on_files(spec.path);
-      if (spec.path == "collector send") continue;
+                        spec.path == "completion bash" || works_on_files(spec.path) ||
+                        spec.path == "key new-root" || spec.path == "charter show" ||
+                        spec.path == "charter sign";
+      if (spec.path == "collector send" || spec.path == "key export-root") continue;
       CHECK(run(node, words).code == (here ? 0 : 6));
     }
+  }
+
+  TEST_CASE("a reload that keeps less asks first and one that does not goes ahead") {
+    FakeNode node;
+    const auto posts = [&] {
+      std::vector<std::string> lines;
+      for (const Seen& one : node.seen()) lines.push_back(one.line);
+      return lines;
+    };
+    const std::string route = "POST /api/v1/quality/reload";
+    const Ran plain = run(node, {"quality", "reload"});
+    CHECK(plain.code == 0);
+    CHECK(has(plain.err, "dtmi:org:air:Valve;1.flow"));
+    CHECK(has(plain.err, "wait for a restart"));
+    CHECK(posts() == std::vector<std::string>{route + " dryRun=1", route});
+    node.reply(route,
+               R"j({"items":[],"retention":[{"type":"","signal":"","before":{"readings":"90d",)j"
+               R"j("minutes":"forever","hours":"forever"},"now":{"readings":"30d",)j"
+               R"j("minutes":"forever","hours":"forever"}}],"loses":true,"idle":[],"series":0,)j"
+               R"j("needs_restart":false,"dry_run":false})j");
+    CHECK(run(node, {"quality", "reload"}).code == 2);  // nobody can be asked
+    const Ran no = run(node, {"quality", "reload"}, {"n\n", true, {}});
+    CHECK(no.code == 0);
+    CHECK(has(no.err, "90d, forever, forever"));
+    CHECK(posts().back() == route + " dryRun=1");
+    CHECK(run(node, {"quality", "reload"}, {"y\n", true, {}}).code == 0);
+    CHECK(posts().back() == route);
+    CHECK(run(node, {"quality", "reload", "--yes"}).code == 0);
+    CHECK(posts().back() == route);
   }
 
   TEST_CASE("an error is three lines, and with -o json also one object on standard output") {

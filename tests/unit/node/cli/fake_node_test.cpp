@@ -56,36 +56,35 @@ void FakeNode::add(RouteTable& table, Method method, const std::string& path, Ve
                    BodyKind body, std::string json) {
   const std::string key = std::string(to_text(method)) + " " + path;
   replies_.with([&](auto& all) { all[key] = {std::move(json), std::nullopt}; });
-  table.add(make_route(method, path, verb, body,
-                       [this, key](const Call& call) -> boost::asio::awaitable<Result<Reply>> {
-                         Seen seen{key, call.content_type, call.body};
-                         for (const auto& [name, value] : call.path)
-                           seen.line += " " + name + "=" + value;
-                         for (const auto& [name, value] : call.query)
-                           seen.line += " " + name + "=" + value;
-                         while (call.lines != nullptr) {
-                           auto part = co_await call.lines->next_lines();
-                           if (!part || part->empty()) break;
-                           seen.body += *part;
-                         }
-                         seen_.with([&](auto& all) { all.push_back(seen); });
-                         const bool preview =
-                             seen.body.find("\"dryRun\":true") != std::string::npos;
-                         const std::string which = preview ? "PREVIEW" : key;
-                         const Canned canned =
-                             replies_.with([&](const auto& all) { return all.at(which); });
-                         if (canned.error) co_return *canned.error;
-                         Reply reply;
-                         reply.body = canned.json;
-                         co_return reply;
-                       }));
+  Route route = make_route(
+      method, path, verb, body,
+      [this, key](const Call& call) -> boost::asio::awaitable<Result<Reply>> {
+        Seen seen{key, call.content_type, call.body};
+        for (const auto& [name, value] : call.path) seen.line += " " + name + "=" + value;
+        for (const auto& [name, value] : call.query) seen.line += " " + name + "=" + value;
+        while (call.lines != nullptr) {
+          auto part = co_await call.lines->next_lines();
+          if (!part || part->empty()) break;
+          seen.body += *part;
+        }
+        seen_.with([&](auto& all) { all.push_back(seen); });
+        const bool preview = seen.body.find("\"dryRun\":true") != std::string::npos;
+        const std::string which = preview ? "PREVIEW" : key;
+        const Canned canned = replies_.with([&](const auto& all) { return all.at(which); });
+        if (canned.error) co_return *canned.error;
+        Reply reply;
+        reply.body = canned.json;
+        co_return reply;
+      });
+  if (path == "/api/v1/login") route.access = Access::open;
+  table.add(std::move(route));
 }
 
 void FakeNode::fill(RouteTable& table) {
   const auto get = [&](const char* path, Verb verb, std::string json) {
     add(table, Method::get, path, verb, BodyKind::none, std::move(json));
   };
-  const auto post = [&](const char* path, Verb verb, BodyKind body, std::string json) {
+  const auto post = [&](const std::string& path, Verb verb, BodyKind body, std::string json) {
     add(table, Method::post, path, verb, body, std::move(json));
   };
   get("/api/v1/status", Verb::read_status,
@@ -135,6 +134,11 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/twins/{id}/rejudge", Verb::write_readings, BodyKind::json,
        R"j({"judged":720,"changed":2,"items":[{"signal":"pm25","from":"out_of_range",)j"
        R"j("to":"good","readings":2}]})j");
+  post("/api/v1/quality/reload", Verb::write_twins, BodyKind::json,
+       R"j({"items":[{"of":"type","owner":"dtmi:org:air:Monitor;1","signal":"pm25",)j"
+       R"j("change":"changed"}],"retention":[],"loses":false,)j"
+       R"j("idle":[{"type":"dtmi:org:air:Valve;1","signal":"flow"}],"series":4,)j"
+       R"j("needs_restart":true,"dry_run":false})j");
   get("/api/v1/quality/learned", Verb::read_twins,
       R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
       R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
@@ -221,13 +225,26 @@ void FakeNode::fill(RouteTable& table) {
   post("/api/v1/links/accept", Verb::manage_links, BodyKind::json,
        R"j({"organisation":{"id":"cd34","name":"oregon","title":"Oregon DEQ"},)j"
        R"j("words":"amber otter","state":"pending"})j");
-  for (const char* verb : {"confirm", "suspend", "resume", "revoke"}) {
+  for (const char* verb : {"cancel", "confirm", "suspend", "resume", "revoke"}) {
     add(table, Method::post, std::string("/api/v1/links/{name}/") + verb, Verb::manage_links,
         BodyKind::json, R"j({"state":"active"})j");
   }
   const char* collector =
       R"j({"name":"gate-3","state":"active","connected":true,"since":"2026-01-02T00:00:00Z",)j"
       R"j("expires":"2026-02-01T00:00:00Z","bundle":"/x/gate-3.bundle"})j";
+  get("/api/v1/keys", Verb::read_links,
+      R"j({"organisation":"ab12","version":2,"issued":"2026-01-01T00:00:00Z",)j"
+      R"j("expires":"2028-12-31T00:00:00Z","days_left":1000,"threshold":1,"root_keys":1,)j"
+      R"j("leaf_expires":"2026-01-02T00:00:00Z","revoked":[],"items":[)j"
+      R"j({"purpose":"ca","key":"5f0c","hash":"11","state":"next","since_version":2,)j"
+      R"j("waits_for":["oregon"]}]})j");
+  const char* const charter =
+      R"j({"version":3,"state":"in force","changes":["adds the ca key 5f0c"],)j"
+      R"j("missing_of_old":0,"missing_of_new":0,"could_sign":[],"draft":null})j";
+  for (const char* path : {"/api/v1/keys/{purpose}/rotate", "/api/v1/keys/{purpose}/use",
+                           "/api/v1/keys/revoke", "/api/v1/keys/retire", "/api/v1/charter/apply"}) {
+    post(path, Verb::manage_keys, BodyKind::json, charter);
+  }
   get("/api/v1/collectors", Verb::read_links, R"j({"items":[)j" + std::string(collector) + "]}");
   post("/api/v1/collectors", Verb::manage_links, BodyKind::json, collector);
   post("/api/v1/collectors/{name}/revoke", Verb::manage_links, BodyKind::json, collector);
@@ -242,6 +259,16 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"id":"3f9a","state":"active","text":"[agreement]\npartner = \"x\"\n"})j");
   post("/api/v1/agreements", Verb::manage_agreements, BodyKind::json,
        R"j({"id":"3f9a","state":"proposed"})j");
+  post("/api/v1/agreements/new", Verb::read_agreements, BodyKind::json,
+       R"j({"text":"[agreement]\npartner = \"airshed\"\n"})j");
+  post("/api/v1/agreements/diff", Verb::read_agreements, BodyKind::json,
+       R"j({"before":"version 1","after":"x.toml","items":[{"term":"epsilon_per_block",)j"
+       R"j("before":"4","after":"8","gains":"north","loses":"WA's units",)j"
+       R"j("words":"north may ask epsilon 4 -> 8 per day: WA's units lose protection"}]})j");
+  for (const char* step : {"counter", "suspend", "resume", "withdraw"}) {
+    post("/api/v1/agreements/{id}/" + std::string(step), Verb::manage_agreements, BodyKind::json,
+         R"j({"id":"3f9a","state":"countered"})j");
+  }
   post("/api/v1/agreements/{id}/sign", Verb::manage_agreements, BodyKind::json,
        R"j({"id":"3f9a","state":"active"})j");
   post("/api/v1/agreements/{id}/terminate", Verb::manage_agreements, BodyKind::json,
@@ -255,15 +282,54 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"items":[{"name":"air","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
       R"j("keys":{"state":["WA"]},)j"
       R"j("measures":{"pm25":{"mean":[0,200]}},"tick":"1h"}]})j");
+  get("/api/v1/exports/{name}", Verb::read_twins,
+      R"j({"name":"air","site":"main","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
+      R"j("keys":["state"],"unit":"property:owner","protects":"all twins with one owner",)j"
+      R"j("groups_per_unit":2,"block":"1d","epsilon_per_block":8,"delta":1e-6,)j"
+      R"j("threshold_delta":0,"private_keys":[],"cells":3,"declared_units":54,"tick":"1h",)j"
+      R"j("zone":"UTC","lateness":"2h","revisions":[],"signals":[{"name":"pm25","unit":"ug/m3",)j"
+      R"j("reducer":"mean","bounds":[{"reducer":"mean","lower":0,"upper":200},)j"
+      R"j({"reducer":"max","lower":0,"upper":500}]}]})j");
   get("/api/v1/audit/verify", Verb::read_audit, R"j({"records":412,"head":"9c1f","ok":true})j");
   const char* policy =
-      R"j({"users":[{"user":"ann","roles":["analyst"]}],"roles":[],)j"
+      R"j({"users":[{"user":"ann","roles":["analyst"],"until":{"analyst":"2026-01-01T00:00:00Z"},)j"
+      R"j("password":true,"state":"enabled"}],)j"
+      R"j("roles":[{"role":"analyst","built_in":true,"verbs":["ask","read_twins"]}],)j"
       R"j("grants":[{"to":"user:ann","verb":"write_twins","resource":"twin:press-7",)j"
       R"j("expires":null,"state":"active"}]})j";
   get("/api/v1/access", Verb::read_policy, policy);
   post("/api/v1/access/users/{user}/roles", Verb::manage_roles, BodyKind::json, policy);
   post("/api/v1/access/users/{user}/roles/{role}/revoke", Verb::manage_roles, BodyKind::json,
        policy);
+  post("/api/v1/access/roles/{role}", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/roles/{role}/remove", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/disable", Verb::disable_users, BodyKind::json, policy);
+  post("/api/v1/access/users/{user}/enable", Verb::manage_roles, BodyKind::json, policy);
+  const char* set = R"j({"user":"ann","password":"set"})j";
+  post("/api/v1/access/users/{user}/password", Verb::manage_roles, BodyKind::json, set);
+  post("/api/v1/password", Verb::read_status, BodyKind::json, set);
+  post("/api/v1/login", Verb::read_status, BodyKind::json,
+       R"j({"user":"ann","expires":"2026-01-01T00:00:00Z","token":"ent_x"})j");
+  const std::string approval =
+      R"j({"id":"ap-3f9a","step":"sign_agreement","operation":"signAgreement",)j"
+      R"j("path":{"id":"3f9a"},"query":{},"body":"{}","hash":"00ff","requester":"ann",)j"
+      R"j("requested":"2026-01-01T00:00:00Z","expires":"2026-01-04T00:00:00Z",)j"
+      R"j("state":"waiting","decided_by":"","outcome":""})j";
+  get("/api/v1/approvals", Verb::read_policy, "{\"items\":[" + approval + "],\"steps\":[]}");
+  get("/api/v1/approvals/{id}", Verb::read_policy, approval);
+  post("/api/v1/approvals/{id}/approve", Verb::manage_roles, BodyKind::json, R"j({"ok":true})j");
+  post("/api/v1/approvals/{id}/reject", Verb::manage_roles, BodyKind::json,
+       R"j({"id":"ap-3f9a","state":"rejected"})j");
+  post("/api/v1/approvals/steps/{step}/require", Verb::manage_roles, BodyKind::json, policy);
+  post("/api/v1/approvals/steps/{step}/waive", Verb::manage_roles, BodyKind::json, policy);
+  const std::string former =
+      R"j({"number":12,"time":"2026-01-01T00:00:00Z","by":"user:ann","action":"role.grant",)j"
+      R"j("what":"user:kim role:analyst","text":"[user.ann]"})j";
+  get("/api/v1/access/policies", Verb::read_policy, "{\"items\":[" + former + "]}");
+  get("/api/v1/access/policies/{number}", Verb::read_policy, former);
+  post("/api/v1/access/policies/{number}/restore", Verb::restore_policy, BodyKind::json, policy);
+  post("/api/v1/access/break-glass/acknowledge", Verb::manage_roles, BodyKind::json,
+       R"j({"state":"acknowledged"})j");
   post("/api/v1/access/grants", Verb::manage_roles, BodyKind::json, policy);
   post("/api/v1/access/grants/revoke", Verb::manage_roles, BodyKind::json, policy);
   get("/api/v1/access/why", Verb::read_policy,

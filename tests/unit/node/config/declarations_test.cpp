@@ -1,3 +1,4 @@
+#include "node/config/agreement_text.h"
 #include "node/config/declarations.h"
 
 #include <doctest/doctest.h>
@@ -76,6 +77,9 @@ TEST_SUITE("node/config/declarations") {
         {"\"WA/King\" = 9", "\"WA/Kong\" = 9", "WA/Kong"},
         {"\"WA/King\" = 9", "\"WA/King\" = 0", "WA/King"},
         {"mean = [0, 200]", "mean = [200, 0]", "lower below upper"},
+        {"mean = [0, 200]", "mean = [0, inf]", "finite"},
+        {"mean = [0, 200]", "mean = [nan, 200]", "finite"},
+        {"mean = [0, 200]", "mean = [5, 5]", "lower below upper"},
         {"mean = [0, 200]", "mode = [0, 200]", "mode"},
         {"max = [0, 500]", "valid = [500, 0]", "measures.pm25.valid: must be"},
         {"max = [0, 500]", "valid = [0]", "measures.pm25.valid"},

@@ -32,6 +32,25 @@ TEST_SUITE("node/retention_rules") {
     CHECK_FALSE(rules.empty());
   }
 
+  TEST_CASE("what is kept otherwise than before is told and nothing else") {
+    RetentionRules before, now;
+    REQUIRE(read(before,
+                 "[retention]\nreadings = \"90d\"\n"
+                 "[retention.\"dtmi:a;1\"]\nreadings = \"30d\"\n"
+                 "[retention.\"dtmi:b;1\"]\nreadings = \"60d\"\n"));
+    REQUIRE(read(now,
+                 "[retention]\nreadings = \"60d\"\n"
+                 "[retention.\"dtmi:a;1\"]\nreadings = \"30d\"\n"));
+    const auto changes = now.changes_from(before);
+    REQUIRE(changes.size() == 1);  // b is kept as long as before, by the rule for all
+    CHECK(changes[0].type.empty());
+    CHECK(changes[0].before == Retention{days(90), std::nullopt, std::nullopt});
+    CHECK(changes[0].now == Retention{days(60), std::nullopt, std::nullopt});
+    CHECK(now.changes_from(now).empty());
+    CHECK(before.changes_from(now).size() == 1);
+    CHECK(RetentionRules().changes_from(now).size() == 2);
+  }
+
   TEST_CASE("what would lose readings by mistake is refused and changes nothing") {
     for (const char* text : {"[retention]\nreadings = \"12h\"\n", "[retention]\nreadings = 30\n",
                              "[retention]\nreading = \"30d\"\n", "[retention]\nminutes = \"30d\"\n",

@@ -27,4 +27,17 @@ TEST_SUITE("daemon/node_metrics") {
     CHECK(shows(metrics, "entente_noise_draws_total{source=\"pool\"} 9"));
     CHECK(shows(metrics, "entente_noise_draws_total{source=\"taker\"} 2"));
   }
+
+  TEST_CASE("what ends and what is stale can be watched") {
+    NodeMetrics metrics;
+    metrics.trust(entente::days(2), 3, entente::milliseconds(1500), 1);
+    metrics.renewal(true);
+    metrics.renewal(false);
+    metrics.renewal(false);
+    CHECK(shows(metrics, "entente_charter_expiry_seconds 172800"));
+    CHECK(shows(metrics, "entente_links{state=\"stale\"} 3"));
+    CHECK(shows(metrics, "entente_clock_apart_seconds 1.5"));
+    CHECK(shows(metrics, "entente_invitations_open 1"));
+    CHECK(shows(metrics, "entente_certificate_renewals_total{outcome=\"failed\"} 2"));
+  }
 }

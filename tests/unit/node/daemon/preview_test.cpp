@@ -59,7 +59,7 @@ struct Office {
   Office() {
     Store::Options options;
     options.path = folder / "entente.db";
-    options.migrations = {AnswerShelf::migration()};
+    options.migrations = {AnswerShelf::migration(), AnswerShelf::delta_migration()};
     options.deliver = [this](std::function<void()> work) { loop.post(std::move(work)); };
     auto opened = Store::open(std::move(options));
     REQUIRE(opened);
@@ -127,7 +127,7 @@ struct Office {
 
   // As if the site had answered, with so much left.
   void answered(const std::string& text, RhoUnits left, std::uint32_t revision = 0,
-                bool composed = false) {
+                bool composed = false, DeltaUnits delta_left = {}) {
     HeldAnswer held;
     held.organisation = both.provider;
     held.site = "main";
@@ -139,6 +139,7 @@ struct Office {
     for (const BlockAmount& charge : price->charges) {
       held.left.push_back({charge.start, left});
     }
+    held.delta_left = delta_left;
     held.issued = both.now;
     shelf->keep(std::move(held));
     settle();
@@ -263,5 +264,68 @@ TEST_SUITE("daemon/preview") {
         office.preview({"SELECT mean(pm25) FROM own OVER '2025-12-30' .. '2025-12-31'", means()});
     CHECK(own.at("questions").at(0).at("charge").as_array().empty());
     CHECK(epsilon_of_total(own) == doctest::Approx(0.5).epsilon(1e-4));
+  }
+
+  TEST_CASE("delta that is left is what the site said last and not known before that") {
+    Office office;
+    const DeltaUnits once = *security::delta_of(1e-8);
+    ExportView& view = office.both.view;
+    view.threshold_delta = {once.units * 3};
+    view.private_keys = {"owner"};
+    view.private_delta = once;
+    view.private_min_units = 10;
+    office.both.agreement.exports = {view};
+    office.site->agreements.begin()->second.value = office.both.agreement;
+    const auto by_owner = [](const char* epsilon) {
+      return std::string("SELECT mean(pm25) FROM air@washington GROUP BY owner OVER ") + kDay +
+             " WITH (epsilon = " + epsilon + ")";
+    };
+    const auto noted = [](const json::value& preview, std::string_view words) {
+      for (const json::value& note : preview.at("notes").as_array()) {
+        if (std::string_view(note.get_string()).find(words) != std::string_view::npos) return true;
+      }
+      return false;
+    };
+    const auto charge_of = [&](const std::vector<std::string>& questions) {
+      return office.preview(questions).at("charge").at(0);
+    };
+    const json::value before = office.preview({by_owner("0.1")});
+    const json::value& unknown = before.at("charge").at(0);
+    CHECK(unknown.at("delta").to_number<double>() == doctest::Approx(1e-8));
+    CHECK(unknown.at("left_delta").is_null());
+    CHECK(unknown.at("enough").as_bool());
+    CHECK(unknown.at("more") == 2);
+    CHECK(noted(before, "has not said yet how much delta is left"));
+    // Four of them are more than the export allows, which is known without being told.
+    CHECK_FALSE(charge_of({by_owner("0.1"), by_owner("0.11"), by_owner("0.12"), by_owner("0.13")})
+                    .at("enough")
+                    .as_bool());
+
+    office.answered(at_site(by_owner("0.2")), view.rho_cap, 0, false, once);
+    const json::value after = office.preview({by_owner("0.1")});
+    const json::value& told = after.at("charge").at(0);
+    CHECK(told.at("left_delta").to_number<double>() == doctest::Approx(1e-8));
+    CHECK(told.at("left_delta_after").to_number<double>() == doctest::Approx(0));
+    CHECK(told.at("enough").as_bool());
+    CHECK(told.at("more") == 0);
+    CHECK_FALSE(noted(after, "has not said yet"));
+    const json::value two = charge_of({by_owner("0.1"), by_owner("0.11")});
+    CHECK(two.at("delta").to_number<double>() == doctest::Approx(2e-8));
+    CHECK_FALSE(two.at("enough").as_bool());
+    // Public keys spend none of it.
+    CHECK(charge_of({means()}).at("enough").as_bool());
+    CHECK_FALSE(charge_of({means()}).as_object().contains("left_delta"));
+  }
+
+  TEST_CASE("what the agreement does not allow is said before it is asked") {
+    Office office;
+    const json::value preview = office.preview({means("5")});  // of 4 for a whole block
+    bool said = false;
+    for (const json::value& note : preview.at("notes").as_array()) {
+      const std::string_view text = note.get_string();
+      said = said || (text.starts_with("washington will refuse it: epsilon 5") &&
+                      text.find("above 4") != std::string_view::npos);
+    }
+    CHECK(said);
   }
 }

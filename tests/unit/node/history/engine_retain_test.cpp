@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <future>
+#include <thread>
 
 #include "node/limits.h"
 #include "tests/unit/node/history/history_model.h"
+#include "tests/unit/node/store/counting_vfs.h"
 
 namespace entente::node {
 namespace {
@@ -180,6 +182,92 @@ TEST_SUITE("node/history retention") {
     CHECK(retain({days(10).ns}).readings == 0);
     const auto other = *here.history->open_series("b", "x");
     CHECK(append(other, 1).added == 1);
+  }
+
+  TEST_CASE("late readings that come in the middle of a roll-up are refused or counted once") {
+    test::CountingVfs vfs;
+    TemporaryFolder folder;
+    auto here = opened_history(folder / "h.db");
+    const auto brief = *here.history->open_series("a", "brief");
+    const auto lasting = *here.history->open_series("a", "lasting");
+    std::vector<SeriesId> ids = {brief, lasting};
+    Model model;
+    std::size_t expired = 0;
+    const auto put = [&](Batch& batch, SeriesId id, std::int64_t time) {
+      batch.add(id, {{time}, static_cast<double>(batch.size() % 50), Quality::good});
+    };
+    Batch first;
+    for (int minute = 0; minute < 12 * 24 * 60; minute += 5) {
+      put(first, brief, minutes(minute).ns);
+      put(first, lasting, minutes(minute).ns);
+    }
+    record(model, first);
+    REQUIRE(here.history->append_now(std::move(first)).has_value());
+    REQUIRE(here.history->seal().has_value());
+    const auto policy = [](const SeriesKey& key) {
+      return Retention{key.signal == "lasting" ? std::optional<Duration>() : days(2), {}, {}};
+    };
+    for (int day = 4; day < 10; ++day) {
+      CAPTURE(day);
+      const auto horizon = days(day - 2).ns;
+      const auto late = [&](SeriesId id, std::int64_t time, bool taken) {
+        auto batch = std::make_shared<Batch>();
+        put(*batch, id, time);
+        if (taken) record(model, *batch);
+        auto told = std::make_shared<std::promise<AppendReport>>();
+        here.history->append(*batch, [told](Result<AppendReport> done) {
+          CHECK(done.has_value());
+          told->set_value(done ? *done : AppendReport{});
+        });
+        return told->get_future();
+      };
+      // Of this one nothing is rolled up yet: it takes what is as late as that.
+      const auto young = *here.history->open_series("a", "young-" + std::to_string(day));
+      ids.push_back(young);
+      REQUIRE(late(young, days(11).ns, true).get().added == 1);
+      // The control: the other takes as early a time before the roll-up.
+      REQUIRE(late(brief, horizon - 7, true).get().added == 1);
+      REQUIRE(here.history->seal().has_value());
+      const int before = vfs.syncs();
+      vfs.hold_syncs(true);
+      std::promise<RetentionReport> told;
+      here.history->retain(policy, {days(day).ns}, [&](Result<RetentionReport> done) {
+        CHECK(done.has_value());
+        told.set_value(done ? *done : RetentionReport{});
+      });
+      while (vfs.syncs() == before) std::this_thread::yield();  // it commits what it rolled up
+      std::vector<std::future<AppendReport>> refused, taken;
+      refused.push_back(late(brief, horizon - 9, false));
+      refused.push_back(late(brief, days(day - 3).ns + 9, false));
+      taken.push_back(late(brief, horizon + 9, true));
+      taken.push_back(late(lasting, horizon - 9, true));
+      taken.push_back(late(young, horizon - 9, true));
+      vfs.hold_syncs(false);
+      for (auto& each : refused) expired += each.get().expired;
+      for (auto& each : taken) CHECK(each.get().added == 1);
+      CHECK(told.get_future().get().readings > 0);
+      const auto check = [&] {
+        std::vector<Summary> got(ids.size());
+        for (const TimeWindow window :
+             {kAllTime, TimeWindow{{0}, {horizon}}, TimeWindow{{horizon}, {days(12).ns}},
+              TimeWindow{{horizon - days(1).ns}, {horizon + days(1).ns}}}) {
+          here.history->aggregate(ids, window, Figures::moments_and_sketch, got);
+          for (std::size_t i = 0; i < ids.size(); ++i) {
+            check_summary(got[i], model[ids[i]], window);
+          }
+        }
+        check_scan(*here.history, lasting, model[lasting], kAllTime);
+        check_scan(*here.history, brief, model[brief], {{horizon}, kAllTime.to});
+      };
+      check();
+      REQUIRE(here.history->seal().has_value());
+      check();
+      here.close();
+      here = opened_history(folder / "h.db");
+      check();
+    }
+    CHECK(expired == 12);
+    here.close();
   }
 
   TEST_CASE("a late reading between two horizons of a group takes nothing from what is rolled up") {

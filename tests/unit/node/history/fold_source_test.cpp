@@ -233,6 +233,56 @@ TEST_SUITE("node/fold_source") {
     CHECK(of(*back, "x") == std::vector<double>{22.5});
   }
 
+  TEST_CASE("with a change of owner in every block each tick is what it is when asked alone") {
+    constexpr int kHours = 40, kTwins = 12;
+    Site site(twin("t0", "Station", "WA", "o0"));
+    auto asked = request({"WA", "OR"}, "property:owner");
+    asked.ticks.clear();
+    SeededRandom random(11);
+    for (int hour = 0; hour < kHours; ++hour) {
+      site.clock.set_wall(Instant{} + hours(hour) + minutes(5));
+      std::string twins;
+      for (int i = 0; i < kTwins; ++i) {
+        const auto owner = random.below(8);
+        twins += twin("t" + std::to_string(i), "Station", i % 2 == 0 ? "WA" : "OR",
+                      owner == 0 ? "" : "o" + std::to_string(owner));
+      }
+      site.put_twins(twins);
+      for (int i = 0; i < kTwins; ++i) {
+        site.put("t" + std::to_string(i),
+                 {{Instant{} + hours(hour) + minutes(1), static_cast<double>(random.below(100)),
+                   Quality::good}});
+      }
+      asked.ticks.push_back({Instant{} + hours(hour), Instant{} + hours(hour + 1)});
+      REQUIRE(site.source->fold(asked).has_value());  // its units are written down
+    }
+    const auto whole = site.source->fold(asked);
+    REQUIRE(whole.has_value());
+    CHECK(whole->left_out > 0);
+    CHECK(whole->left_out <= kTwins);
+    std::size_t values = 0, moved = 0;
+    for (int hour = 0; hour < kHours; ++hour) {
+      CAPTURE(hour);
+      auto alone = asked;
+      alone.ticks = {asked.ticks[static_cast<std::size_t>(hour)]};
+      const auto one = site.source->fold(alone);
+      REQUIRE(one.has_value());
+      for (const auto& unit : whole->units) {
+        const auto same = [&](const auto& other) {
+          return other.unit == unit.unit && other.cell == unit.cell;
+        };
+        const auto found = std::find_if(one->units.begin(), one->units.end(), same);
+        const double value = unit.values[static_cast<std::size_t>(hour)];
+        const double other = found == one->units.end() ? std::nan("") : found->values.front();
+        CHECK((std::isnan(value) ? std::isnan(other) : value == other));
+        values += !std::isnan(value);
+        moved += hour > 0 && std::isnan(value) != std::isnan(unit.values.front());
+      }
+    }
+    CHECK(values > kHours);
+    CHECK(moved > 0);  // units came and went between the blocks
+  }
+
   TEST_CASE("where the block is the lifetime a twin stays in its first unit") {
     Site site(twin("a", "Station", "WA", "x"));
     auto asked = request({"WA"}, "property:owner");

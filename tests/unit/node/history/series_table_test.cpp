@@ -46,6 +46,66 @@ TEST_SUITE("node/series_table") {
     }
   }
 
+  TEST_CASE("numbers of forgotten series are given to no other and those that stay are counted") {
+    for (std::uint32_t seed = 0; seed < 20; ++seed) {
+      CAPTURE(seed);
+      SeededRandom random(seed);
+      SeriesTable table;
+      using Key = std::pair<std::string, std::string>;
+      std::map<Key, SeriesId> model;
+      std::vector<Key> given;  // by number; what is forgotten has no names
+      const auto check = [&](const SeriesTable& of) {
+        CHECK(of.size() == given.size());
+        CHECK(of.all().size() == model.size());
+        for (std::size_t i = 0; i < given.size(); ++i) {
+          const auto key = of.key_of(static_cast<SeriesId>(i));
+          CHECK(Key(key.twin, key.signal) == given[i]);
+        }
+        for (const auto& [key, id] : model) CHECK(of.find(key.first, key.second) == id);
+      };
+      std::size_t again = 0;
+      for (int step = 0; step < 400; ++step) {
+        const Key key("twin-" + std::to_string(random.below(10)),
+                      "s" + std::to_string(random.below(4)));
+        const auto known = model.find(key);
+        if (random.below(2) == 0 && known != model.end()) {
+          table.forget(known->second);
+          table.forget(known->second);  // nothing more to forget
+          given[static_cast<std::size_t>(known->second)] = {};
+          model.erase(known);
+          ++again;
+          CHECK_FALSE(table.find(key.first, key.second).has_value());
+          continue;
+        }
+        const auto opened = table.open(key.first, key.second);
+        REQUIRE(opened.has_value());
+        if (known != model.end()) {
+          CHECK(*opened == known->second);
+          continue;
+        }
+        CHECK(static_cast<std::size_t>(*opened) == given.size());
+        given.push_back(key);
+        model.emplace(key, *opened);
+      }
+      CHECK(again > 20);
+      check(table);
+      // As a file's rows bring them back.
+      SeriesTable loaded;
+      {
+        SeriesTable::Loader loader(loaded);
+        for (const Key& key : given) {
+          if (key.first.empty()) {
+            loader.skip();
+          } else {
+            REQUIRE(loader.open(key.first, key.second).has_value());
+          }
+        }
+      }
+      check(loaded);
+      CHECK(static_cast<std::size_t>(*loaded.open("twin-new", "s0")) == given.size());
+    }
+  }
+
   TEST_CASE("a loader gives the numbers that open would and refuses the same names") {
     SeriesTable table;
     {

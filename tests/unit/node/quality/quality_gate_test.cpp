@@ -311,6 +311,52 @@ TEST_SUITE("node/quality_gate") {
     CHECK(seeing < 165);
   }
 
+  TEST_CASE("another book is the next watching's and rules that nobody has are forgotten") {
+    ResolvedType type;
+    type.id = "dtmi:t:Monitor;1";
+    type.ancestors = {type.id};
+    Signal signal;
+    signal.name = "x";
+    signal.numeric = true;
+    type.signals = {signal};
+    const auto book_of = [&](double most) {
+      RuleBook book;
+      RuleKeys keys;
+      keys.range = Range{0, most};
+      REQUIRE(book.add_for_type(type.id, "x", keys));
+      return book;
+    };
+    QualityGate gate(book_of(10));
+    const auto judged = [&](std::uint32_t series, double second) {
+      Batch batch;
+      batch.add(id(series), {kStart + seconds(static_cast<int>(second)), 15, Quality::good});
+      gate.judge(batch, kStart + seconds(static_cast<int>(second)));
+      return batch.qualities[0];
+    };
+    for (std::uint32_t i = 0; i < 3; ++i) gate.watch(id(i), type, type.signals[0], "t");
+    CHECK(judged(0, 1) == Quality::out_of_range);
+    const auto old = gate.book();
+    gate.replace(book_of(20));
+    CHECK(gate.book() != old);
+    CHECK(old->rule_for(type, type.signals[0], "t").range == Range{0, 10});
+    CHECK(judged(0, 2) == Quality::out_of_range);  // until it is watched again
+    for (std::uint32_t i = 0; i < 2; ++i) gate.watch(id(i), type, type.signals[0], "t");
+    CHECK(judged(0, 3) == Quality::good);
+    CHECK(judged(1, 3) == Quality::good);
+    CHECK(judged(2, 3) == Quality::out_of_range);
+    CHECK(gate.health(id(0))->counts[static_cast<std::size_t>(Quality::out_of_range)] == 2);
+    CHECK_FALSE(gate.watches(id(3)));
+    const std::size_t before = gate.bytes();
+    for (int i = 0; i < 1'000; ++i) {
+      gate.replace(book_of(30 + i));
+      for (std::uint32_t s = 0; s < 3; ++s) gate.watch(id(s), type, type.signals[0], "t");
+      if (i == 500) CHECK(gate.bytes() > before + 100 * sizeof(Rule));  // the control
+    }
+    gate.drop_unused_rules();
+    CHECK(gate.bytes() <= before + 4 * sizeof(Rule));
+    for (std::uint32_t s = 0; s < 3; ++s) CHECK(judged(s, 4) == Quality::good);
+  }
+
   TEST_CASE("batches from several threads are judged one after another") {
     QualityGate gate;
     for (std::uint32_t i = 0; i < 4; ++i) gate.watch(id(i), ranged(0, 10));

@@ -135,6 +135,31 @@ TEST_SUITE("node/quality_rule") {
     CHECK(range_of(alone) == Range{0, 9});
   }
 
+  TEST_CASE("a book takes the rules of another and keeps what exports gave it") {
+    RuleBook served, read;
+    RuleKeys low, high;
+    low.range = Range{0, 10};
+    high.range = Range{0, 20};
+    REQUIRE(served.add_for_type("dtmi:t:Device;1", "pm25", low));
+    REQUIRE(served.add_for_twin("m-1", "pm25", low));
+    served.restart_at_blocks("dtmi:t:Monitor;1", "pm25", days(1), "UTC");
+    REQUIRE(served.add_valid("dtmi:t:Monitor;1", "pm25", Range{0, 5}));
+    REQUIRE(read.add_for_type("dtmi:t:Device;1", "pm25", high));
+    REQUIRE(read.add_for_type("dtmi:t:Monitor;1", "pm25", low));
+    read.restart_at_blocks("dtmi:t:Monitor;1", "pm25", hours(1), "UTC");
+    CHECK_FALSE(read.same_exports(served));
+    const RuleBook book = served.with_rules_of(read);
+    CHECK(book.same_exports(served));
+    CHECK(rule_of(book, "m-1").range == Range{0, 10});
+    CHECK(rule_of(book, "m-1").restart == days(1));
+    using Kind = RuleChange::Kind;
+    CHECK(book.changes_from(served) ==
+          std::vector<RuleChange>{{Kind::changed, false, "dtmi:t:Device;1", "pm25"},
+                                  {Kind::added, false, "dtmi:t:Monitor;1", "pm25"},
+                                  {Kind::removed, true, "m-1", "pm25"}});
+    CHECK(book.changes_from(book).empty());
+  }
+
   TEST_CASE("whatever is not understood is refused with file line and word") {
     const std::string type = "[quality.\"dtmi:t:Monitor;1\".pm25]\n";
     const auto bad = [&](const std::string& line, std::string_view word) {

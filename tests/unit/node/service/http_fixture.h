@@ -34,7 +34,7 @@ inline const std::string kToken = "a-token-of-the-tests";
 // Lets "reader" read and nobody else do anything but the administrator.
 class TwoUsers final : public Authenticator {
  public:
-  std::optional<Subject> authenticate(std::string_view token) const override {
+  std::optional<Subject> authenticate(std::string_view token, Origin) const override {
     if (token == kToken) return Subject{"admin", {security::Role::admin}};
     if (token == "a-reader") return Subject{"reader", {security::Role::analyst}};
     return std::nullopt;

@@ -27,11 +27,18 @@ class SteadyTwins final : public federation::TwinSource {
  public:
   double value = 40;
   mutable int folds = 0;
+  std::string owner;  // of a unit beside these, with twins in both counties
   Result<federation::FoldedTable> fold(const federation::FoldRequest& request) const override {
     ++folds;
     federation::FoldedTable table{request.ticks.size(), request.columns.size(), {}};
     for (std::uint32_t u = 0; u < 30; ++u) {
       federation::FoldedUnit unit{u < 20 ? 0U : 1U, {}};
+      unit.values.assign(table.ticks * table.columns, value);
+      if (!owner.empty()) unit.unit = "unit " + std::to_string(u);
+      table.units.push_back(std::move(unit));
+    }
+    for (std::uint32_t cell = 0; cell < 2 && !owner.empty(); ++cell) {
+      federation::FoldedUnit unit{cell, {}, owner};
       unit.values.assign(table.ticks * table.columns, value);
       table.units.push_back(std::move(unit));
     }
@@ -60,8 +67,10 @@ struct FeedBench {
   security::SigningKey answer_key = security::SigningKey::generate(both.random);
   SteadyTwins twins;
   SwitchedNoise noise;
-  bool agreed = true;  // the agreement is active
-  Bytes receipt;       // shown with every order
+  bool agreed = true;   // the agreement is active
+  bool offered = true;  // the export is declared
+  std::size_t prices_kept = federation::limits::kFeedsPriced;
+  Bytes receipt;  // shown with every order
   federation::Loop loop;
   std::unique_ptr<Store> store;
   std::unique_ptr<ReleaseLedger> ledger;
@@ -102,8 +111,17 @@ struct FeedBench {
     ledger = std::make_unique<ReleaseLedger>(*store, clock);
     feeds = std::make_unique<FeedLedger>(*store, *ledger, clock);
     workers = std::make_unique<federation::Workers>(2);
-    gate = std::make_unique<federation::FeedGate>(federation::FeedGate::Parts{
-        loop, *workers, clock, twins, *feeds, answer_key, noise, [this] { return site(); }, {}});
+    gate = std::make_unique<federation::FeedGate>(
+        federation::FeedGate::Parts{loop,
+                                    *workers,
+                                    clock,
+                                    twins,
+                                    *feeds,
+                                    answer_key,
+                                    noise,
+                                    [this] { return site(); },
+                                    {},
+                                    prices_kept});
   }
 
   // The files as they are, closed: a backup, and back from it.
@@ -131,6 +149,7 @@ struct FeedBench {
   std::shared_ptr<const federation::SiteSnapshot> site() const {
     auto snapshot = both.site();
     if (!agreed) snapshot->agreements.clear();
+    if (!offered) snapshot->exports.clear();
     snapshot->answer_key = answer_key.public_key();
     return snapshot;
   }

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "federation/feed/feed_release.h"
 #include "federation/feed/feed_series.h"
 #include "tests/unit/node/store/feed_bench.h"
@@ -247,6 +249,107 @@ TEST_SUITE("node/feed_ledger") {
       bench.agreed = true;
       CHECK(bench.pull(id_of(1), 1).refusal.code == ErrorCode::agreement_missing);
       CHECK(bench.pull(id_of(1), 0).good());
+    }
+  }
+
+  TEST_CASE("a withdrawn or changed export ends the feed and says so to the next pull") {
+    for (const bool withdrawn : {true, false}) {
+      for (const bool pulled : {true, false}) {
+        CAPTURE(withdrawn);
+        CAPTURE(pulled);
+        FeedBench bench;
+        REQUIRE(bench.start(bench.planned(kMean, days_of(4)), id_of(1)).good());
+        bench.clock.set_wall(day(1) + hours(3));
+        bench.tend();
+        const int folds = bench.twins.folds;
+        bench.offered = !withdrawn;
+        if (!withdrawn) bench.both.view.rho_cap.units += 1;
+        if (pulled) {
+          CHECK(bench.pull(id_of(1), 1).refusal.code == ErrorCode::agreement_missing);
+        } else {
+          bench.tend();  // although nothing is due
+        }
+        const auto record = bench.feeds->find(id_of(1));
+        REQUIRE(record);
+        CHECK(record->ended == ErrorCode::agreement_missing);
+        CHECK_FALSE(bench.spent().contains({"site", day(2)}));
+        CHECK(bench.spent().contains({"site", day(1)}));
+        CHECK(bench.pull(id_of(1), 1).refusal.code == ErrorCode::agreement_missing);
+        CHECK(bench.twins.folds == folds);
+      }
+    }
+  }
+
+  TEST_CASE("an organisation that is cut off for a while keeps its feed") {
+    FeedBench bench;
+    REQUIRE(bench.start(bench.planned(kMean, days_of(4)), id_of(1)).good());
+    bench.clock.set_wall(day(1) + hours(3));
+    const auto policy = bench.both.policy;
+    bench.both.policy = *security::Policy::from_toml(
+        "[user.admin]\nroles = [\"owner\"]\n[cut_off]\n"
+        "organisations = [\"" +
+        bench.both.consumer.hex() + "\"]\n");
+    CHECK(bench.pull(id_of(1), 0).refusal.code == ErrorCode::denied);
+    bench.tend();
+    CHECK_FALSE(bench.feeds->find(id_of(1))->ended);
+    bench.both.policy = policy;
+    CHECK(bench.pull(id_of(1), 0).good());
+  }
+
+  TEST_CASE("feeds that wait are not priced again however many there are") {
+    FeedBench bench;
+    bench.prices_kept = 2;
+    bench.open();
+    constexpr std::uint64_t kFeeds = 6;
+    std::string small = kMean;
+    small.replace(small.find("epsilon = 1"), 11, "epsilon = 0.2");
+    for (std::uint64_t i = 0; i < kFeeds; ++i) {
+      REQUIRE(bench.start(bench.planned(small, days_of(3)), id_of(i)).good());
+    }
+    CHECK(bench.gate->prices_made() == kFeeds);
+    for (int turn = 0; turn < 5; ++turn) bench.tend();
+    const std::uint64_t waiting = bench.gate->prices_made();
+    CHECK(waiting <= 2 * kFeeds);  // once each, to learn when they are due
+    bench.clock.set_wall(day(1) + hours(3));
+    for (int turn = 0; turn < 5; ++turn) bench.tend();
+    // Once for the tick that fell due, once to learn when the next one is.
+    CHECK(bench.gate->prices_made() <= waiting + 2 * kFeeds);
+    for (std::uint64_t i = 0; i < kFeeds; ++i) CHECK(bench.feeds->find(id_of(i))->next == 1);
+    // The control: prices are not kept for all of them.
+    for (std::uint64_t i = 0; i < kFeeds; ++i) CHECK(bench.pull(id_of(i), 0).good());
+    const std::uint64_t before = bench.gate->prices_made();
+    for (std::uint64_t i = 0; i < kFeeds; ++i) CHECK(bench.pull(id_of(i), 0).good());
+    CHECK(bench.gate->prices_made() > before);
+  }
+
+  TEST_CASE("a feed counts a unit in as many groups as the domain says and no more") {
+    for (const std::uint32_t groups : {1u, 2u}) {
+      CAPTURE(groups);
+      FeedBench bench;
+      bench.both.view.unit = "property:owner";
+      bench.both.view.groups_per_unit = groups;
+      bench.both.agreement.exports = {bench.both.view};
+      bench.both.sign();
+      bench.twins.owner = "Ann";
+      bench.noise.silent = true;
+      const auto feed = bench.planned(
+          "SELECT sum(sum(pm25)) FROM air GROUP BY county OVER 1d "
+          "WITH (epsilon = 1, purpose = 'planning')",
+          days_of(3));
+      REQUIRE(bench.start(feed, id_of(1)).good());
+      bench.clock.set_wall(day(1) + hours(3));
+      const auto heard = bench.pull(id_of(1), 0);
+      REQUIRE(heard.good());
+      const auto release = release_from_bytes(heard.answer->release);
+      REQUIRE(release);
+      REQUIRE(release->cells.size() == 2);
+      const double step = std::ldexp(1.0, release->statistics.front().exponent);
+      double sum = 0;
+      for (const ReleasedCell& cell : release->cells) {
+        sum += static_cast<double>(cell.mantissas.front()) * step;
+      }
+      // Noiseless: 30 units of 40 each, and Ann's 40 in as many groups as she may be counted in.
+      CHECK(sum == doctest::Approx(40.0 * (30 + groups)));
     }
   }
 

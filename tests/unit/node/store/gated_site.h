@@ -49,8 +49,50 @@ class Meters final : public federation::TwinSource {
   std::atomic<double> late{0};
 };
 
+// The ledger as the gate sees it. With `rival`, another is charged the same between the gate's look
+// at the room and its commit, `rival` times as much.
+class RacedStore final : public federation::ReleaseStore {
+ public:
+  explicit RacedStore(ReleaseLedger& ledger) : ledger_(ledger) {}
+  std::uint64_t rival = 0;
+
+  Result<federation::ReleaseStanding> inquire(
+      const federation::ReleaseInquiry& inquiry) const override {
+    return ledger_.inquire(inquiry);
+  }
+  std::vector<federation::StoredRelease> cells(
+      const federation::ReleaseInquiry& inquiry) const override {
+    return ledger_.cells(inquiry);
+  }
+  std::vector<BlockAmount> left(const federation::ReleaseInquiry& inquiry) const override {
+    return ledger_.left(inquiry);
+  }
+  void commit(federation::ReleaseInquiry inquiry, std::function<Bytes()> draw,
+              std::function<void(Result<federation::CommittedRelease>)> done) override {
+    if (rival > 0) {
+      federation::ReleaseInquiry theirs = inquiry;
+      theirs.query_id = random_.id<QueryId>();
+      theirs.release_key = random_.id<Hash256>();
+      theirs.cells.reset();
+      theirs.composed.reset();
+      for (BlockAmount& charge : theirs.charges) charge.rho.units *= rival;
+      ledger_.commit(
+          std::move(theirs), [] { return Bytes{1}; }, [](auto) {});
+    }
+    ledger_.commit(std::move(inquiry), std::move(draw), std::move(done));
+  }
+  void note(const federation::ReleaseInquiry& inquiry, std::string_view outcome) override {
+    ledger_.note(inquiry, outcome);
+  }
+
+ private:
+  ReleaseLedger& ledger_;
+  SeededRandom random_{5};
+};
+
 struct Reply {
   ErrorCode refused = ErrorCode::internal;  // when there is no answer
+  std::vector<BlockAmount> left;            // likewise
   std::optional<Answer> answer;
   std::optional<Release> release;
   bool answered() const { return answer.has_value(); }
@@ -83,14 +125,16 @@ class GatedSite {
     REQUIRE(opened);
     store = std::move(*opened);
     ledger = std::make_unique<ReleaseLedger>(*store, clock);
+    raced = std::make_unique<RacedStore>(*ledger);
     gate = std::make_unique<federation::DisclosureGate>(
-        federation::DisclosureGate::Parts{loop, workers, clock, meters, *ledger, answer_key, noise,
+        federation::DisclosureGate::Parts{loop, workers, clock, meters, *raced, answer_key, noise,
                                           [this] { return site(); }, observer, Duration{}});
   }
   ~GatedSite() {
     gate.reset();
     workers.stop();
     settle();
+    raced.reset();
     ledger.reset();
     store.reset();
   }
@@ -115,6 +159,7 @@ class GatedSite {
     Reply reply;
     if (const auto* refusal = std::get_if<Refusal>(&**outcome)) {
       reply.refused = refusal->code;
+      reply.left = refusal->left;
       return reply;
     }
     const auto opened = seal.open(std::get<Bytes>(**outcome));
@@ -143,6 +188,7 @@ class GatedSite {
   OrgId other = both.random.id<OrgId>();
   Agreement other_terms;
   AgreementId other_id;
+  std::unique_ptr<RacedStore> raced;
 
  private:
   std::shared_ptr<const federation::SiteSnapshot> site() const {

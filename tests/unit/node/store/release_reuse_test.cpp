@@ -243,4 +243,30 @@ TEST_SUITE("node/release_reuse") {
     CHECK(later.release->composed_of.empty());
     CHECK(later.release->revision == 1);
   }
+
+  TEST_CASE("a site looks at the cells of the longest windows first and so does a preview") {
+    GatedSite site;
+    REQUIRE(site.ask(loads(kTwoDays + " EVERY 1h")).answered());
+    for (const char* six : {"12:00", "00:00"}) {
+      const Instant from = *parse_instant(std::string("2025-12-30T") + six + "Z");
+      const std::string over =
+          "OVER '" + to_text(from) + "' .. '" + to_text(from + hours(6)) + "' EVERY 2h";
+      REQUIRE(site.ask(loads(over), false, true).answered());
+    }
+    const Question day = site.both.question("SELECT " + loads(kDay));
+    federation::ReleaseInquiry inquiry;
+    inquiry.partner = site.both.consumer;
+    inquiry.cells = federation::AdditiveCells{federation::cells_key(day, 0), day.window, {}, false};
+    const auto stored = site.raced->cells(inquiry);
+    REQUIRE(stored.size() == 3);
+    CHECK(std::is_sorted(stored.begin(), stored.end(), federation::looked_at_before));
+    CHECK(stored[0].window.length() == days(2));
+    CHECK(stored[1].window.from < stored[2].window.from);
+    // A preview counts the bytes of what it knows of alone: the same but for a few words.
+    const Question asked = site.both.question("SELECT " + loads(kTwoDays + " EVERY 1h"));
+    const auto known = federation::as_if_paid(asked, site.both.view);
+    REQUIRE(known);
+    const auto real = static_cast<std::int64_t>(stored[0].release.size());
+    CHECK(std::abs(static_cast<std::int64_t>(known->release.size()) - real) <= 64);
+  }
 }

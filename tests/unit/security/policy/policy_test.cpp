@@ -14,16 +14,28 @@ constexpr Instant kNow{1'750'000'000'000'000'000};
 // Written out a second time, by hand and as letters, so that a slip in the table shows.
 // Columns: owner, admin, privacy-officer, operator, analyst, auditor, service.
 constexpr std::pair<std::string_view, std::string_view> kExpected[] = {
-    {"read_status", "yyyyyyy"},       {"read_twins", "yy-yy--"},
-    {"write_twins", "yy-y---"},       {"write_readings", "y--y--y"},
-    {"ask", "y--yy--"},               {"preview", "yyyyyy-"},
-    {"read_links", "yyyyyy-"},        {"manage_links", "yy-----"},
-    {"read_agreements", "yyyyyy-"},   {"manage_agreements", "yy-----"},
-    {"read_budgets", "yyyyyy-"},      {"manage_budgets", "y-y----"},
-    {"read_policy", "yyy--y-"},       {"manage_roles", "yy-----"},
-    {"read_audit", "y-y--y-"},        {"manage_keys", "y------"},
+    {"read_status", "yyyyyyy"},
+    {"read_twins", "yy-yy--"},
+    {"write_twins", "yy-y---"},
+    {"write_readings", "y--y--y"},
+    {"ask", "y--yy--"},
+    {"preview", "yyyyyy-"},
+    {"read_links", "yyyyyy-"},
+    {"manage_links", "yy-----"},
+    {"read_agreements", "yyyyyy-"},
+    {"manage_agreements", "yy-----"},
+    {"read_budgets", "yyyyyy-"},
+    {"manage_budgets", "y-y----"},
+    {"read_policy", "yyy--y-"},
+    {"manage_roles", "yy-----"},
+    {"read_audit", "y-y--y-"},
+    {"manage_keys", "y------"},
+    {"cut_links", "yy-----"},
+    {"disable_users", "yy-----"},
+    {"restore_policy", "y------"},
     {"make_backups", "yy-y---"},
-    {"partner_session", "-------"},   {"partner_ask", "-------"},
+    {"partner_session", "-------"},
+    {"partner_ask", "-------"},
     {"partner_agreements", "-------"}};
 
 Resource resource_of(std::size_t kind, std::string name = "air") {
@@ -175,9 +187,9 @@ TEST_SUITE("security/policy") {
     world.policy = load("[user.ann]\nroles = [\"owner\"]\n[cut_off]\norganisations = [\"" +
                         world.org.hex() + "\"]\n");
     for (const Verb verb : {Verb::partner_session, Verb::partner_ask, Verb::partner_agreements}) {
-      CHECK_FALSE(decide(world.policy, world.partner, verb, {ResourceKind::export_, "air"},
-                         world.context)
-                      .allowed);
+      CHECK_FALSE(
+          decide(world.policy, world.partner, verb, {ResourceKind::export_, "air"}, world.context)
+              .allowed);
     }
     world.partner.organisation = world.random.id<OrgId>();
     CHECK(decide(world.policy, world.partner, Verb::partner_session, {}, world.context).allowed);
@@ -202,7 +214,7 @@ TEST_SUITE("security/policy") {
       return decide(policy, user, verb, resource, {}).allowed;
     };
     const LocalUser bob = *policy.user("bob");
-    CHECK(bob.roles == std::set<Role>{Role::analyst});
+    CHECK(bob.roles == std::set<AnyRole>{Role::analyst});
     CHECK(may(bob, Verb::write_twins, {ResourceKind::twin, "press-7"}));
     CHECK_FALSE(may(bob, Verb::write_twins, {ResourceKind::twin, "press-8"}));
     CHECK_FALSE(may(bob, Verb::write_twins, {ResourceKind::twin, ""}));
@@ -213,20 +225,129 @@ TEST_SUITE("security/policy") {
     CHECK_FALSE(policy.user("eve"));
   }
 
+  TEST_CASE("a role of the policy's own allows its verbs to who has it and until it ends") {
+    const Policy policy = load(R"(
+      [user.ann]
+      roles = ["owner"]
+      [user.bob]
+      roles = ["gate-keeper"]
+      [user.kim]
+      roles = ["gate-keeper"]
+      until = { gate-keeper = "2025-06-15T00:00:00Z" }
+      [role.gate-keeper]
+      verbs = ["write_readings", "read_twins"]
+      [[grant]]
+      role = "gate-keeper"
+      verb = "ask"
+      resource = "export:air"
+    )");
+    const Instant end = *parse_instant("2025-06-15T00:00:00Z");
+    const auto may = [&](const char* name, Verb verb, Resource resource, Instant now) {
+      return decide(policy, *policy.user(name), verb, resource, {now, false, {}});
+    };
+    for (const char* name : {"bob", "kim"}) {
+      CHECK(may(name, Verb::write_readings, {}, end - nanoseconds(1)).allowed);
+      CHECK(may(name, Verb::ask, {ResourceKind::export_, "air"}, end - nanoseconds(1)).allowed);
+      CHECK_FALSE(may(name, Verb::ask, {ResourceKind::export_, "water"}, kNow).allowed);
+      CHECK_FALSE(may(name, Verb::manage_roles, {}, kNow).allowed);
+    }
+    CHECK(may("bob", Verb::write_readings, {}, end).allowed);
+    CHECK_FALSE(may("kim", Verb::write_readings, {}, end).allowed);
+    CHECK_FALSE(may("kim", Verb::ask, {ResourceKind::export_, "air"}, end).allowed);
+    CHECK(may("kim", Verb::write_readings, {}, end).reason.find("ended at") != std::string::npos);
+    const Policy again = load(policy.to_toml());
+    CHECK(again.users() == policy.users());
+    CHECK(again.parts().own_roles == policy.parts().own_roles);
+  }
+
+  TEST_CASE("a grant on a twin covers its properties and one on a property covers it alone") {
+    const Policy policy = load(R"(
+      [user.ann]
+      roles = ["owner"]
+      [user.bob]
+      roles = ["service"]
+      [[grant]]
+      user = "bob"
+      verb = "read_twins"
+      resource = "twin:press-7/vibration"
+      [[grant]]
+      user = "bob"
+      verb = "ask"
+      resource = "type:dtmi:org:air:Monitor;1"
+    )");
+    const auto may = [&](Verb verb, const char* text) {
+      const auto resource = resource_from_text(text);
+      REQUIRE(resource);
+      return decide(policy, *policy.user("bob"), verb, *resource, {}).allowed;
+    };
+    CHECK(may(Verb::read_twins, "twin:press-7/vibration"));
+    CHECK_FALSE(may(Verb::read_twins, "twin:press-7/vibrations"));
+    CHECK_FALSE(may(Verb::read_twins, "twin:press-7/heat"));
+    CHECK_FALSE(may(Verb::read_twins, "twin:press-7"));
+    CHECK_FALSE(may(Verb::read_twins, "twin:*"));
+    CHECK(may(Verb::ask, "type:dtmi:org:air:Monitor;1"));
+    CHECK(may(Verb::ask, "type:dtmi:org:air:Monitor;1/pm25"));
+    CHECK_FALSE(may(Verb::ask, "type:dtmi:org:air:Monitor;11"));
+    for (const char* bad : {"twin:a/", "twin:/a", "twin:a/b/c", "export:a/b", "twin:a@b",
+                            "export:a@", "export:@b", "link:a@b"}) {
+      CAPTURE(bad);
+      CHECK_FALSE(resource_from_text(bad));
+    }
+    CHECK(resource_from_text("export:air@oregon"));
+  }
+
+  TEST_CASE("a disabled user may nothing and break-glass only what it is for") {
+    const Policy policy =
+        load("[user.ann]\nroles=['owner']\n[user.bob]\nroles=['owner']\ndisabled=true\n");
+    LocalUser emergency{"break-glass", {}};
+    emergency.break_glass = true;
+    std::size_t opened = 0;
+    for (std::size_t v = 0; v < kVerbs; ++v) {
+      const Verb verb = static_cast<Verb>(v);
+      CAPTURE(std::string(to_text(verb)));
+      CHECK_FALSE(decide(policy, *policy.user("bob"), verb, {}, {}).allowed);
+      const bool allowed = decide(policy, emergency, verb, {}, {}).allowed;
+      CHECK(allowed == break_glass_allows(verb));
+      opened += allowed;
+    }
+    CHECK(opened == 6);
+    for (const Verb never : {Verb::ask, Verb::preview, Verb::read_twins, Verb::manage_budgets,
+                             Verb::read_budgets, Verb::manage_links, Verb::manage_roles,
+                             Verb::manage_keys, Verb::read_audit, Verb::write_readings}) {
+      CHECK_FALSE(break_glass_allows(never));
+    }
+  }
+
+  TEST_CASE("a refusal names the rule and the roles that would allow") {
+    const Policy policy = load("[user.ann]\nroles=['owner']\n[user.bob]\nroles=['auditor']\n");
+    const std::string reason =
+        decide(policy, *policy.user("bob"), Verb::ask, {ResourceKind::export_, "air"}, {}).reason;
+    CHECK(reason.find("role (auditor)") != std::string::npos);
+    CHECK(reason.find("ask on export:air") != std::string::npos);
+    CHECK(reason.find("these roles would: owner, operator, analyst") != std::string::npos);
+  }
+
   TEST_CASE("a policy with anything unknown refuses to load and says where") {
     const std::string owner = "[user.ann]\nroles = [\"owner\"]\n";
     const auto grant = [&](const std::string& body) { return owner + "[[grant]]\n" + body; };
     CHECK(Policy::from_toml(owner));
     CHECK(Policy::from_toml(grant("user='ann'\nverb='ask'\nresource='twin:*'\n")));
     const std::pair<const char*, std::string> cases[] = {
+        {"line 3", owner + "[users.bob]\nroles=[]\n"},
+        {"allowed are user, role, grant, two_person, oidc, cut_off", owner + "[users.bob]\n"},
+        {"allowed are owner, admin, privacy-officer", owner + "[user.bob]\nroles=['root']\n"},
+        {"line 5", grant("user='ann'\nverb='fly'\nresource='twin:*'\n")},
+        {"allowed are read_status, read_twins",
+         grant("user='ann'\nverb='fly'\nresource='twin:*'\n")},
         {"unknown key 'users'", owner + "[users.bob]\nroles=[]\n"},
         {"unknown key 'role'", owner + "[user.bob]\nrole=['analyst']\nroles=[]\n"},
         {"unknown role 'root'", owner + "[user.bob]\nroles=['root']\n"},
         {"local id", owner + "[user.Bob]\nroles=['analyst']\n"},
         {"unknown verb", grant("user='ann'\nverb='fly'\nresource='twin:*'\n")},
-        {"known kind", grant("user='ann'\nverb='ask'\nresource='planet:*'\n")},
-        {"known kind", grant("user='ann'\nverb='ask'\nresource='twin'\n")},
-        {"known kind", grant("user='ann'\nverb='ask'\n")},
+        {"with one of the kinds node, twin",
+         grant("user='ann'\nverb='ask'\nresource='planet:*'\n")},
+        {"with one of the kinds node, twin", grant("user='ann'\nverb='ask'\nresource='twin'\n")},
+        {"with one of the kinds", grant("user='ann'\nverb='ask'\n")},
         {"no name of a resource", grant("user='ann'\nverb='ask'\nresource='twin:A B'\n")},
         {"no user 'bob'", grant("user='bob'\nverb='ask'\nresource='twin:*'\n")},
         {"either a user or a role", grant("verb='ask'\nresource='twin:*'\n")},
@@ -241,6 +362,25 @@ TEST_SUITE("security/policy") {
         {"is missing", "[user.ann]\n"},
         {"cannot be", owner + "[user.bob]\nroles=['admin','auditor']\n"},
         {"cannot be", owner + "[user.bob]\nroles=['privacy-officer','analyst']\n"},
+        {"'until' names a role not held",
+         owner + "[user.bob]\nroles=['analyst']\nuntil={admin='2030-01-01T00:00:00Z'}\n"},
+        {"no enabled user", "[user.ann]\nroles=['owner']\ndisabled=true\n"},
+        {"no enabled user", "[user.ann]\nroles=['owner']\nuntil={owner='2030-01-01T00:00:00Z'}\n"},
+        {"built in", owner + "[role.admin]\nverbs=['ask']\n"},
+        {"allows nothing", owner + "[role.keeper]\nverbs=[]\n"},
+        {"unknown verb 'fly'", owner + "[role.keeper]\nverbs=['fly']\n"},
+        {"links and agreements", owner + "[role.keeper]\nverbs=['partner_ask']\n"},
+        {"unite duties", owner + "[role.keeper]\nverbs=['manage_budgets','ask']\n"},
+        {"unknown step 'dance'", owner + "[two_person]\nsteps=['dance']\n"},
+        {"unknown step 'waive_step'", owner + "[two_person]\nsteps=['waive_step']\n"},
+        {"1m to 30d", owner + "[two_person]\nsteps=[]\nlife='90d'\n"},
+        {"unknown algorithm 'none'",
+         owner + "[oidc]\nissuer='a'\naudience='b'\nalgorithms=['none']\nusers={}\n"},
+        {"unknown algorithm 'HS256'",
+         owner + "[oidc]\nissuer='a'\naudience='b'\nalgorithms=['HS256']\nusers={}\n"},
+        {"'audience' is missing", owner + "[oidc]\nissuer='a'\nalgorithms=['ES256']\n"},
+        {"no user 'eve'",
+         owner + "[oidc]\nissuer='a'\naudience='b'\nalgorithms=['ES256']\nusers={x='eve'}\n"},
         {"no organisation id", owner + "[cut_off]\norganisations=['abc']\n"},
         {"line 3", owner + "this is no TOML\n"},
     };
