@@ -47,6 +47,19 @@ struct Naive {
   std::size_t points = 0;
 };
 
+// Where the truth is missing the error before it is held. False: more than half is missing.
+bool filled(std::vector<double>& errors) {
+  const auto known = [](double error) { return std::isfinite(error); };
+  const auto first = std::find_if(errors.begin(), errors.end(), known);
+  if (std::count_if(errors.begin(), errors.end(), known) * 2 < std::ssize(errors)) return false;
+  double last = *first;
+  for (double& error : errors) {
+    if (known(error)) last = error;
+    error = last;
+  }
+  return true;
+}
+
 // One origin: the forecast after grid place `at`, compared with what came.
 void score_origin(const Model& model, const Grid& grid, std::size_t at, std::size_t horizon,
                   Trial& trial, Naive& naive) {
@@ -73,9 +86,7 @@ void score_origin(const Model& model, const Grid& grid, std::size_t at, std::siz
     for (std::size_t i = 0; i < repeated.size(); ++i) naive.errors[i] += repeated[i];
     ++naive.points;
   }
-  const bool whole = errors.size() == horizon &&
-                     std::all_of(errors.begin(), errors.end(), [](double e) { return e == e; });
-  if (whole) trial.errors.push_back(std::move(errors));
+  if (errors.size() == horizon && filled(errors)) trial.errors.push_back(std::move(errors));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ struct Trial {
   double naive_error = kMissing;  // mean absolute error of the better naive, the same points
   double scale = kMissing;        // what MASE divides by (forecast_score.h)
   std::size_t alarms = 0;         // of a detector, after it had learned
-  // Of the first signal: truth minus mean over a whole horizon, one row an origin.
+  // Of the first signal: truth minus mean over a whole horizon, one row an origin. Held where the
+  // truth is missing; left out where it is for more than half.
   std::vector<std::vector<double>> errors;
 
   bool scored() const { return score.points > 0; }
