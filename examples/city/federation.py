@@ -24,6 +24,10 @@ TITLES = {**{name: title for name, (_, title) in STATES.items()},
           "airshed": "Northwest airshed authority"}
 WORST, ORDINARY = "'2015-08-23' .. '2015-08-24'", "'2015-08-10' .. '2015-08-11'"
 EARLIER = "'2015-08-16' .. '2015-08-17'"
+# One monitor of each state that stood in the smoke.
+WATCHED = {"washington": "70de0a70970655a0_530630047_04",
+           "oregon": "6c906c6d1cf46b53_410597002_02", "idaho": "d01b991c53583048_160690012_03"}
+SMOKE_FROM = "2015-08-10"
 WITH = "WITH (epsilon = 4, purpose = 'planning')"
 
 
@@ -241,6 +245,18 @@ def questions(authority, states, started):
     states["oregon"].start()
 
 
+def watch(state):
+    """What the state's own node finds unusual at one of its monitors: a detector, made and applied."""
+    monitor = WATCHED[state.name]
+    definition = state.home / "unusual.toml"
+    state.json("model", "identify", monitor, "--anomalies", "--out", str(definition))
+    state.json("model", "apply", str(definition))
+    found = state.json("twin", "anomalies", monitor, "--since", SMOKE_FROM)["items"]
+    say(f"  {state.name:<11} monitor {monitor[:6]}: " + (", ".join(
+        f"{one['time'][5:16].replace('T', ' ')} {show(one['value'])} (usually "
+        f"{show(one['expected'], 0)})" for one in reversed(found)) or "nothing unusual"))
+
+
 def federation(root, once):
     started = time.monotonic()
     nodes = {name: Node(name, root) for name in (*STATES, "airshed")}
@@ -258,6 +274,10 @@ def federation(root, once):
         for state in states.values():
             agree(authority, state)
         questions(authority, states, started)
+        say("\nEach state's own models, on its own readings: unusual PM2.5 (ug/m3) at one monitor, "
+            f"from {SMOKE_FROM} on")
+        for state in states.values():
+            watch(state)
         say("\nAll answers came with protected figures only; no reading left its state.")
         if once:
             return 0

@@ -12,6 +12,7 @@
 #include "federation/query/suggest.h"
 #include "node/cli/cli.h"
 #include "node/cli/command.h"
+#include "node/cli/model_commands.h"
 
 namespace entente::node {
 namespace {
@@ -215,6 +216,7 @@ CommandTable all_commands() {
   add_export_command(table);
   add_delete_command(table);
   add_quality_commands(table);
+  add_model_commands(table);
   add_collector_commands(table);
   add_link_commands(table);
   add_key_commands(table);
@@ -255,6 +257,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"access token", "Tokens for programs and people"},
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
+      {"model", "What twins are expected to do: forecasts, anomalies"},
       {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},

@@ -12,7 +12,7 @@
 #include "federation/agree/agreements_desk.h"
 #include "federation/ask/questions_desk.h"
 #include "federation/feed/feed_desk.h"
-#include "node/daemon/api.h"
+#include "node/daemon/api_models.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
@@ -114,16 +114,28 @@ Outcome open_ledger(Core& core) {
 
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
-  auto store = open_store(
-      core, "entente.db", "ledger",
-      {audit_migration(), ReleaseLedger::migration(), LinkRegister::migration(),
-       AgreementRegister::migration(), domain_migration(), CollectorRegister::migration(),
-       ledger_standing_migration(), audit_tree_migration(), checkpoint_migration(),
-       AccessRegister::migration(), UnitRegister::migration(), ReleaseLedger::cells_migration(),
-       AnswerShelf::migration(), FeedLedger::migration(), FeedShelf::migration(),
-       AnswerShelf::delta_migration(), LinkRegister::trust_migration(),
-       AccessRegister::steps_migration(), AgreementRegister::threads_migration(),
-       question_counts_migration()});
+  auto store = open_store(core, "entente.db", "ledger",
+                          {audit_migration(),
+                           ReleaseLedger::migration(),
+                           LinkRegister::migration(),
+                           AgreementRegister::migration(),
+                           domain_migration(),
+                           CollectorRegister::migration(),
+                           ledger_standing_migration(),
+                           audit_tree_migration(),
+                           checkpoint_migration(),
+                           AccessRegister::migration(),
+                           UnitRegister::migration(),
+                           ReleaseLedger::cells_migration(),
+                           AnswerShelf::migration(),
+                           FeedLedger::migration(),
+                           FeedShelf::migration(),
+                           AnswerShelf::delta_migration(),
+                           LinkRegister::trust_migration(),
+                           AccessRegister::steps_migration(),
+                           AgreementRegister::threads_migration(),
+                           question_counts_migration(),
+                           model_migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -311,8 +323,12 @@ Result<PolicyAuthenticator::Secrets> load_secrets(const Settings& settings) {
 
 // Everything that listens, and what it needs; destroyed in the order of design section 3.
 Result<int> serve(Core& core, std::ostream& out) {
+  auto models = std::make_unique<ModelService>(ModelRegister::Parts{
+      *core.store, *core.history, core.clock, [&core] { return core.twins->state(); }});
+  if (auto loaded = models->load(); !loaded) return std::move(loaded).error();
   RouteTable routes;
   add_all_routes(routes, core);
+  add_model_routes(routes, core, models);
   auto secrets = load_secrets(core.settings);
   if (!secrets) return std::move(secrets).error();
   const PolicyAuthenticator authenticator(core, std::move(*secrets));
@@ -354,6 +370,9 @@ Result<int> serve(Core& core, std::ostream& out) {
   auto chores = upkeep(core).eagerlyEvaluate([](kj::Exception&& fault) {
     log::error("node", "upkeep ended", {{"reason", fault.getDescription().cStr()}});
   });
+  auto model_turns = models->tend_for_ever(core.loop).eagerlyEvaluate([](kj::Exception&& fault) {
+    log::error("models", "turns ended", {{"reason", fault.getDescription().cStr()}});
+  });
   out << "ready http=" << core.settings.http_address << ":" << (*http)->port()
       << " federation=" << core.settings.federation_address << ":" << *federation_port << std::endl;
   log::info(
@@ -378,6 +397,7 @@ Result<int> serve(Core& core, std::ostream& out) {
                  })
                  .eagerlyEvaluate(nullptr);
   core.loop.run(kj::mv(drained.promise));
+  model_turns = nullptr;
   chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
   core.feeds->stop();
   core.feed_gate->stop();
@@ -388,6 +408,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   core.collectors->stop();
   core.passwords->stop();
   core.workers->stop();
+  models->stop();
   drain_stores(core);
   core.feeds.reset();
   core.feed_caller.reset();
@@ -395,6 +416,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   // The stores' last reports speak to registers and twins: those go after them. The history has a
   // thread of its own that writes: it goes before.
   core.folds.reset();
+  models.reset();
   core.history.reset();
   core.history_store.reset();
   keep_head(core);

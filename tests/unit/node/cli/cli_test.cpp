@@ -66,6 +66,13 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"twin quarantine", {"monitor-53"}},
       {"twin rejudge", {"monitor-53"}},
       {"twin learn", {"monitor-53"}},
+      {"twin forecast", {"monitor-53"}},
+      {"twin anomalies", {"monitor-53"}},
+      {"twin simulate", {"monitor-53", "--set", "inlet=5", "--limit", "80"}},
+      {"model identify", {"monitor-53"}},
+      {"model apply", {"MODEL"}},
+      {"model show", {"monitor-53/pm25"}},
+      {"model retire", {"monitor-53/pm25"}},
       {"vault unseal", {"--passphrase-file", "SECRET"}},
       {"vault protect", {"--with", "key-file"}},
       {"backup verify", {"FILE"}},
@@ -110,6 +117,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       if (word == "LINES") word = node.folder.path + "/x.jsonl";
       if (word == "CHARTER") word = node.folder.path + "/x.charter";
       if (word == "SECRET") word = toml;
+      if (word == "MODEL") word = node.folder.path + "/model.toml";
       if (word == "TYPE") word = node.folder.path + "/x.json";
       words.push_back(word);
     }
@@ -125,6 +133,9 @@ bool works_on_files(const std::string& path) {
 
 void write_inputs(const FakeNode& node) {
   node.folder.write("x.toml", "[agreement]\n");
+  node.folder.write("model.toml",
+                    "[model]\ntwin = \"monitor-53\"\nname = \"pm25\"\nkind = \"theta\"\n"
+                    "signals = [\"pm25\"]\nstep = \"1h\"\n");
   node.folder.write("x.jsonl", R"j({"twin":"a","signal":"x","time":"2020-01-01","value":1})j"
                                "\n");
   node.folder.write("x.json", "{\"@type\":\"Interface\"}");

@@ -143,6 +143,35 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"items":[{"signal":"pm25","readings":720,"good":700,"median":12,"mad":3,)j"
       R"j("flagged":{"range":2},"toml":"[quality]\nrange = [0, 100]\n"}],"skipped":[],)j"
       R"j("toml":"[quality]\nrange = [0, 100]\n"})j");
+  const std::string model =
+      R"j({"twin":"monitor-53","name":"pm25","kind":"theta","version":2,"life":"live",)j"
+      R"j("reason":"","since":"2015-08-24T00:00:00Z","validation":{"points":96,)j"
+      R"j("from":"2015-08-20T00:00:00Z","to":"2015-08-24T00:00:00Z","mean_absolute_error":2.5,)j"
+      R"j("naive_error":3,"mase":0.8,"coverage_half":0.5,"coverage_ninety":0.91},)j"
+      R"j("running":true,"fed_to":"2015-08-24T00:00:00Z","behind_s":0,"drift":0.1,)j"
+      R"j("score":{"forecasts":4,"points":80,"mase":0.9,"coverage_half":0.5,)j"
+      R"j("coverage_ninety":0.9},"residual":[{"signal":"pm25","difference":1}],)j"
+      R"j("last_error":"","toml":"[model]\n"})j";
+  const std::string path =
+      R"j("path":[{"time":"2015-08-24T01:00:00Z","mean":12,"low50":10,"high50":14,)j"
+      R"j("low90":6,"high90":19}])j";
+  get("/api/v1/models", Verb::read_twins, R"j({"items":[)j" + model + "]}");
+  get("/api/v1/twins/{id}/models/{model}", Verb::read_twins, model);
+  post("/api/v1/twins/{id}/models", Verb::write_twins, BodyKind::text, model);
+  post("/api/v1/twins/{id}/models/{model}/retire", Verb::write_twins, BodyKind::json, model);
+  post("/api/v1/twins/{id}/models/identify", Verb::read_twins, BodyKind::json,
+       R"j({"items":[{"method":"seasonal naive","kind":"seasonal_naive","fitted":true,)j"
+       R"j("chosen":true,"points":96,"mean_absolute_error":3,"mase":1,"coverage_half":0.5,)j"
+       R"j("coverage_ninety":0.9}],"beats_naive":false,"alarms":null,"toml":"[model]\n"})j");
+  get("/api/v1/twins/{id}/forecast", Verb::read_twins,
+      R"j({"model":"pm25","kind":"theta","version":2,"issued":"2015-08-24T00:00:00Z",)j"
+      R"j("items":[{"signal":"pm25",)j" + path + "}]}");
+  get("/api/v1/twins/{id}/anomalies", Verb::read_twins,
+      R"j({"items":[{"time":"2015-08-23T10:00:00Z","signal":"pm25","value":180,)j"
+      R"j("expected":12,"evidence":4.2,"model":"pm25-anomalies","version":1}]})j");
+  post("/api/v1/twins/{id}/simulate", Verb::read_twins, BodyKind::json,
+       R"j({"signal":"pm25","runs":200,"seed":1,"past_errors":40,"above":0.1,"below":1,)j" + path +
+           "}");
   post("/api/v1/twins", Verb::write_twins, BodyKind::json_or_text,
        R"j({"added":2,"changed":1,"unchanged":51})j");
   post("/api/v1/readings", Verb::write_readings, BodyKind::lines,

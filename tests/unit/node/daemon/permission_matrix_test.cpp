@@ -11,7 +11,7 @@
 
 #include "node/collect/collector_desk.h"
 #include "node/daemon/vault_lock.h"
-#include "node/daemon/api.h"
+#include "node/daemon/api_models.h"
 #include "node/daemon/partner_policy.h"
 #include "schemas/wire/collect.capnp.h"
 #include "schemas/wire/gate.capnp.h"
@@ -37,6 +37,7 @@ struct Parts {
   node::test::Site site{{"a"}};
   node::test::TemporaryFolder folder;
   std::unique_ptr<Core> core;
+  const std::unique_ptr<ModelService> models;
   RouteTable routes;
   Parts() {
     SystemRandom random;
@@ -53,6 +54,7 @@ struct Parts {
     core->history = std::move(site.history);
     core->quality = std::make_unique<QualityGate>();
     add_all_routes(routes, *core);
+    add_model_routes(routes, *core, models);
   }
   ~Parts() { site.history = std::move(core->history); }
 };
