@@ -234,7 +234,7 @@ TEST_SUITE("node/daemon/agreement_register") {
     }
     MESSAGE("12 seeds: " << steps << " steps, " << restarts << " restarts, " << in_force
                          << " agreements in force");
-    CHECK(steps > 60);
+    CHECK(steps > 24);
     CHECK(restarts > 20);
   }
 
