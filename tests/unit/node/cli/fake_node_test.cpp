@@ -165,13 +165,14 @@ void FakeNode::fill(RouteTable& table) {
        R"j("coverage_ninety":0.9}],"beats_naive":false,"alarms":null,"toml":"[model]\n"})j");
   get("/api/v1/twins/{id}/forecast", Verb::read_twins,
       R"j({"model":"pm25","kind":"theta","version":2,"issued":"2015-08-24T00:00:00Z",)j"
-      R"j("items":[{"signal":"pm25",)j" + predicted + "}]}");
+      R"j("items":[{"signal":"pm25",)j" +
+          predicted + "}]}");
   get("/api/v1/twins/{id}/anomalies", Verb::read_twins,
       R"j({"items":[{"time":"2015-08-23T10:00:00Z","signal":"pm25","value":180,)j"
       R"j("expected":12,"evidence":4.2,"model":"pm25-anomalies","version":1}]})j");
   post("/api/v1/twins/{id}/simulate", Verb::read_twins, BodyKind::json,
-       R"j({"signal":"pm25","runs":200,"seed":1,"past_errors":40,"above":0.1,"below":1,)j" + predicted +
-           "}");
+       R"j({"signal":"pm25","runs":200,"seed":1,"past_errors":40,"above":0.1,"below":1,)j" +
+           predicted + "}");
   post("/api/v1/twins", Verb::write_twins, BodyKind::json_or_text,
        R"j({"added":2,"changed":1,"unchanged":51})j");
   post("/api/v1/readings", Verb::write_readings, BodyKind::lines,
