@@ -411,18 +411,21 @@ void add_agreement_routes(RouteTable& table, Core& core) {
              "All agreements with whose turn it is", BodyKind::none, with(list_agreements)});
   table.add({Method::get, one, Verb::read_agreements, "showAgreement", "One agreement in full",
              BodyKind::none, with(show_agreement)});
-  table.add({Method::post, "/api/v1/agreements", Verb::manage_agreements, "proposeAgreement",
-             "Signs an agreement and offers it to the partner", BodyKind::json, with(propose)});
+  // An offer is signed too: the partner's signature alone puts it in force.
+  const auto for_two = [&table](Route route) {
+    table.add(for_two_persons(security::Step::sign_agreement, std::move(route)));
+  };
+  for_two({Method::post, "/api/v1/agreements", Verb::manage_agreements, "proposeAgreement",
+           "Signs an agreement and offers it to the partner", BodyKind::json, with(propose)});
   table.add({Method::post, "/api/v1/agreements/new", Verb::read_agreements, "newAgreement",
              "Writes the text of an agreement to begin with", BodyKind::json, with(new_text)});
   table.add({Method::post, "/api/v1/agreements/diff", Verb::read_agreements, "diffAgreements",
              "Says what changes between two sets of terms, who gains and who loses", BodyKind::json,
              with(diff)});
-  table.add({Method::post, one + "/counter", Verb::manage_agreements, "counterAgreement",
-             "Answers an offer with another", BodyKind::json, with(counter)});
-  table.add(for_two_persons(security::Step::sign_agreement,
-                            {Method::post, one + "/sign", Verb::manage_agreements, "signAgreement",
-                             "Signs a partner's offer", BodyKind::json, stepping(Step::settle)}));
+  for_two({Method::post, one + "/counter", Verb::manage_agreements, "counterAgreement",
+           "Answers an offer with another", BodyKind::json, with(counter)});
+  for_two({Method::post, one + "/sign", Verb::manage_agreements, "signAgreement",
+           "Signs a partner's offer", BodyKind::json, stepping(Step::settle)});
   table.add({Method::post, one + "/withdraw", Verb::manage_agreements, "withdrawAgreement",
              "Takes an offer back", BodyKind::json, stepping(Step::withdraw)});
   table.add({Method::post, one + "/suspend", Verb::manage_agreements, "suspendAgreement",

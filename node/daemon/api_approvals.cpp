@@ -149,10 +149,24 @@ awaitable<Result<Reply>> show_former(Core& core, const Call& call) {
   co_return Reply::json(out);
 }
 
+// A former policy, with what may only be loosened by steps of its own: steps for two persons and
+// organisations cut off stay as they are. Users who were disabled since come back: that is what a
+// restored policy is for.
+Result<security::Policy> restored_policy(const security::Policy& now, const std::string& text) {
+  auto former = security::Policy::from_toml(text);
+  if (!former) return former;
+  security::PolicyParts parts = former->parts();
+  for (const security::Step step : now.parts().two_persons.steps) {
+    parts.two_persons.steps.insert(step);
+  }
+  parts.cut_off.insert(now.parts().cut_off.begin(), now.parts().cut_off.end());
+  return security::Policy::of(std::move(parts));
+}
+
 awaitable<Result<Reply>> restore_former(Core& core, const Call& call) {
   auto one = co_await former(core, call);
   if (!one) co_return std::move(one).error();
-  co_return co_await put_in_force(core, call, security::Policy::from_toml(one->text),
+  co_return co_await put_in_force(core, call, restored_policy(core.policy, one->text),
                                   "policy.restore", "policy:" + std::to_string(one->number));
 }
 

@@ -308,6 +308,12 @@ awaitable<Result<Reply>> export_root(Core& core, const Call& call) {
     co_return make_error(ErrorCode::not_found, "no root key is kept here",
                          "it was taken off this node");
   }
+  // Whoever holds it signs charters alone, and an approval's reply goes to the approver.
+  if (core.policy.needs_two(security::Step::rotate_charter)) {
+    co_return make_error(ErrorCode::denied,
+                         "charters take two persons here: the root key is handed to nobody",
+                         "waive the step by two persons, export it, and reserve it again");
+  }
   const std::string key = (*root)->public_key().hex();
   if (call.dry_run) co_return Reply::json({{"key", key}, {"root", nullptr}});
   const Asked told = [&](CharterKeeper::Reply reply) {

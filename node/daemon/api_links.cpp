@@ -234,25 +234,28 @@ awaitable<Result<Reply>> move_link(Core& core, const Call& call, Step step) {
 }
 
 // Revoking ends what the link carried: a link made anew with the same organisation grants nothing.
-// Agreements go first, so that a crash in between leaves less and never more.
+// The link goes first, so that nothing the partner does keeps it open; an agreement that could not
+// be ended then is said, and ended by 'entente agreement terminate'.
 awaitable<Result<Reply>> revoke(Core& core, const Call& call) {
   const LinkEntry* link = core.links->named(call.path.at("name"));
+  std::vector<AgreementId> carried;
   if (link != nullptr && !call.dry_run) {
-    std::vector<AgreementId> carried;
     for (const auto& [id, entry] : core.agreements->entries()) {
       const bool over = is_over(entry.standing.state);
       if (entry.partner() == link->organisation && !over) carried.push_back(id);
     }
-    for (const AgreementId& id : carried) {
-      auto ended =
-          co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
-            core.agreements->take(actor_of(call), id, AgreementStep::terminate,
-                                  "the link was revoked", std::move(reply));
-          });
-      if (!ended) co_return std::move(ended).error();
-    }
   }
-  co_return co_await move_link(core, call, &LinkRegister::revoke);
+  auto revoked = co_await move_link(core, call, &LinkRegister::revoke);
+  if (!revoked) co_return revoked;
+  for (const AgreementId& id : carried) {
+    auto ended =
+        co_await await_result<AgreementEntry>(core.loop, [&](AgreementRegister::Reply reply) {
+          core.agreements->take(actor_of(call), id, AgreementStep::terminate,
+                                "the link was revoked", std::move(reply));
+        });
+    if (!ended) co_return std::move(ended).error();
+  }
+  co_return revoked;
 }
 
 awaitable<Result<Reply>> confirm(Core& core, const Call& call) {

@@ -134,8 +134,9 @@ void Passwords::forget(const std::string& actor, const std::string& user, Done d
 }
 
 // Counts the attempt as failed, or says how long this name waits.
-Outcome Passwords::admit(const Hash256& name, Instant now) {
-  if (attempts_.size() >= limits::kLoginNames && !attempts_.contains(name)) {
+Outcome Passwords::admit(const Hash256& name, bool known, Instant now) {
+  // Names that strangers make up may fill the list; they keep no user of this node out.
+  if (!known && attempts_.size() >= limits::kLoginNames && !attempts_.contains(name)) {
     std::erase_if(attempts_, [now](const auto& one) {
       return one.second.until + limits::kLoginWaitMost <= now;
     });
@@ -178,7 +179,10 @@ void Passwords::failed(const std::string& user, const Hash256& name) {
 void Passwords::check(const std::string& user, std::string password, Done done) {
   const Secret secret(std::move(password));
   const Hash256 name = name_hash(user);
-  if (auto free = admit(name, parts_.clock.now()); !free) return done(std::move(free));
+  const bool known_name = hashes_.contains(user);
+  if (auto free = admit(name, known_name, parts_.clock.now()); !free) {
+    return done(std::move(free));
+  }
   const auto found = hashes_.find(user);
   // Nobody's hash costs what a user's does, and says no whatever comes out.
   auto job = [this, secret, known = found != hashes_.end(), cost = parts_.cost,

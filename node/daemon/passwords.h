@@ -57,7 +57,7 @@ class Passwords {
     int failures = 0;
     Instant until;  // no attempt before
   };
-  Outcome admit(const Hash256& name, Instant now);
+  Outcome admit(const Hash256& name, bool known, Instant now);
   void failed(const std::string& user, const Hash256& name);
   template <class T, class Job>
   void hash_off_loop(Job job, std::function<void(Result<T>)> done);
