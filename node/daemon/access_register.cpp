@@ -4,6 +4,7 @@
 
 #include "node/daemon/keyring.h"
 #include "node/service/authenticator.h"
+#include "node/daemon/verb_list.h"
 #include "node/store/audit_log.h"
 
 namespace entente::node {
@@ -14,25 +15,6 @@ using security::LocalUser;
 namespace {
 
 constexpr std::size_t kTokenBytes = 32;
-
-std::string verbs_text(const std::optional<std::set<Verb>>& only) {
-  if (!only) return "*";
-  std::string text;
-  for (const Verb verb : *only) text += (text.empty() ? "" : " ") + std::string(to_text(verb));
-  return text;
-}
-
-std::optional<std::set<Verb>> verbs_from(const std::string& text) {
-  if (text == "*") return std::nullopt;
-  std::set<Verb> verbs;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    // A verb of another version allows nothing.
-    if (const auto verb = security::verb_from_text(text.substr(at, end - at))) verbs.insert(*verb);
-    at = end + 1;
-  }
-  return verbs;
-}
 
 security::AuditRecord entry(const Actor& actor, const std::string& action, const std::string& what,
                             AuditOutcome outcome, Instant now) {

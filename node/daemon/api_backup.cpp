@@ -29,7 +29,8 @@ json::object run_json(const BackupService& backups, const BackupRun& run) {
 
 awaitable<Result<Reply>> begin_backup(Core& core, const Call& call) {
   if (call.dry_run) {
-    auto total = backup_bytes(core.settings.home, core.backups->folder());
+    auto job = [&core] { return backup_bytes(core.settings.home, core.backups->folder()); };
+    auto total = co_await on_worker<std::uint64_t>(core, std::move(job));
     if (!total) co_return std::move(total).error();
     co_return Reply::json({{"folder", core.backups->folder()}, {"total", *total}});
   }

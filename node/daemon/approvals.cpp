@@ -8,6 +8,7 @@
 #include "node/daemon/await.h"
 #include "node/daemon/limits.h"
 #include "node/service/json_text.h"
+#include "node/daemon/verb_list.h"
 #include "node/store/audit_log.h"
 #include "schemas/base/hash.h"
 #include "schemas/base/log.h"
@@ -44,24 +45,6 @@ Result<Parameters> parameters_from(const std::string& text) {
     if (value.is_string()) out.emplace(name, value.get_string());
   }
   return out;
-}
-
-std::string verbs_text(const std::optional<std::set<Verb>>& only) {
-  if (!only) return "*";
-  std::string text;
-  for (const Verb verb : *only) text += (text.empty() ? "" : " ") + std::string(to_text(verb));
-  return text;
-}
-
-std::optional<std::set<Verb>> verbs_from(const std::string& text) {
-  if (text == "*") return std::nullopt;
-  std::set<Verb> verbs;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    if (const auto verb = security::verb_from_text(text.substr(at, end - at))) verbs.insert(*verb);
-    at = end + 1;
-  }
-  return verbs;
 }
 
 security::Step step_from(const std::string& text) {

@@ -55,13 +55,9 @@ Result<BackupRun> BackupService::start(const std::string& actor) {
                       "wait for it: 'entente backup list'");
   }
   if (thread_.joinable()) thread_.join();
-  if (auto made = make_folder(); !made) return std::move(made).error();
-  auto total = backup_bytes(parts_.settings.home, folder());
-  if (!total) return std::move(total).error();
   BackupRun run;
   run.begun = parts_.clock.now();
   run.name = file_name(parts_.settings, run.begun);
-  run.total = *total;
   latest_.with([&](std::optional<BackupRun>& latest) { latest = run; });
   // The copying begins once it is recorded that it will.
   record(actor, run.name, security::AuditOutcome::intent, "",
@@ -100,6 +96,10 @@ void BackupService::run(const std::string& actor, const std::string& name) {
 
 Result<BackupContents> BackupService::make(const std::string& name) {
   try {
+    if (auto made = make_folder(); !made) return std::move(made).error();
+    auto total = backup_bytes(parts_.settings.home, folder());
+    if (!total) return std::move(total).error();
+    latest_.with([&](std::optional<BackupRun>& latest) { latest->total = *total; });
     auto entente = parts_.store.reader();
     if (!entente) return std::move(entente).error();
     auto history = parts_.history.reader();

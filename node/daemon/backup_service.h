@@ -57,8 +57,8 @@ class BackupService {
   }
   ~BackupService() { stop(); }
 
-  // Begins one, as soon as that is recorded. Refuses: conflict (one is running, or a link lies in
-  // the home), overloaded (the node is stopping), store_failed (no folder).
+  // Begins one, as soon as that is recorded. Refuses: conflict (one is running), overloaded (the
+  // node is stopping). Whatever else goes wrong is told by latest().
   [[nodiscard]] Result<BackupRun> start(const std::string& actor);
   // The one that runs, or the last that ran since the node started.
   std::optional<BackupRun> latest() const;
