@@ -1,5 +1,10 @@
 // A system twin: a twin whose members are partners' exports, and whose properties are aggregates
 // over them (design section 10). Declared by the site that composes; the members never learn of it.
+//
+// A property is only a named question until it is `kept`: then the node asks it by itself, once for
+// each closed window of the length `over`, and the released figures are the twin's state and its
+// history. That spends the members' budgets window by window, so it is opted into, with the epsilon
+// that each window may cost.
 #pragma once
 
 #include <optional>
@@ -36,6 +41,13 @@ struct SystemProperty {
   Duration over;
   std::optional<double> lower;  // plan bounds of the item's value
   std::optional<double> upper;
+  std::optional<Duration> every = {};  // cuts a window into cells, each with a value
+  std::string unit = {};               // of the item's value; empty: as the members give it
+  bool kept = false;
+  std::optional<double> epsilon = {};  // of each member, for a window; what keeping must state
+  std::string purpose = {};            // as the members' agreements name it
+  std::optional<Instant> since = {};   // kept: from the first window at or after it; else newest
+  std::optional<Instant> until = {};   // kept: no window that ends after it
   bool operator==(const SystemProperty&) const = default;
 };
 
@@ -46,11 +58,21 @@ struct SystemTwin {
   Needs needs;
   std::vector<SystemProperty> properties;
   bool operator==(const SystemTwin&) const = default;
+  // Null when there is none of this name.
+  const SystemProperty* property(std::string_view name) const;
+  bool keeps() const;  // whether any property is kept
 };
+std::string to_text(const SystemMember& member);  // "air@washington"
 
 // What can be known wrong without asking anybody: repeated members, no members, a quorum larger
-// than the membership, items that do not parse, lower >= upper. Refuses: config_invalid, naming the
-// place.
+// than the membership, items that do not parse, lower >= upper, one folded signal with two bounds,
+// `every` that does not divide `over`, a kept property without an epsilon. Refuses: config_invalid,
+// naming the place.
 [[nodiscard]] Outcome check_system(const SystemTwin& system);
+
+// The question that a property stands for, about this window: the same text, so the same question
+// to every member, whenever it is asked.
+std::string question_of(const SystemTwin& system, const SystemProperty& property,
+                        const TimeWindow& window);
 
 }  // namespace entente::federation

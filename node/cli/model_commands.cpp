@@ -262,9 +262,22 @@ std::string query_of(Session& session, std::initializer_list<const char*> names)
   return query;
 }
 
+// `system/NAME.PROPERTY` is a kept property of a system twin; anything else is a twin's id.
+std::string forecast_target(Session& session) {
+  const std::string id = session.value("ID");
+  constexpr std::string_view kSystem = "system/";
+  const auto dot = id.rfind('.');
+  if (!id.starts_with(kSystem) || dot == std::string::npos) {
+    return twin_path(session, "forecast" + query_of(session, {"signal", "for", "model"}));
+  }
+  const std::string name = id.substr(kSystem.size(), dot - kSystem.size());
+  const std::string ahead = query_of(session, {"for"});
+  return "/api/v1/systems/" + url_encoded(name) + "/forecast" +
+         (ahead.empty() ? "?" : ahead + "&") + "property=" + url_encoded(id.substr(dot + 1));
+}
+
 Result<int> show_forecast(Session& session) {
-  auto got =
-      session.get(twin_path(session, "forecast" + query_of(session, {"signal", "for", "model"})));
+  auto got = session.get(forecast_target(session));
   if (!got) return std::move(got).error();
   Table table = path_table("signal");
   for (const json::value& item : array_of_field(*got, "items")) {
@@ -341,11 +354,12 @@ void add_twin_verbs(CommandTable& table) {
   table.push_back({"twin forecast",
                    Effect::ro,
                    "What comes next, with bands of 50 and 90 %",
-                   {id,
+                   {{"ID", Form::positional, "", "the twin's id; or system/NAME.PROPERTY"},
                     {"signal", Form::value, "NAME", "of this signal"},
                     {"for", Form::value, "TIME", "how far, like 24h (the model's own horizon)"},
                     model},
-                   {"entente twin forecast monitor-530330030 --for 24h"},
+                   {"entente twin forecast monitor-530330030 --for 24h",
+                    "entente twin forecast system/smoke.pm25 --for 7d"},
                    show_forecast});
   table.push_back({"twin anomalies",
                    Effect::ro,

@@ -13,6 +13,7 @@
 #include "node/cli/cli.h"
 #include "node/cli/command.h"
 #include "node/cli/model_commands.h"
+#include "node/cli/system_commands.h"
 
 namespace entente::node {
 namespace {
@@ -221,6 +222,7 @@ CommandTable all_commands() {
   add_link_commands(table);
   add_key_commands(table);
   add_agreement_commands(table);
+  add_system_commands(table);
   add_feed_commands(table);
   add_access_commands(table);
   add_user_commands(table);

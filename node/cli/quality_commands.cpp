@@ -242,10 +242,15 @@ Result<int> reload_rules(Session& session) {
   for (const json::value& one : array_of_field(*got, "idle")) {
     idle.push_back(text_of_field(one, "type") + "." + text_of_field(one, "signal"));
   }
+  std::vector<std::string> systems;
+  for (const json::value& one : array_of_field(*got, "systems")) {
+    if (one.is_string()) systems.emplace_back(one.get_string());
+  }
   session.show({object_of(std::move(*got)), std::move(table), "items", false});
   if (empty) session.say("The rules are as they were.");
   for (const std::string& one : idle) session.say("No type has what this rule is for: " + one);
-  if (restart) session.say("The files have other exports or systems: these wait for a restart.");
+  for (const std::string& system : systems) session.say("System twin: " + system);
+  if (restart) session.say("The files have other exports: these wait for a restart.");
   if (session.dry_run()) {
     session.say("Nothing was changed (--dry-run).");
   } else if (!empty) {

@@ -1,4 +1,4 @@
-// status, doctor, systems, exports.
+// status, doctor, exports.
 #include <boost/json.hpp>
 
 #include "node/cli/command.h"
@@ -110,47 +110,6 @@ Result<int> doctor(Session& session) {
   return code;
 }
 
-Result<int> list_systems(Session& session) {
-  auto got = session.get("/api/v1/systems");
-  if (!got) return std::move(got).error();
-  Table table{{{"name", "system"}, {"members", "members"}, {"properties", "properties"}}, {}};
-  for (const json::value& item : array_of_field(*got, "items")) {
-    const auto joined = [&](std::string_view name) -> json::value {
-      std::string out;
-      const json::value& value = field(item, name);
-      if (const auto* object = value.if_object()) {
-        for (const auto& member : *object)
-          out += (out.empty() ? "" : ", ") + std::string(member.key());
-        return json::value(out);
-      }
-      if (!value.is_array()) return value;
-      for (const json::value& part : value.get_array()) {
-        const std::string text =
-            part.is_string() ? std::string(part.get_string()) : text_of_field(part, "name");
-        out += (out.empty() ? "" : ", ") + text;
-      }
-      return json::value(out);
-    };
-    table.rows.push_back({field(item, "name"), joined("members"), joined("properties")});
-  }
-  const bool empty = table.rows.empty();
-  session.show({object_of(std::move(*got)), std::move(table), "items", false});
-  if (empty && session.for_people())
-    session.say("No system twins yet: declare one in system.toml.");
-  return 0;
-}
-
-// Every member of an object on a line of its own, nested values as JSON.
-Result<int> show_object(Session& session, const std::string& target) {
-  auto got = session.get(target);
-  if (!got) return std::move(got).error();
-  json::object object = object_of(std::move(*got));
-  std::vector<std::pair<std::string, json::value>> lines;
-  for (const auto& member : object) lines.emplace_back(member.key(), member.value());
-  session.show({std::move(object), properties_table(std::move(lines)), "", true});
-  return 0;
-}
-
 Result<int> list_exports(Session& session) {
   auto got = session.get("/api/v1/exports");
   if (!got) return std::move(got).error();
@@ -241,21 +200,6 @@ void add_show_commands(CommandTable& table) {
                    {},
                    {"entente doctor"},
                    doctor});
-  table.push_back({"system list",
-                   Effect::ro,
-                   "System twins and their members",
-                   {},
-                   {"entente system list"},
-                   list_systems});
-  table.push_back({"system show",
-                   Effect::ro,
-                   "One system twin",
-                   {{"NAME", Form::positional, "", "the system twin's name"}},
-                   {"entente system show smoke"},
-                   [](Session& session) {
-                     return show_object(session,
-                                        "/api/v1/systems/" + url_encoded(session.value("NAME")));
-                   }});
   table.push_back({"export list",
                    Effect::ro,
                    "What partners may be offered",

@@ -299,6 +299,11 @@ class Reader {
     if (const toml::table* properties = table.table("property")) {
       for (const auto& [key, node] : *properties) property(table, system, key.str(), node);
     }
+    for (const char* later : {"alert", "model"}) {
+      if (table.table(later) == nullptr) continue;
+      table.fail(later, std::string(later) +
+                            "s on a system twin are not there in this version: take the table out");
+    }
     if (auto checked = federation::check_system(system); !checked) {
       table.fail("", checked.error().what);
     }
@@ -308,7 +313,9 @@ class Reader {
   void property(StrictTable& table, federation::SystemTwin& system, std::string_view key,
                 const toml::node& node) {
     const toml::table* inner = node.as_table();
-    if (inner == nullptr) return table.fail("property", "must be a table of tables");
+    if (inner == nullptr || !is_local_id(key)) {
+      return table.fail("property", "must be a table of tables, each named by a-z 0-9 . _ -");
+    }
     StrictTable one(*inner, file_, table.path() + ".property." + std::string(key), kCode);
     federation::SystemProperty property;
     property.name = std::string(key);
@@ -318,6 +325,14 @@ class Reader {
       property.lower = bounds->minimum;
       property.upper = bounds->maximum;
     }
+    if (one.has("every")) property.every = one.duration("every");
+    property.unit = one.text("unit", "");
+    property.kept = one.boolean("keep", false);
+    if (one.has("epsilon")) property.epsilon = one.number("epsilon");
+    if (property.epsilon && !(*property.epsilon > 0)) one.fail("epsilon", "must be above 0");
+    property.purpose = one.text("purpose", "");
+    property.since = one.instant("since");
+    property.until = one.instant("until");
     if (auto done = one.finish(); !done) return table.adopt(done.error());
     system.properties.push_back(std::move(property));
   }

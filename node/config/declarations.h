@@ -28,7 +28,12 @@
 //
 //   [system.smoke]
 //   title = "…"      members = ["air@washington", "air@oregon"]      needs = "any"
-//   property.pm25 = { item = "mean(pm25)", over = "1d", bounds = [0, 200] }
+//   property.pm25 = { item = "mean(pm25)", over = "1d", bounds = [0, 200],
+//                     unit = "ug/m3", every = "1h",       # optional: the value's unit, cells in
+//                     time keep = true, epsilon = 0.2,         # asked by the node itself, window
+//                     by window, purpose = "planning",               # at this charge to every
+//                     member since = "2025-03-01", until = "2025-04-01" }      # optional: which
+//                     windows
 #pragma once
 
 #include <map>
@@ -43,9 +48,11 @@
 
 namespace entente::node {
 
+using SystemTwins = std::map<std::string, federation::SystemTwin, std::less<>>;
+
 struct Declarations {
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;
-  std::map<std::string, federation::SystemTwin, std::less<>> systems;
+  SystemTwins systems;
   RuleBook quality;
   RetentionRules retention;
 };
@@ -54,6 +61,9 @@ struct Declarations {
 // nothing of the file was added.
 [[nodiscard]] Outcome read_declarations(std::string_view text, const std::string& file,
                                         const std::string& site, Declarations& into);
+// The declaration of a system twin in one form, whatever the file it came from looks like: what is
+// said is said in one order, what is not said is left out. read_declarations() reads it back.
+std::string system_text(const federation::SystemTwin& system);
 // All *.toml files of a folder in name order; a missing folder is empty.
 [[nodiscard]] Result<Declarations> load_declarations(const std::string& folder,
                                                      const std::string& site);

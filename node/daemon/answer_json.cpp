@@ -8,6 +8,7 @@
 #include <set>
 
 #include "federation/query/contribution.h"
+#include "node/daemon/coverage_json.h"
 #include "security/privacy/blocks.h"
 #include "security/privacy/rho.h"
 
@@ -100,13 +101,6 @@ json::object coverage_json(const MemberCoverage& member) {
   return out;
 }
 
-json::object estimate_json(const Estimate& estimate) {
-  return {{"value", number_or_null(estimate.value)},
-          {"standard_error", number_or_null(estimate.standard_error)},
-          {"lower", number_or_null(estimate.lower)},
-          {"upper", number_or_null(estimate.upper)}};
-}
-
 // A histogram: from one edge to the next, ascending.
 json::value bins_json(const PlannedItem& item, const std::vector<Estimate>& bins) {
   json::array all;
@@ -123,6 +117,19 @@ Estimate exactly(double value) {
 }
 
 }  // namespace
+
+json::object estimate_json(const Estimate& estimate) {
+  return {{"value", number_or_null(estimate.value)},
+          {"standard_error", number_or_null(estimate.standard_error)},
+          {"lower", number_or_null(estimate.lower)},
+          {"upper", number_or_null(estimate.upper)}};
+}
+
+json::array coverage_json(const std::vector<MemberCoverage>& members) {
+  json::array all;
+  for (const MemberCoverage& member : members) all.push_back(coverage_json(member));
+  return all;
+}
 
 json::object question_head(const std::string& question, const Plan& plan) {
   json::object out;
@@ -226,9 +233,7 @@ json::value answer_json(const std::string& question, const FederatedAnswer& answ
     rows.push_back(std::move(one));
   }
   out["rows"] = std::move(rows);
-  json::array coverage;
-  for (const MemberCoverage& member : answer.coverage) coverage.push_back(coverage_json(member));
-  out["coverage"] = std::move(coverage);
+  out["coverage"] = coverage_json(answer.coverage);
   std::set<std::string> units;
   for (const MemberCoverage& member : answer.coverage) {
     if (member.state == MemberState::answered) units.insert(protected_words(member.unit));

@@ -26,15 +26,16 @@ void add_quality_routes(RouteTable& table, Core& core);  // health, quarantine, 
 void add_collector_routes(RouteTable& table, Core& core);
 void add_agreement_routes(RouteTable& table, Core& core);
 void add_link_routes(RouteTable& table, Core& core);
-void add_key_routes(RouteTable& table, Core& core);  // keys and charters
-void add_budget_routes(RouteTable& table, Core& core);      // what is left, reconciling
-void add_feed_routes(RouteTable& table, Core& core);        // feeds, followed and given
-void add_question_routes(RouteTable& table, Core& core);    // ask, systems, exports, status
-void add_access_routes(RouteTable& table, Core& core);      // users, roles, grants, tokens
+void add_key_routes(RouteTable& table, Core& core);       // keys and charters
+void add_budget_routes(RouteTable& table, Core& core);    // what is left, reconciling
+void add_system_routes(RouteTable& table, Core& core);    // system twins
+void add_feed_routes(RouteTable& table, Core& core);      // feeds, followed and given
+void add_question_routes(RouteTable& table, Core& core);  // ask, exports, status
+void add_access_routes(RouteTable& table, Core& core);    // users, roles, grants, tokens
 void add_user_routes(RouteTable& table, Core& core);      // passwords, logins, disabling, OIDC
 void add_approval_routes(RouteTable& table, Core& core);  // two persons, former policies
-void add_backup_routes(RouteTable& table, Core& core);  // making and listing backups
-void add_audit_routes(RouteTable& table, Core& core);  // the log, its checkpoints and witnesses
+void add_backup_routes(RouteTable& table, Core& core);    // making and listing backups
+void add_audit_routes(RouteTable& table, Core& core);     // the log, its checkpoints and witnesses
 
 // What these questions need (question_needs.h), all of them. Refuses what parse_question refuses.
 boost::asio::awaitable<Result<std::vector<Need>>> needs_of_questions(

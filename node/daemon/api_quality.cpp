@@ -341,9 +341,13 @@ json::value reloaded_json(const Reloaded& done, bool dry_run) {
                          {"now", kept(change.now)}});
   }
   for (const auto& [type, signal] : done.idle) idle.push_back({{"type", type}, {"signal", signal}});
-  return {{"items", std::move(items)}, {"retention", std::move(retention)},
-          {"loses", done.loses},       {"idle", std::move(idle)},
-          {"series", done.series},     {"needs_restart", done.needs_restart},
+  return {{"items", std::move(items)},
+          {"retention", std::move(retention)},
+          {"loses", done.loses},
+          {"idle", std::move(idle)},
+          {"series", done.series},
+          {"systems", json::value_from(done.systems)},
+          {"needs_restart", done.needs_restart},
           {"dry_run", dry_run}};
 }
 

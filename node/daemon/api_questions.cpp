@@ -1,4 +1,4 @@
-// Questions, exports, systems, and what this node is.
+// Questions, exports, and what this node is.
 #include <utility>
 
 #include <boost/json.hpp>
@@ -136,43 +136,6 @@ awaitable<Result<Reply>> show_export(Core& core, const Call& call) {
   co_return Reply::json(out);
 }
 
-json::object system_json(const Core& core, const federation::SystemTwin& system) {
-  json::array members, properties;
-  for (const federation::SystemMember& member : system.members) {
-    const auto target = federation::find_target(core.site, member.export_name, member.organisation);
-    json::object one{{"name", member.export_name + "@" + member.organisation},
-                     {"state", target ? "ready" : "not ready"}};
-    if (!target) one["reason"] = target.error().what;
-    members.push_back(std::move(one));
-  }
-  for (const federation::SystemProperty& property : system.properties) {
-    properties.push_back(
-        {{"name", property.name}, {"item", property.item}, {"over", to_text(property.over)}});
-  }
-  return {{"name", system.name},
-          {"title", system.title},
-          {"needs", federation::to_text(system.needs)},
-          {"members", std::move(members)},
-          {"properties", std::move(properties)}};
-}
-
-awaitable<Result<Reply>> list_systems(Core& core, const Call&) {
-  json::array items;
-  for (const auto& [name, system] : core.declarations.systems)
-    items.push_back(system_json(core, system));
-  co_return Reply::json({{"items", std::move(items)}});
-}
-
-awaitable<Result<Reply>> show_system(Core& core, const Call& call) {
-  const auto found = core.declarations.systems.find(call.path.at("name"));
-  if (found == core.declarations.systems.end()) {
-    co_return make_error(ErrorCode::not_found,
-                         "there is no system twin '" + call.path.at("name") + "'",
-                         "see 'entente system list'");
-  }
-  co_return Reply::json(system_json(core, found->second));
-}
-
 json::value break_glass_json(const Core& core) {
   const auto& use = core.break_glass->unacknowledged();
   if (!use) return nullptr;
@@ -215,7 +178,8 @@ awaitable<Result<std::vector<Need>>> needs_of_questions(Core& core, const Subjec
                                                         std::vector<std::string> questions,
                                                         Asking asking) {
   std::set<std::string> systems;
-  for (const auto& [name, system] : core.declarations.systems) systems.insert(name);
+  const auto declared = core.systems->twins();
+  for (const auto& [name, system] : *declared) systems.insert(name);
   auto job = [policy = core.site->policy, subject, now = core.clock.now(),
               self = core.settings.organisation, systems = std::move(systems),
               state = core.twins->state(), questions = std::move(questions),
@@ -250,10 +214,6 @@ void add_question_routes(RouteTable& table, Core& core) {
   table.add({Method::get, "/api/v1/exports/{name}", Verb::read_twins, "showExport",
              "One export: bounds, caps, unit, block, keys and declared cells", BodyKind::none,
              with(show_export)});
-  table.add({Method::get, "/api/v1/systems", Verb::read_twins, "listSystems",
-             "System twins with their members' readiness", BodyKind::none, with(list_systems)});
-  table.add({Method::get, "/api/v1/systems/{name}", Verb::read_twins, "showSystem",
-             "One system twin", BodyKind::none, with(show_system)});
   table.add({Method::get, "/api/v1/status", Verb::read_status, "status",
              "What this node is and how it does", BodyKind::none, with(status)});
 }

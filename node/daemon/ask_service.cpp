@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "federation/compose/system_check.h"
 #include "federation/query/contribution.h"
 #include "federation/query/exact.h"
 #include "federation/query/parser.h"
@@ -30,6 +31,20 @@ struct AskService::Prepared {
   Duration timeout;
   bool receipts = false;
   bool exact() const { return own != nullptr; }
+};
+
+// Who and what there is while a question is prepared.
+struct AskService::Scene {
+  std::shared_ptr<const SiteSnapshot> site;
+  std::shared_ptr<const TwinGraph> graph;
+  std::shared_ptr<const SystemTwins> systems;
+};
+
+// What came of preparing: nothing to ask any more, or whom.
+struct AskService::Step {
+  std::optional<Error> refused;
+  std::optional<Prepared> prepared;
+  std::optional<Result<json::value>> exact;
 };
 
 namespace {
@@ -84,21 +99,6 @@ Result<std::shared_ptr<const ExportView>> view_of_type(const Sentence& sentence,
   return std::shared_ptr<const ExportView>(std::move(view));
 }
 
-// Bounds that a system's properties state for the signals they name.
-std::vector<BoundsOverride> overrides_of(const SystemTwin& system) {
-  std::vector<BoundsOverride> bounds;
-  for (const SystemProperty& property : system.properties) {
-    if (!property.lower || !property.upper) continue;
-    auto parsed = parse_question("SELECT " + property.item + " FROM " + system.name + " OVER 1d");
-    if (!parsed) continue;  // check_system has refused such a system
-    const auto* folded = std::get_if<FoldedSignal>(&parsed->items.front().argument);
-    if (folded == nullptr) continue;
-    bounds.push_back({folded->signal.text, folded->reducer.value_or(Reducer::mean), *property.lower,
-                      *property.upper});
-  }
-  return bounds;
-}
-
 // " (epsilon 2.36 left in the block of 2015-08-23T00:00:00Z)": the tightest block of a refusal.
 std::string left_text(const MemberCoverage& member) {
   if (member.code != ErrorCode::budget_exhausted || member.left.empty()) return {};
@@ -139,10 +139,14 @@ MemberCoverage absent_member(const SystemMember& member, const Error& why) {
 
 }  // namespace
 
-Result<AskService::Prepared> AskService::prepare(
-    const AskRequest& request, const std::shared_ptr<const SiteSnapshot>& snapshot,
-    const TwinGraph& graph) const {
-  const SiteSnapshot& site = *snapshot;
+AskService::Scene AskService::scene() const {
+  return {parts_.site(), parts_.graph(), parts_.systems()};
+}
+
+Result<AskService::Prepared> AskService::prepare(const AskRequest& request,
+                                                 const Scene& scene) const {
+  const SiteSnapshot& site = *scene.site;
+  const SystemTwins& systems = *scene.systems;
   auto sentence = parse_question(request.question);
   if (!sentence) return std::move(sentence).error();
   Prepared prepared;
@@ -154,26 +158,26 @@ Result<AskService::Prepared> AskService::prepare(
   options.default_epsilon = parts_.default_epsilon;
   std::vector<SystemMember> members;
   if (const auto* type = std::get_if<TypeTarget>(&sentence->target)) {
-    auto view = view_of_type(*sentence, type->dtmi.text, graph);
+    auto view = view_of_type(*sentence, type->dtmi.text, *scene.graph);
     if (!view) return std::move(view).error();
     prepared.own = std::move(*view);
   } else {
     const auto& target = std::get<NamedTarget>(sentence->target);
     const bool here = !target.organisation || target.organisation->text == site.self_name;
     const auto own = site.exports.find(target.name.text);
-    const auto system = parts_.declarations.systems.find(target.name.text);
+    const auto system = systems.find(target.name.text);
     if (!here) {
       members = {{target.name.text, target.organisation->text}};
     } else if (own != site.exports.end()) {
       prepared.own = own->second;
-    } else if (system != parts_.declarations.systems.end()) {
+    } else if (system != systems.end()) {
       members = system->second.members;
       prepared.needs = system->second.needs;
-      options.bounds = overrides_of(system->second);
+      options.bounds = bounds_of(system->second);
     } else {
       std::vector<std::string> known;
       for (const auto& [name, view] : site.exports) known.push_back(name);
-      for (const auto& [name, value] : parts_.declarations.systems) known.push_back(name);
+      for (const auto& [name, value] : systems) known.push_back(name);
       return make_error(ErrorCode::query_unknown_name,
                         "there is no export or system '" + target.name.text + "' here" +
                             did_you_mean(target.name.text, known) + "\n" +
@@ -187,7 +191,7 @@ Result<AskService::Prepared> AskService::prepare(
     options.exact = true;
     views.push_back({prepared.own.get(), site.self_name});
   }
-  if (auto found = find_members(members, snapshot, prepared); !found) {
+  if (auto found = find_members(members, scene.site, prepared); !found) {
     return std::move(found).error();
   }
   for (const AskTarget& target : prepared.targets) {
@@ -230,12 +234,11 @@ Result<json::value> AskService::exact(const Prepared& prepared) const {
   return exact;
 }
 
-Result<json::value> AskService::preview_on_worker(
-    const std::vector<AskRequest>& requests, const std::shared_ptr<const SiteSnapshot>& snapshot,
-    const TwinGraph& graph) const {
+Result<json::value> AskService::preview_on_worker(const std::vector<AskRequest>& requests,
+                                                  const Scene& scene) const {
   std::vector<PreviewedQuestion> batch;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    auto prepared = prepare(requests[i], snapshot, graph);
+    auto prepared = prepare(requests[i], scene);
     if (!prepared && requests.size() > 1) {
       const Error& error = prepared.error();
       return make_error(error.code, "question " + std::to_string(i + 1) + ": " + error.what,
@@ -254,70 +257,129 @@ Result<json::value> AskService::preview_on_worker(
   return preview_json(batch, parts_.answers, parts_.clock.now());
 }
 
-kj::Promise<Result<json::value>> AskService::preview(std::vector<AskRequest> requests) {
+kj::Promise<Result<json::value>> AskService::preview(std::vector<AskRequest> requests,
+                                                     std::optional<SystemTwin> declared) {
   using Shared = std::shared_ptr<Result<json::value>>;
-  auto work = [this, site = parts_.site(), graph = parts_.graph(), requests = std::move(requests)] {
-    return std::make_shared<Result<json::value>>(preview_on_worker(requests, site, *graph));
+  Scene known = scene();
+  if (declared) {
+    auto systems = std::make_shared<SystemTwins>(*known.systems);
+    systems->insert_or_assign(declared->name, std::move(*declared));
+    known.systems = std::move(systems);
+  }
+  auto work = [this, known = std::move(known), requests = std::move(requests)] {
+    return std::make_shared<Result<json::value>>(preview_on_worker(requests, known));
   };
   return off_loop<Shared>(parts_.loop, parts_.workers, std::move(work)).then([](Shared done) {
     return std::move(*done);
   });
 }
 
-kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
-  auto site = parts_.site();
-  auto graph = parts_.graph();
-  // On a worker: parse, resolve, plan; an exact question is answered there too.
-  struct Step {
-    std::optional<Result<json::value>> done;
-    std::optional<Prepared> prepared;
-  };
-  auto work = [this, site, graph, request = std::move(request)] {
+Outcome AskService::check_free(const AskRequest& request, const Prepared& prepared) const {
+  if (request.free_of.empty()) return {};
+  for (std::size_t i = 0; i < prepared.targets.size(); ++i) {
+    const AskTarget& target = prepared.targets[i];
+    const auto& question = prepared.plan.members[i].question;
+    if (!question || !request.free_of.contains({target.partner.organisation, target.view->name})) {
+      continue;
+    }
+    const Hash256 hash = question_hash(canonical_bytes(*question));
+    const auto revision = target.view->revision_at(parts_.clock.now(), question->window.to);
+    if (parts_.answers.holds(target.partner.organisation, target.view->site, hash, revision,
+                             AnswerBook::Way::any)) {
+      continue;
+    }
+    return make_error(ErrorCode::conflict,
+                      target.partner.name + " has answered already, and would be asked, and " +
+                          "charged, anew: its terms, its export or its data are others now");
+  }
+  return {};
+}
+
+// On a worker: parse, resolve, plan; an exact question is answered there too.
+kj::Promise<std::shared_ptr<AskService::Step>> AskService::begin(AskRequest request) {
+  auto work = [this, known = scene(), request = std::move(request)] {
     auto step = std::make_shared<Step>();
-    auto prepared = prepare(request, site, *graph);
+    auto prepared = prepare(request, known);
     if (!prepared) {
-      step->done.emplace(std::move(prepared).error());
+      step->refused.emplace(std::move(prepared).error());
     } else if (prepared->exact()) {
-      step->done.emplace(exact(*prepared));
+      step->exact.emplace(exact(*prepared));
+    } else if (auto is_free = check_free(request, *prepared); !is_free) {
+      step->refused.emplace(is_free.error());
     } else {
       step->prepared.emplace(std::move(*prepared));
     }
     return step;
   };
-  return off_loop<std::shared_ptr<Step>>(parts_.loop, parts_.workers, std::move(work))
-      .then([this](std::shared_ptr<Step> step) -> kj::Promise<Result<json::value>> {
-        if (step->done) return std::move(*step->done);
-        Prepared& prepared = *step->prepared;
-        const std::string text = prepared.text;
-        const Needs needs = prepared.needs;
-        const std::vector<MemberCoverage> absent = prepared.absent;
-        const bool receipts = prepared.receipts;
-        return parts_.asker
-            .ask(std::move(prepared.plan), std::move(prepared.targets), prepared.timeout)
-            .then([this, text, needs, absent,
-                   receipts](FederatedAnswer answer) -> Result<json::value> {
-              answer.coverage.insert(answer.coverage.end(), absent.begin(), absent.end());
-              if (answer.answered() == 0) return nobody_answered(answer);
-              if (!needs.met(answer.answered(), answer.coverage.size())) {
-                return make_error(ErrorCode::peer_unreachable,
-                                  "this system needs " + to_text(needs) + ", " +
-                                      std::to_string(answer.answered()) + " of " +
-                                      std::to_string(answer.coverage.size()) +
-                                      " answered; what was charged stays charged, and asking again "
-                                      "gives the same figures free");
-              }
-              json::value out = answer_json(text, answer);
-              if (!receipts) return out;
-              const auto proofs = receipts_of(text, answer, parts_.site()->self, parts_.charters);
-              out.as_object()["receipts"] = json::array(proofs.begin(), proofs.end());
-              return out;
-            });
-      })
-      .catch_([](kj::Exception&& fault) -> Result<json::value> {
-        const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
-        return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
-                          busy ? "the node has too much to do" : fault.getDescription().cStr());
+  return off_loop<std::shared_ptr<Step>>(parts_.loop, parts_.workers, std::move(work));
+}
+
+kj::Promise<AskService::Released> AskService::send(Prepared& prepared) {
+  auto released = std::make_shared<ReleasedAnswer>();
+  released->question = prepared.text;
+  released->needs = prepared.needs;
+  released->receipts = prepared.receipts;
+  return parts_.asker.ask(std::move(prepared.plan), std::move(prepared.targets), prepared.timeout)
+      .then([released, absent = prepared.absent](FederatedAnswer answer) -> Released {
+        released->answer = std::move(answer);
+        auto& coverage = released->answer.coverage;
+        coverage.insert(coverage.end(), absent.begin(), absent.end());
+        return released;
       });
+}
+
+Result<json::value> AskService::shown(const ReleasedAnswer& released) const {
+  const FederatedAnswer& answer = released.answer;
+  if (answer.answered() == 0) return nobody_answered(answer);
+  if (!released.enough()) {
+    return make_error(ErrorCode::peer_unreachable,
+                      "this system needs " + to_text(released.needs) + ", " +
+                          std::to_string(answer.answered()) + " of " +
+                          std::to_string(answer.coverage.size()) +
+                          " answered; what was charged stays charged, and asking again "
+                          "gives the same figures free");
+  }
+  json::value out = answer_json(released.question, answer);
+  if (!released.receipts) return out;
+  const auto proofs = receipts_of(released.question, answer, parts_.site()->self, parts_.charters);
+  out.as_object()["receipts"] = json::array(proofs.begin(), proofs.end());
+  return out;
+}
+
+namespace {
+
+Error fault_of(const kj::Exception& fault) {
+  const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
+  return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
+                    busy ? "the node has too much to do" : fault.getDescription().cStr());
+}
+
+}  // namespace
+
+kj::Promise<Result<json::value>> AskService::ask(AskRequest request) {
+  return begin(std::move(request))
+      .then([this](std::shared_ptr<Step> step) -> kj::Promise<Result<json::value>> {
+        if (step->refused) return Result<json::value>(std::move(*step->refused));
+        if (step->exact) return std::move(*step->exact);
+        return send(*step->prepared).then([this](Released released) { return shown(*released); });
+      })
+      .catch_([](kj::Exception&& fault) -> Result<json::value> { return fault_of(fault); });
+}
+
+kj::Promise<Result<AskService::Released>> AskService::ask_partners(AskRequest request) {
+  return begin(std::move(request))
+      .then([this](std::shared_ptr<Step> step) -> kj::Promise<Result<Released>> {
+        if (step->refused) return Result<Released>(std::move(*step->refused));
+        if (!step->prepared) {
+          return Result<Released>(make_error(ErrorCode::query_unsupported,
+                                             "own twins and exports are answered exactly: they "
+                                             "have no place among released values"));
+        }
+        return send(*step->prepared).then([](Released released) {
+          return Result<Released>(std::move(released));
+        });
+      })
+      .catch_([](kj::Exception&& fault) -> Result<Released> { return fault_of(fault); });
 }
 
 }  // namespace entente::node

@@ -35,6 +35,8 @@
 #include "node/daemon/link_register.h"
 #include "node/daemon/node_metrics.h"
 #include "node/daemon/passwords.h"
+#include "node/daemon/system_keeper.h"
+#include "node/daemon/system_register.h"
 #include "node/history/fold_source.h"
 #include "node/history/history.h"
 #include "node/quality/quality_gate.h"
@@ -48,6 +50,7 @@
 #include "node/store/receipt_shelf.h"
 #include "node/store/release_ledger.h"
 #include "node/store/store.h"
+#include "node/store/system_shelf.h"
 #include "node/twin/twin_registry.h"
 #include "schemas/base/clock.h"
 #include "schemas/base/random.h"
@@ -65,7 +68,8 @@ struct Core {
   SystemClock clock;
   SystemRandom random;  // libsodium's, safe from any thread
   Instant started;
-  Declarations declarations;  // its rules move to `quality` and `retention` when those are made
+  // Its rules move to `quality` and `retention` when those are made, its systems to `systems`.
+  Declarations declarations;
   security::Vault vault;
   Keyring keyring;
   security::Policy policy;
@@ -87,6 +91,7 @@ struct Core {
   std::unique_ptr<AnswerShelf> answers;
   std::unique_ptr<FeedLedger> given_feeds;
   std::unique_ptr<FeedShelf> followed_feeds;
+  std::unique_ptr<SystemShelf> system_shelf;
   // The store's thread alone takes from it; the workers, which go first, refill it.
   security::NoisePool noise{random, {security::kNoisePoolDraws, [this] { return refill_noise(); }}};
   std::unique_ptr<federation::Workers> workers;
@@ -97,6 +102,7 @@ struct Core {
   std::unique_ptr<Approvals> approvals;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
+  std::unique_ptr<SystemRegister> systems;
   std::shared_ptr<const federation::SiteSnapshot> site;
 
   security::PinnedVerifier verifier;
@@ -112,6 +118,7 @@ struct Core {
   std::unique_ptr<federation::EnrolmentPort> enrolment;
   std::unique_ptr<federation::Asker> asker;
   std::unique_ptr<AskService> ask;
+  std::unique_ptr<SystemKeeper> system_keeper;
   std::unique_ptr<federation::FeedCaller> feed_caller;
   std::unique_ptr<FeedService> feeds;
   std::unique_ptr<Collectors> collectors;

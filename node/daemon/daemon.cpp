@@ -94,6 +94,7 @@ Outcome open_ledger(Core& core) {
   core.given_feeds = std::make_unique<FeedLedger>(*core.store, *core.ledger, core.clock);
   core.followed_feeds = std::make_unique<FeedShelf>(*core.store);
   if (auto loaded = core.followed_feeds->load(); !loaded) return loaded;
+  core.system_shelf = std::make_unique<SystemShelf>(*core.store);
   const std::string& chosen = core.settings.head_file;
   core.head_file =
       std::make_unique<HeadFile>(chosen.empty() ? core.settings.path("keys/ledger.head") : chosen);
@@ -135,7 +136,8 @@ Outcome open_data(Core& core) {
                            AccessRegister::steps_migration(),
                            AgreementRegister::threads_migration(),
                            question_counts_migration(),
-                           model_migration()});
+                           model_migration(),
+                           SystemShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -202,6 +204,9 @@ Outcome open_registers(Core& core) {
   if (auto loaded = core.approvals->load(); !loaded) return loaded;
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
+  core.systems =
+      std::make_unique<SystemRegister>(*core.system_shelf, core.clock, core.settings.site);
+  if (auto loaded = core.systems->load(core.declarations.systems); !loaded) return loaded;
   security::IssuerTerms terms;
   terms.organisation = core.organisation();
   terms.site = core.settings.site;
@@ -260,8 +265,12 @@ Outcome open_asking(Core& core) {
         auto state = core.twins->state();
         return std::shared_ptr<const TwinGraph>(state, &state->graph);
       },
-      site, core.declarations, core.settings.default_epsilon, core.settings.ask_timeout,
+      site, [&core] { return core.systems->twins(); }, core.settings.default_epsilon,
+      core.settings.ask_timeout,
       [&core](const OrgId& organisation) { return charters_of(core, organisation); }});
+  core.system_keeper = std::make_unique<SystemKeeper>(
+      SystemKeeper::Parts{core.clock, *core.ask, *core.system_shelf, *core.systems, site});
+  core.system_keeper->load();
   core.feed_caller = std::make_unique<federation::FeedCaller>(federation::FeedCaller::Parts{
       core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
       federation::send_feeds_over(*core.link_manager), *core.receipts});
@@ -400,6 +409,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   model_turns = nullptr;
   chores = nullptr;  // it speaks to what goes now, and the loop runs on while the stores drain
   core.feeds->stop();
+  core.system_keeper->stop();
   core.feed_gate->stop();
   core.ask.reset();
   core.asker.reset();
@@ -411,6 +421,7 @@ Result<int> serve(Core& core, std::ostream& out) {
   models->stop();
   drain_stores(core);
   core.feeds.reset();
+  core.system_keeper.reset();
   core.feed_caller.reset();
   core.feed_gate.reset();
   // The stores' last reports speak to registers and twins: those go after them. The history has a
@@ -442,6 +453,7 @@ void add_all_routes(RouteTable& routes, Core& core) {
   add_key_routes(routes, core);
   add_collector_routes(routes, core);
   add_question_routes(routes, core);
+  add_system_routes(routes, core);
   add_feed_routes(routes, core);
   add_audit_routes(routes, core);
   add_backup_routes(routes, core);

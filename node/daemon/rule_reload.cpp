@@ -23,6 +23,7 @@ constexpr int kPasses = 3;  // over all twins, when they change meanwhile
 struct Plan {
   RuleBook book;
   std::shared_ptr<const RetentionRules> retention;
+  SystemTwins systems;
   Reloaded changes;
 };
 
@@ -41,8 +42,7 @@ bool same_exports(const Declarations& served, const Declarations& read) {
     return one.first == other.first && *one.second == *other.second;
   };
   return std::equal(served.exports.begin(), served.exports.end(), read.exports.begin(),
-                    read.exports.end(), equal) &&
-         served.systems == read.systems;
+                    read.exports.end(), equal);
 }
 
 // On a worker: reads files.
@@ -53,6 +53,7 @@ Result<Plan> plan_reload(const Core& core, const TypeRegistry& types,
   const auto served = core.quality->book();
   Plan plan{served->with_rules_of(read->quality),
             std::make_shared<const RetentionRules>(std::move(read->retention)),
+            std::move(read->systems),
             {}};
   Reloaded& changes = plan.changes;
   changes.rules = plan.book.changes_from(*served);
@@ -153,6 +154,17 @@ awaitable<Result<Reloaded>> reload_once(Core& core, const std::string& actor, bo
   auto plan = co_await on_worker<Plan>(core, std::move(look));
   if (!plan) co_return std::move(plan).error();
   Reloaded changes = std::move(plan->changes);
+  changes.systems = core.systems->changed_by(plan->systems);
+  if (!dry_run && !changes.systems.empty()) {
+    auto adopt = [&core, &systems = plan->systems](std::function<void(Result<int>)> done) {
+      core.systems->adopt(systems, [done = std::move(done)](Outcome kept) {
+        done(kept ? Result<int>(0) : Result<int>(std::move(kept).error()));
+      });
+    };
+    auto adopted = co_await await_result<int>(core.loop, std::move(adopt));
+    if (!adopted) co_return std::move(adopted).error();
+    log::info("system", "definitions were reloaded", {{"systems", changes.systems.size()}});
+  }
   if (dry_run || (changes.rules.empty() && changes.retention.empty())) co_return changes;
   using security::AuditOutcome;
   auto intended = co_await record(core, actor, AuditOutcome::intent, changes);
@@ -184,7 +196,7 @@ awaitable<void> reload_and_log(Core& core) {
     log::info("quality", "the rules are as they were");
   }
   if (done && done->needs_restart) {
-    log::warn("quality", "exports and systems of the files wait for the next start");
+    log::warn("quality", "exports of the files wait for the next start");
   }
 }
 

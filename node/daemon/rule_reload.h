@@ -1,10 +1,11 @@
 // Rules of quality and of retention, changed while the node serves.
 //
 // Both stand in quality.toml and in the files of provision.d, beside exports and systems. A reload
-// reads all of these files first; one error in any of them and everything stays as it was. Exports,
-// privacy domains and systems are what partners agreed to: they are read at the start only, and a
-// reload says when the files have others. Kept readings keep their verdicts; `rejudge` judges them
-// again. What retention allows now is removed at its next turn, and what is gone stays gone.
+// reads all of these files first; one error in any of them and everything stays as it was. Exports
+// and privacy domains are what partners agreed to: they are read at the start only, and a reload
+// says when the files have others. Systems of the files are put in force with the rules, each
+// change as a new version (system_register.h). Kept readings keep their verdicts; `rejudge` judges
+// them again. What retention allows now is removed at its next turn, and what is gone stays gone.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -34,8 +35,9 @@ struct Reloaded {
   std::vector<RetentionChange> retention;
   bool loses = false;  // something is kept for a shorter time than before
   std::vector<std::pair<std::string, std::string>> idle;
-  std::uint64_t series = 0;    // that were judged by the old rules and are judged by the new now
-  bool needs_restart = false;  // the files have other exports or systems than the node serves
+  std::uint64_t series = 0;  // that were judged by the old rules and are judged by the new now
+  std::vector<std::string> systems;  // whose definition is another now, added or gone
+  bool needs_restart = false;        // the files have other exports than the node serves
 };
 
 // Loop. The change is in the audit log before it is in force, and every reading that comes after

@@ -114,6 +114,7 @@ void tend(Core& core) {
   core.agreements->tend(now);
   core.feed_gate->tend_in_background();
   core.feeds->tend();
+  core.system_keeper->tend();
   core.charters->tend();
   core.invited->tend();
   if (core.enrolment->is_open() && !core.invitations.any_open(now)) core.enrolment->close();

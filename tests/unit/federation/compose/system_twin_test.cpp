@@ -47,4 +47,41 @@ TEST_SUITE("compose/system_twin") {
     bad.properties[0].item = "mean pm25";
     CHECK_FALSE(check_system(bad));
   }
+
+  TEST_CASE("a kept property says what it may cost and its bounds are the only ones of a signal") {
+    SystemTwin system = smoke();
+    system.properties[0].kept = true;
+    REQUIRE_FALSE(check_system(system));
+    CHECK(check_system(system).error().what.find("charged") != std::string::npos);
+    system.properties[0].epsilon = 0.2;
+    CHECK(check_system(system));
+    SystemTwin bad = system;
+    bad.properties[0].every = hours(5);
+    CHECK_FALSE(check_system(bad));
+    bad = system;
+    bad.properties.push_back({"worst", "mean(pm25)", days(7), 0.0, 100.0});
+    CHECK_FALSE(check_system(bad));
+    bad.properties[1].upper = 200.0;
+    CHECK(check_system(bad));
+    bad.properties[1].name = "pm25";
+    CHECK_FALSE(check_system(bad));
+    bad = system;
+    bad.properties[0].kept = false;
+    bad.properties[0].since = *parse_instant("2025-03-01");
+    CHECK_FALSE(check_system(bad));
+    bad = system;
+    bad.properties[0].since = *parse_instant("2025-03-02");
+    bad.properties[0].until = *parse_instant("2025-03-01");
+    CHECK_FALSE(check_system(bad));
+  }
+
+  TEST_CASE("the question about a window is the same text whenever it is asked") {
+    SystemTwin system = smoke();
+    system.properties[0].epsilon = 0.2;
+    system.properties[0].every = hours(6);
+    const TimeWindow window{*parse_instant("2025-03-01"), *parse_instant("2025-03-02")};
+    CHECK(question_of(system, system.properties[0], window) ==
+          "SELECT mean(pm25) FROM smoke OVER '2025-03-01T00:00:00Z' .. '2025-03-02T00:00:00Z' "
+          "EVERY 6h WITH (epsilon = 0.2)");
+  }
 }

@@ -26,6 +26,12 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"explain", {"ENT-5001"}},
       {"budget reconcile", {"--yes"}},
       {"system show", {"smoke"}},
+      {"system new", {"FILE"}},
+      {"system check", {"smoke"}},
+      {"system tree", {"smoke"}},
+      {"system watch", {"smoke", "--once"}},
+      {"system history", {"smoke"}},
+      {"system remove", {"smoke", "--yes"}},
       {"export show", {"air"}},
       {"ask", {"SELECT x"}},
       {"ask preview", {"SELECT x"}},
@@ -363,7 +369,7 @@ TEST_SUITE("node/cli") {
           "  why: 'lsit' is no word of 'entente twin'\n  fix: did you mean 'list'?\n");
     CHECK(fix_of({"twin", "list", "--tpye", "x"}) ==
           "  why: '--tpye' is no option of 'entente twin list'\n  fix: did you mean '--type'?\n");
-    CHECK(has(fix_of({"system", "zzzz"}), "it has 'list' and 'show'"));
+    CHECK(has(fix_of({"system", "zzzz"}), "it has 'list', 'show', 'new'"));
     CHECK(has(fix_of({"twin", "show"}), "ID is required"));
     CHECK(has(fix_of({"twin", "list", "-o", "yaml"}), "yaml"));
     CHECK(has(fix_of({"status", "--timeout", "5"}), "--timeout '5' is no length of time"));

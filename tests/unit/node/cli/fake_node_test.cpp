@@ -277,8 +277,44 @@ void FakeNode::fill(RouteTable& table) {
   get("/api/v1/systems", Verb::read_twins,
       R"j({"items":[{"name":"smoke","members":["air@washington","air@oregon"],)j"
       R"j("properties":{"pm25":{}}}]})j");
+  const char* kept =
+      R"j("id":7,"from":"2015-08-23T00:00:00Z","to":"2015-08-24T00:00:00Z","value":51.02,)j"
+      R"j("standard_error":2.4,"lower":46.3,"upper":55.7,"unit":"ug/m3","answered":1,"members":2,)j"
+      R"j("revision":0,"version":3,"released":"2015-08-24T02:00:01Z","age_s":7200,"reason":"",)j"
+      R"j("cells":[{"from":"2015-08-23T00:00:00Z","to":"2015-08-24T00:00:00Z","value":51.02,)j"
+      R"j("standard_error":2.4,"lower":46.3,"upper":55.7}],)j"
+      R"j("coverage":[{"organisation":"washington","state":"answered","charged":{"epsilon":0.2}},)j"
+      R"j({"organisation":"oregon","state":"late","reason":"no answer"}])j";
   get("/api/v1/systems/{name}", Verb::read_twins,
-      R"j({"name":"smoke","members":["air@washington"],"needs":"quorum(2)"})j");
+      std::string(R"j({"name":"smoke","title":"Smoke","version":3,"needs":"quorum(2)",)j"
+                  R"j("members":[{"name":"air@washington","state":"ready"}],"properties":[)j"
+                  R"j({"name":"pm25","item":"mean(pm25)","over":"1d","keep":true,)j"
+                  R"j("state":"partial","next_due":"2015-08-25T02:00:00Z","problem":"",)j") +
+          kept + "}]}");
+  get("/api/v1/systems/{name}/tree", Verb::read_twins,
+      R"j({"name":"smoke","items":[{"depth":0,"name":"smoke","kind":"system"},)j"
+      R"j({"depth":1,"name":"air@washington","kind":"export","organisation":"washington",)j"
+      R"j("site":"main","domain":"air","agreement":"air","state":"ready",)j"
+      R"j("last":{"state":"answered","at":"2015-08-24T02:00:01Z"}}]})j");
+  get("/api/v1/systems/{name}/history", Verb::read_twins,
+      std::string(R"j({"name":"smoke","next":null,"items":[{"property":"pm25",)j") + kept + "}]}");
+  get("/api/v1/systems/{name}/versions", Verb::read_twins,
+      R"j({"name":"smoke","items":[{"version":3,"declared":"2015-08-01T00:00:00Z",)j"
+      R"j("source":"node","actor":"user:ann","state":"declared","text":"[system.smoke]"}]})j");
+  get("/api/v1/systems/{name}/forecast", Verb::read_twins,
+      R"j({"twin":"system/smoke","model":"released","kind":"exponential_smoothing","version":3,)j"
+      R"j("values":40,"issued":"2015-08-23T00:00:00Z","items":[{"signal":"pm25","path":[)j"
+      R"j({"time":"2015-08-24T00:00:00Z","mean":50.1,"low50":48,"high50":52,"low90":44,)j"
+      R"j("high90":56}]}]})j");
+  const char* checked =
+      R"j({"name":"smoke","ok":true,"findings":[],"window_charge":{"charge":[)j"
+      R"j({"organisation":"washington","domain":"air","epsilon":0.2,"quota_epsilon":4}]}})j";
+  get("/api/v1/systems/{name}/check", Verb::read_twins, checked);
+  post("/api/v1/systems/check", Verb::read_twins, BodyKind::text, checked);
+  post("/api/v1/systems", Verb::write_twins, BodyKind::text,
+       R"j({"name":"smoke","version":4,"needs":"any","members":[],"properties":[]})j");
+  post("/api/v1/systems/{name}/remove", Verb::write_twins, BodyKind::json,
+       R"j({"name":"smoke","version":5})j");
   get("/api/v1/exports", Verb::read_twins,
       R"j({"items":[{"name":"air","domain":"air","type":"dtmi:org:air:Monitor;1",)j"
       R"j("keys":{"state":["WA"]},)j"

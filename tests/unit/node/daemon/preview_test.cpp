@@ -92,9 +92,10 @@ struct Office {
                        return MemberReply(Refusal{});
                      },
                      receipts, shelf.get()});
-    service = std::make_unique<AskService>(AskService::Parts{
-        loop, workers, clock, *asker, twins, *shelf,
-        [] { return std::make_shared<const TwinGraph>(); }, source, declarations, 0.5, seconds(5)});
+    service = std::make_unique<AskService>(
+        AskService::Parts{loop, workers, clock, *asker, twins, *shelf,
+                          [] { return std::make_shared<const TwinGraph>(); }, source,
+                          [] { return std::make_shared<const SystemTwins>(); }, 0.5, seconds(5)});
   }
   ~Office() {
     workers.stop();
