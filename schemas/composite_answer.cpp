@@ -45,8 +45,11 @@ Outcome read_routed(wire::LeafOutcome::Reader in, LeafOutcome& out) {
     return kRefuse("envelope", "is missing beside an answer");
   }
   if (out.state != MemberState::answered) return kRefuse("answer", "is of a site that gave none");
-  RoutedAnswer routed{bytes_from(envelope), bytes_from(in.getAnswer()), in.getSealed(),
-                      bytes_from(in.getView()), {}};
+  RoutedAnswer routed{bytes_from(envelope),
+                      bytes_from(in.getAnswer()),
+                      in.getSealed(),
+                      bytes_from(in.getView()),
+                      {}};
   if (routed.answer.empty() || routed.view.empty()) {
     return kRefuse("answer", "must come with its export's description");
   }
@@ -178,11 +181,11 @@ Bytes canonical_bytes(const CompositeAnswer& answer) {
 
 Result<CompositeAnswer> composite_answer_from_bytes(ByteView canonical) {
   if (canonical.size() > kCompositeAnswerBytes) return kRefuse("size", "is over 248 KiB");
-  return rules::only_encoding(
-      with_canonical<wire::CompositeAnswer>(
-          canonical, ErrorCode::invalid_argument, "composite answer",
-          [](auto in) -> Result<CompositeAnswer> { return read(in); }),
-      canonical, kRefuse, [](const CompositeAnswer& value) { return canonical_bytes(value); });
+  return rules::only_encoding(with_canonical<wire::CompositeAnswer>(
+                                  canonical, ErrorCode::invalid_argument, "composite answer",
+                                  [](auto in) -> Result<CompositeAnswer> { return read(in); }),
+                              canonical, kRefuse,
+                              [](const CompositeAnswer& value) { return canonical_bytes(value); });
 }
 
 }  // namespace entente

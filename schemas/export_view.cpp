@@ -301,15 +301,14 @@ Bytes canonical_bytes(const ExportView& view) {
 }
 
 Result<ExportView> export_view_from_bytes(ByteView canonical) {
-  auto view = with_canonical<wire::ExportView>(
-      canonical, ErrorCode::invalid_argument, "export",
-      [](wire::ExportView::Reader in) { return read_export(in); });
+  auto view =
+      with_canonical<wire::ExportView>(canonical, ErrorCode::invalid_argument, "export",
+                                       [](wire::ExportView::Reader in) { return read_export(in); });
   if (!view) return view;
   // A null list and an empty one are both canonical; one value shall have one form all the same.
   const Bytes again = canonical_bytes(*view);
   if (std::equal(again.begin(), again.end(), canonical.begin(), canonical.end())) return view;
-  return make_error(ErrorCode::invalid_argument,
-                    "these bytes are not the one form of this export");
+  return make_error(ErrorCode::invalid_argument, "these bytes are not the one form of this export");
 }
 
 Hash256 export_hash(const ExportView& view) {

@@ -361,7 +361,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.delta = price->delta;
   return Admitted{
       std::move(opened->envelope), std::move(*question), agreed->view, std::move(*price), revision,
-      std::move(inquiry), std::move(*path)};
+      std::move(inquiry),          std::move(*path)};
 }
 
 }  // namespace entente::federation

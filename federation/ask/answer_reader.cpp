@@ -136,8 +136,8 @@ MemberOutcome AnswerReader::read_site(const MemberCall& member) const {
                           release->revision, !release->composed_of.empty(), coverage.left,
                           answer.delta_left, answer.issued});
   }
-  out.parts.push_back(std::make_shared<AnsweredPart>(
-      AnsweredPart{member.plan, member.price, std::move(*release)}));
+  out.parts.push_back(
+      std::make_shared<AnsweredPart>(AnsweredPart{member.plan, member.price, std::move(*release)}));
   return out;
 }
 

@@ -192,18 +192,18 @@ Result<std::vector<std::shared_ptr<const AnsweredPart>>> verify_merged(
   for (const Bytes& bytes : answer.releases) {
     auto release = release_from_bytes(bytes);
     if (!release) return std::move(release).error();
-    const bool widths = std::equal(
-        release->statistics.begin(), release->statistics.end(), member.price.statistics.begin(),
-        member.price.statistics.end(), [](const Statistic& stated, const Statistic& asked) {
-          return stated.width == asked.width && stated.variance > 0;
-        });
+    const bool widths = std::equal(release->statistics.begin(), release->statistics.end(),
+                                   member.price.statistics.begin(), member.price.statistics.end(),
+                                   [](const Statistic& stated, const Statistic& asked) {
+                                     return stated.width == asked.width && stated.variance > 0;
+                                   });
     const bool fits = widths && release->organisation == member.target.partner.organisation &&
                       release->site == member.target.view->site &&
                       release->question_hash == question_hash(member.question);
     if (!fits) return unfit("a merged release does not fit the question");
     for (const ReleasedCell& cell : release->cells) {
-      const bool asked = cell.group < question.groups.size() &&
-                         cell.tick < question.tick_count() && cell.values.empty();
+      const bool asked = cell.group < question.groups.size() && cell.tick < question.tick_count() &&
+                         cell.values.empty();
       if (!asked || !seen.emplace(cell.group, cell.tick).second) {
         return unfit("the merged releases have cells nobody asked for, or one twice");
       }

@@ -3,8 +3,9 @@
 // A routed leaf is checked as a direct answer is: the envelope that its site was asked with must
 // lead back, hop by hop, to the one this site sent; the question in it must ask the same items,
 // columns, window and cells of time; the site's signature must be of a charter that is pinned here.
-// Where it is not, the partner's signature vouches for it, and the coverage says so. So the composing
-// organisation can leave an answer out, which shows, but not change one. Threads: any; pure.
+// Where it is not, the partner's signature vouches for it, and the coverage says so. So the
+// composing organisation can leave an answer out, which shows, but not change one. Threads: any;
+// pure.
 #pragma once
 
 #include "federation/ask/answer_reader.h"

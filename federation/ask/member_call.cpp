@@ -144,11 +144,11 @@ std::shared_ptr<MemberCall> MemberCaller::prepare(const CallTerms& terms, const 
 
 kj::Promise<void> MemberCaller::call(std::shared_ptr<MemberCall> member) const {
   if (member->envelope.empty() || member->reply) return kj::READY_NOW;
-  auto late = parts_.loop.after(std::max(member->deadline - parts_.clock.now(), Duration{}))
-                  .then([member] {
-                    mark(member->coverage, MemberState::late, ErrorCode::deadline_exceeded,
-                         "no answer within the deadline");
-                  });
+  auto late =
+      parts_.loop.after(std::max(member->deadline - parts_.clock.now(), Duration{})).then([member] {
+        mark(member->coverage, MemberState::late, ErrorCode::deadline_exceeded,
+             "no answer within the deadline");
+      });
   return attempt(member, 0).exclusiveJoin(kj::mv(late));
 }
 
@@ -175,9 +175,9 @@ kj::Promise<void> MemberCaller::attempt(std::shared_ptr<MemberCall> member, int 
               return parts_.loop.after(limits::kRepeatPause * (repeats + 1))
                   .then([this, member, repeats] { return attempt(member, repeats + 1); });
             }
-            log::info("ask", "a member could not be asked",
-                      {{"partner", member->coverage.name},
-                       {"reason", fault.getDescription().cStr()}});
+            log::info(
+                "ask", "a member could not be asked",
+                {{"partner", member->coverage.name}, {"reason", fault.getDescription().cStr()}});
             const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
             mark(member->coverage, MemberState::unreachable,
                  busy ? ErrorCode::overloaded : ErrorCode::peer_unreachable,

@@ -89,7 +89,7 @@ struct MemberCall {
   MemberCoverage coverage;
   std::optional<security::SealPair> seal;
   Hash256 envelope_hash;
-  Bytes envelope;              // empty: nothing is asked of it, coverage says why
+  Bytes envelope;  // empty: nothing is asked of it, coverage says why
   Instant deadline;
   std::optional<Bytes> reply;  // sealed, as it came
 };

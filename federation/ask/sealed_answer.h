@@ -9,7 +9,8 @@
 
 namespace entente::federation {
 
-// Fills in whom and which envelope the answer is for, and the receipt of `head`, which is durable. Refuses: invalid_argument (the asker's key is none). Threads: any.
+// Fills in whom and which envelope the answer is for, and the receipt of `head`, which is durable.
+// Refuses: invalid_argument (the asker's key is none). Threads: any.
 [[nodiscard]] Result<Bytes> seal_answer(Answer answer, const AnswerTo& to,
                                         const Hash256& envelope_hash, const AuditHead& head,
                                         const SiteSnapshot& site,

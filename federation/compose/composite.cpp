@@ -65,8 +65,8 @@ class Composer {
       if (one.zone != view.zone) return differ(member, "zone", one.zone, view.zone);
       if (one.unit != view.unit) return differ(member, "unit", one.unit, view.unit);
       if (one.type != view.type) view.type = kMixedType;
-      view.block = one.block.ns == 0 || view.block.ns == 0 ? Duration{}
-                                                           : std::max(view.block, one.block);
+      view.block =
+          one.block.ns == 0 || view.block.ns == 0 ? Duration{} : std::max(view.block, one.block);
       const Duration longer = std::max(view.tick, one.tick);
       if (longer.ns % std::min(view.tick, one.tick).ns != 0) {
         return differ(member, "tick", to_text(one.tick), to_text(view.tick));
@@ -111,8 +111,8 @@ class Composer {
   Outcome measures() {
     for (const Measure& measure : out_.members.front().view.measures) {
       Measure shared{measure.signal, measure.unit, measure.default_reducer, {}};
-      const bool everywhere = std::all_of(
-          out_.members.begin(), out_.members.end(), [&](const CompositeMember& member) {
+      const bool everywhere =
+          std::all_of(out_.members.begin(), out_.members.end(), [&](const CompositeMember& member) {
             const Measure* own = member.view.measure(measure.signal);
             return own != nullptr && own->unit == measure.unit;
           });
@@ -190,8 +190,8 @@ class Composer {
     }
     // Routed, the site itself answers once; merged, nobody could tell.
     if (terms.answer == CompositeTerms::Answer::routed) return {};
-    return fail("reaches the domain '" + leaf.domain + "' of the site '" + leaf.site + "' twice: " +
-                    "by " + at->second + " and by " + name_of(member),
+    return fail("reaches the domain '" + leaf.domain + "' of the site '" + leaf.site +
+                    "' twice: " + "by " + at->second + " and by " + name_of(member),
                 "leave one of them out, or write answer = \"routed\"");
   }
 
@@ -203,8 +203,8 @@ class Composer {
     for (const CompositeMember& member : out_.members) {
       const ExportView& view = member.view;
       if (!view.composite) {
-        auto added = add_leaf(terms, member,
-                              {member.organisation, view.site, view.domain, member.alias});
+        auto added =
+            add_leaf(terms, member, {member.organisation, view.site, view.domain, member.alias});
         if (!added) return added;
         continue;
       }

@@ -11,8 +11,7 @@ using Parts = std::vector<std::shared_ptr<const AnsweredPart>>;
 using PartSet = std::set<std::size_t>;  // indices of parts
 
 Error overflow() {
-  return make_error(ErrorCode::shape_refused,
-                    "the members' sums do not fit together in 64 bits",
+  return make_error(ErrorCode::shape_refused, "the members' sums do not fit together in 64 bits",
                     "ask for fewer groups at once, or narrower bounds");
 }
 
@@ -76,12 +75,11 @@ class Merger {
     for (const std::size_t p : members) {
       const Statistic& own = parts_[p]->release.statistics[s];
       const int shift = 2 * (own.exponent - out.exponent);
-      const unsigned __int128 scaled =
-          shift > kShiftMost ? ~static_cast<unsigned __int128>(0)
-                             : static_cast<unsigned __int128>(own.variance) << shift;
+      const unsigned __int128 scaled = shift > kShiftMost
+                                           ? ~static_cast<unsigned __int128>(0)
+                                           : static_cast<unsigned __int128>(own.variance) << shift;
       if (scaled > UINT64_MAX ||
-          __builtin_add_overflow(out.variance, static_cast<std::uint64_t>(scaled),
-                                 &out.variance)) {
+          __builtin_add_overflow(out.variance, static_cast<std::uint64_t>(scaled), &out.variance)) {
         return overflow();
       }
     }

@@ -14,8 +14,8 @@
 namespace entente::federation {
 
 // `parts` answer members' parts of one question: their plans' groups are groups of it.
-// Organisation, site, question hash, domain, unit and time are for the caller to fill in. Refuses (shape_refused) sums
-// that overflow, and parts whose statistics are not alike.
+// Organisation, site, question hash, domain, unit and time are for the caller to fill in. Refuses
+// (shape_refused) sums that overflow, and parts whose statistics are not alike.
 [[nodiscard]] Result<std::vector<Release>> merge_releases(
     const std::vector<std::shared_ptr<const AnsweredPart>>& parts);
 

@@ -134,10 +134,10 @@ kj::Promise<Relay::Outcome> Relay::answer(const security::PeerIdentity& peer,
     return refuse(make_error(ErrorCode::overloaded, "the same envelope is being charged"), nullptr);
   }
   if (const auto wait = parts_.rates->take(*site, admitted->envelope.agreement, now)) {
-    Outcome refusal = refuse(make_error(ErrorCode::overloaded,
-                                        "the agreement's rate of questions is used up for " +
-                                            to_text(*wait)),
-                             &admitted->inquiry);
+    Outcome refusal =
+        refuse(make_error(ErrorCode::overloaded,
+                          "the agreement's rate of questions is used up for " + to_text(*wait)),
+               &admitted->inquiry);
     std::get<Refusal>(refusal).retry_after = *wait;
     return refusal;
   }
@@ -261,8 +261,8 @@ LeafOutcome Relay::routed_site(const Round& round, std::size_t m) const {
   const MemberCall& call = *round.calls[m];
   LeafOutcome leaf = leaf_of(round.composite->members[m], round.site->self);
   leaf.state = MemberState::answered;
-  leaf.routed = RoutedAnswer{
-      call.envelope, *call.reply, true, canonical_bytes(*call.target.view), {}};
+  leaf.routed =
+      RoutedAnswer{call.envelope, *call.reply, true, canonical_bytes(*call.target.view), {}};
   for (const std::size_t group : call.plan.groups) {
     leaf.routed->groups.push_back(static_cast<std::uint32_t>(group));
   }
@@ -328,8 +328,8 @@ void Relay::add_merged(const Round& round, std::size_t m, Assembled& into) const
   const OrgId& self = round.site->self;
   MemberOutcome outcome = reader_.read(call);
   std::vector<LeafOutcome> leaves;
-  const auto below = member.view.composite ? open_composite(call, self)
-                                           : Result<CompositeAnswer>(Error{});
+  const auto below =
+      member.view.composite ? open_composite(call, self) : Result<CompositeAnswer>(Error{});
   if (below) leaves = below->leaves;
   if (!member.view.composite) leaves = {leaf_of(member, self)};
   if (leaves.empty() || leaves.size() != outcome.coverage.size()) {
@@ -354,7 +354,8 @@ void Relay::add_merged(const Round& round, std::size_t m, Assembled& into) const
       leaf.path.insert(leaf.path.begin(), self);
       leaf.name = member.alias + "/" + leaf.name;
     }
-    twice = twice || (leaf.state == MemberState::answered && into.counted.contains(domain_of(leaf)));
+    twice =
+        twice || (leaf.state == MemberState::answered && into.counted.contains(domain_of(leaf)));
   }
   for (LeafOutcome& leaf : leaves) {
     if (twice && leaf.state == MemberState::answered) {
@@ -393,16 +394,16 @@ Relay::Outcome Relay::finish(const Round& round) const {
       all.leaves.push_back(routed_site(round, m));
     }
     asked += call.coverage.state != MemberState::skipped || call.reply.has_value();
-    answered += std::any_of(
-        all.leaves.begin() + static_cast<std::ptrdiff_t>(before), all.leaves.end(),
-        [](const LeafOutcome& leaf) { return leaf.state == MemberState::answered; });
+    answered +=
+        std::any_of(all.leaves.begin() + static_cast<std::ptrdiff_t>(before), all.leaves.end(),
+                    [](const LeafOutcome& leaf) { return leaf.state == MemberState::answered; });
   }
   if (answered == 0 || !composite.needs.met(answered, asked)) {
-    return refuse(make_error(ErrorCode::peer_unreachable,
-                             std::to_string(answered) + " of " + std::to_string(asked) +
-                                 " members answered, the system twin needs " +
-                                 to_text(composite.needs)),
-                  &round.admitted.inquiry);
+    return refuse(
+        make_error(ErrorCode::peer_unreachable,
+                   std::to_string(answered) + " of " + std::to_string(asked) +
+                       " members answered, the system twin needs " + to_text(composite.needs)),
+        &round.admitted.inquiry);
   }
   return sealed(round, std::move(all));
 }
@@ -417,8 +418,7 @@ Relay::Outcome Relay::sealed(const Round& round, Assembled all) const {
   // Two ways to one site, routed: it answered on one of them, and the other says so.
   std::set<std::tuple<OrgId, std::string, std::string>> seen;
   for (LeafOutcome& leaf : all.leaves) {
-    const bool again =
-        leaf.state == MemberState::answered && !seen.insert(domain_of(leaf)).second;
+    const bool again = leaf.state == MemberState::answered && !seen.insert(domain_of(leaf)).second;
     if (again) {
       unverified(leaf, make_error(ErrorCode::replayed, "counted already"));
       leaf.state = MemberState::refused;
@@ -440,9 +440,9 @@ Relay::Outcome Relay::sealed(const Round& round, Assembled all) const {
   }
   Bytes body = canonical_bytes(answer);
   if (body.size() > kCompositeAnswerBytes) {
-    return refuse(make_error(ErrorCode::shape_refused,
-                             "the members' answers come to " + std::to_string(body.size()) +
-                                 " bytes together, more than fit one"),
+    return refuse(make_error(ErrorCode::shape_refused, "the members' answers come to " +
+                                                           std::to_string(body.size()) +
+                                                           " bytes together, more than fit one"),
                   &round.admitted.inquiry);
   }
   const Signed outer = security::sign_body(parts_.answer_key, kCompositeContext, std::move(body));
@@ -463,9 +463,8 @@ Relay::Outcome Relay::refuse(const Error& error, const ReleaseInquiry* inquiry) 
 
 void Relay::forget_old() {
   const Instant now = parts_.clock.now();
-  std::erase_if(rounds_, [&](const auto& round) {
-    return round.second->admitted.envelope.deadline <= now;
-  });
+  std::erase_if(rounds_,
+                [&](const auto& round) { return round.second->admitted.envelope.deadline <= now; });
 }
 
 }  // namespace entente::federation
