@@ -15,13 +15,13 @@ using namespace entente::test;
 namespace {
 
 // Two members with the air export of TwoOrganisations; the second has its own cells.
-struct Members {
+struct TwoMembers {
   TwoOrganisations both;
   OrgId self = both.random.id<OrgId>();
   SystemTwin system;
   std::vector<CompositeMember> members;
 
-  Members() {
+  TwoMembers() {
     system.name = "smoke";
     system.answer = CompositeTerms::Answer::routed;
     system.members = {{"air", "washington"}, {"air", "oregon"}};
@@ -52,7 +52,7 @@ const char* const kWindow = " OVER '2015-08-23' .. '2015-08-24' WITH (epsilon = 
 TEST_SUITE("compose/composite") {
   TEST_CASE(
       "from outside a composite is an export with its members' cells and the strictest rules") {
-    const Members given;
+    const TwoMembers given;
     const auto made = given.made();
     REQUIRE(made);
     const ExportView& view = made->view;
@@ -71,7 +71,7 @@ TEST_SUITE("compose/composite") {
   }
 
   TEST_CASE("a question becomes one for each member about its own cells") {
-    const Members given;
+    const TwoMembers given;
     const auto made = given.made();
     REQUIRE(made);
     const Question asked =
@@ -98,7 +98,7 @@ TEST_SUITE("compose/composite") {
   }
 
   TEST_CASE("a composite of composites keeps apart what it reaches") {
-    Members given;
+    TwoMembers given;
     const auto inner = given.made();
     REQUIRE(inner);
     SystemTwin outer = given.system;
@@ -121,31 +121,31 @@ TEST_SUITE("compose/composite") {
   TEST_CASE("what cannot be composed is refused with the member and the reason") {
     const struct {
       const char* word;
-      void (*change)(Members&);
+      void (*change)(TwoMembers&);
     } rows[] = {
-        {"zone", [](Members& m) { m.members[1].view.zone = "America/Los_Angeles"; }},
-        {"unit", [](Members& m) { m.members[1].view.unit = "property:owner"; }},
-        {"tick", [](Members& m) { m.members[1].view.tick = minutes(90); }},
-        {"signal", [](Members& m) { m.members[1].view.measures.front().unit = "ppm"; }},
+        {"zone", [](TwoMembers& m) { m.members[1].view.zone = "America/Los_Angeles"; }},
+        {"unit", [](TwoMembers& m) { m.members[1].view.unit = "property:owner"; }},
+        {"tick", [](TwoMembers& m) { m.members[1].view.tick = minutes(90); }},
+        {"signal", [](TwoMembers& m) { m.members[1].view.measures.front().unit = "ppm"; }},
         {"signal",
-         [](Members& m) {
+         [](TwoMembers& m) {
            m.members[1].view.measures.front().bounds.front() = {Reducer::mean, 300, 400};
          }},
-        {"no member", [](Members& m) { m.members.clear(); }},
+        {"no member", [](TwoMembers& m) { m.members.clear(); }},
         {"twice",
-         [](Members& m) {
+         [](TwoMembers& m) {
            m.system.answer = CompositeTerms::Answer::own;
            m.members[1].organisation = m.members[0].organisation;
          }},
         {"itself",
-         [](Members& m) {
+         [](TwoMembers& m) {
            CompositeTerms terms;
            terms.leaves = {{m.both.provider, "main", "air", "x"}};
            terms.within = {{m.self, "smoke"}};
            m.members[1].view.composite = terms;
          }},
         {"answers for itself",
-         [](Members& m) {
+         [](TwoMembers& m) {
            CompositeTerms terms;
            terms.answer = CompositeTerms::Answer::own;
            terms.leaves = {{m.self, "main", "air", "x"}};
@@ -154,7 +154,7 @@ TEST_SUITE("compose/composite") {
     };
     for (const auto& row : rows) {
       CAPTURE(row.word);
-      Members given;
+      TwoMembers given;
       row.change(given);
       const auto made = given.made();
       REQUIRE_FALSE(made);
@@ -163,7 +163,7 @@ TEST_SUITE("compose/composite") {
       CHECK(made.error().what.find(row.word) != std::string::npos);
     }
     // Routed, one domain on two ways is the site's to answer once.
-    Members twice;
+    TwoMembers twice;
     twice.members[1].organisation = twice.members[0].organisation;
     const auto made = twice.made();
     REQUIRE(made);
