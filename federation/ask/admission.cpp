@@ -83,27 +83,6 @@ Hash256 release_key_of(const Hash256& question, const std::string& domain, std::
 
 }  // namespace
 
-const KnownPartner* SiteSnapshot::partner(const OrgId& organisation) const {
-  if (own && organisation == self) return &*own;
-  const auto found = partners.find(organisation);
-  return found == partners.end() ? nullptr : &found->second;
-}
-
-std::shared_ptr<const ExportView> SiteSnapshot::offered(std::string_view name) const {
-  const auto own_export = exports.find(name);
-  if (own_export != exports.end()) return own_export->second;
-  const auto composite = exports_of_systems.find(name);
-  return composite == exports_of_systems.end() ? nullptr : composite->second;
-}
-
-const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
-  if (own && own->name == name) return &*own;
-  for (const auto& [org, partner] : partners) {
-    if (partner.name == name) return &partner;
-  }
-  return nullptr;
-}
-
 std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt) {
   const auto outer = signed_from_bytes(signed_receipt);
   if (!outer) return {};
@@ -256,7 +235,7 @@ Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site, const security::P
   }
   auto outer = signed_from_bytes(signed_envelope);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(partner->envelope_key, context, *outer)) {
+  if (!partner->signed_envelope(context, *outer)) {
     return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
   }
   auto envelope = envelope_from_bytes(outer->body);

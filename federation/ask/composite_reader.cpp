@@ -64,7 +64,7 @@ Result<Envelope> asked_with(const MemberCall& member, const SiteSnapshot& site,
     if (!next) return unfit("an envelope of its way is malformed");
     const auto known = site.partners.find(next->origin);
     if (known != site.partners.end() &&
-        !security::verify(known->second.envelope_key, security::contexts::kEnvelope, *body)) {
+        !known->second.signed_envelope(security::contexts::kEnvelope, *body)) {
       return unfit("an envelope of its way was not signed by '" + known->second.name + "'");
     }
     const bool chained = hops == 0 || next->audience == envelope.origin;

@@ -22,7 +22,7 @@ Result<Envelope> cause_of(const SiteSnapshot& site, const Envelope& outer) {
   if (!cause) return foreign("the envelope that this one is sent on for is malformed");
   const auto known = site.partners.find(cause->origin);
   if (known != site.partners.end() &&
-      !security::verify(known->second.envelope_key, security::contexts::kEnvelope, *body)) {
+      !known->second.signed_envelope(security::contexts::kEnvelope, *body)) {
     return foreign("an envelope on the way was not signed by '" + known->second.name + "'");
   }
   if (cause->audience != outer.origin) return foreign("an envelope on the way was for another");

@@ -19,7 +19,6 @@ namespace entente::node {
 namespace {
 
 using federation::AgreementState;
-using federation::KnownPartner;
 using federation::LinkEvent;
 
 constexpr Duration kTick = seconds(1);
@@ -254,21 +253,7 @@ void refresh_site(Core& core) {
       site->closed_links.emplace(link.name, to_text(link.state));
       continue;
     }
-    const Charter& charter = organisation->second.current();
-    KnownPartner partner;
-    partner.organisation = org;
-    partner.name = link.name;
-    partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
-    partner.answer_key = *charter.key_for(KeyPurpose::answer);
-    for (const PurposeKey& item : charter.keys) {
-      if (item.purpose == KeyPurpose::answer && item.key != partner.answer_key) {
-        partner.other_answer_keys.push_back(item.key);
-      }
-    }
-    partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
-    partner.audit_keys = organisation->second.keys_ever(KeyPurpose::audit);
-    partner.charter_expires = charter.expires;
-    site->partners.emplace(org, std::move(partner));
+    site->partners.emplace(org, federation::known_partner(organisation->second, link.name));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
     const AgreementState state = entry.standing.state;
@@ -279,13 +264,7 @@ void refresh_site(Core& core) {
       site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
     }
   }
-  KnownPartner own;
-  own.organisation = site->self;
-  own.name = site->self_name;
-  own.envelope_key = core.keyring.keys.envelope.public_key();
-  own.answer_key = site->answer_key;
-  own.agreement_key = core.keyring.keys.agreement.public_key();
-  own.charter_expires = core.keyring.self.current().expires;
+  const KnownPartner own = federation::known_partner(core.keyring.self, site->self_name);
   std::vector<std::string> systems;
   for (const auto& [name, system] : core.declarations.systems) systems.push_back(name);
   offer_to_self(*site, own, std::move(systems));

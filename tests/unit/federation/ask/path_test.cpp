@@ -37,7 +37,7 @@ struct Way {
     KnownPartner known;
     known.organisation = asker;
     known.name = "asker";
-    known.envelope_key = asker_key.public_key();
+    known.envelope_keys = {asker_key.public_key()};
     site->partners.emplace(asker, known);
   }
 
