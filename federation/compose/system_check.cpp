@@ -1,5 +1,6 @@
 #include "federation/compose/system_check.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -53,6 +54,14 @@ class Check {
       if (error.code == ErrorCode::agreement_missing) error.what += offered_by(member);
       return add(name, {}, std::move(error));
     }
+    const auto& composite = target->view->composite;
+    const CompositeTerms::Name self{scene_.site->self, scene_.system.name};
+    if (composite && std::find(composite->within.begin(), composite->within.end(), self) !=
+                         composite->within.end()) {
+      return add(
+          name, {},
+          make_error(ErrorCode::config_invalid, "it contains this very system", "leave it out"));
+    }
     members_.emplace_back(name, std::move(*target));
   }
 
@@ -74,17 +83,25 @@ class Check {
   // One leaf reached twice would count the same units twice.
   void find_shared_domains() {
     std::map<std::tuple<OrgId, std::string, std::string>, std::string> seen;
-    for (const auto& [name, target] : members_) {
-      const auto& view = *target.view;
-      const auto [first, is_new] =
-          seen.emplace(std::tuple{target.partner.organisation, view.site, view.domain}, name);
-      if (is_new) continue;
+    const auto once = [&](const std::string& name, const OrgId& organisation,
+                          const std::string& site, const std::string& domain) {
+      const auto [first, is_new] = seen.emplace(std::tuple{organisation, site, domain}, name);
+      if (is_new || first->second == name) return;
       add(name, {},
           make_error(ErrorCode::config_invalid,
-                     "it is of the same privacy domain ('" + view.domain + "' at the site '" +
-                         view.site + "') as " + first->second +
-                         ": what happens there would count twice",
+                     "it is of the same privacy domain ('" + domain + "' at the site '" + site +
+                         "') as " + first->second + ": what happens there would count twice",
                      "keep one of the two"));
+    };
+    for (const auto& [name, target] : members_) {
+      const ExportView& view = *target.view;
+      if (!view.composite) {
+        once(name, target.partner.organisation, view.site, view.domain);
+        continue;
+      }
+      for (const CompositeTerms::Leaf& leaf : view.composite->leaves) {
+        once(name, leaf.organisation, leaf.site, leaf.domain);
+      }
     }
   }
 

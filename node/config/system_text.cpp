@@ -59,6 +59,7 @@ std::string system_text(const federation::SystemTwin& system) {
     out += (&member == system.members.data() ? "" : ", ") + quoted(to_text(member));
   }
   out += "]\nneeds = " + quoted(to_text(system.needs)) + "\n";
+  if (system.answer) out += "answer = " + quoted(to_text(*system.answer)) + "\n";
   for (const SystemProperty& property : system.properties) {
     out += "\n[system." + quoted(system.name) + ".property." + quoted(property.name) + "]\n" +
            property_text(property);

@@ -279,9 +279,10 @@ Outcome AskService::check_free(const AskRequest& request, const Prepared& prepar
   for (std::size_t i = 0; i < prepared.targets.size(); ++i) {
     const AskTarget& target = prepared.targets[i];
     const auto& question = prepared.plan.members[i].question;
-    if (!question || !request.free_of.contains({target.partner.organisation, target.view->name})) {
-      continue;
-    }
+    const OrgId& asked = target.partner.organisation;
+    const bool had = request.free_of.contains({asked, target.view->name}) ||
+                     (target.view->composite && request.free_of.contains({asked, ""}));
+    if (!question || !had) continue;
     const Hash256 hash = question_hash(canonical_bytes(*question));
     const auto revision = target.view->revision_at(parts_.clock.now(), question->window.to);
     if (parts_.answers.holds(target.partner.organisation, target.view->site, hash, revision,

@@ -34,8 +34,8 @@ struct AskRequest {
   std::optional<Duration> timeout;
   bool fresh = false;     // Plan::fresh
   bool receipts = false;  // with what proves each member's answer (node/daemon/answer_receipt.h)
-  // Organisation and export of members that this question may not be charged to: they answered it
-  // before. Refused (conflict) where what one of them is asked now is another question.
+  // Organisation and export (empty: any) of members that this question may not be charged to: they
+  // answered it before. Refused (conflict) where what one of them is asked now is another question.
   std::set<std::pair<OrgId, std::string>> free_of = {};
 };
 

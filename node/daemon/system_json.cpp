@@ -67,7 +67,8 @@ void add_charges(json::object& row) {
 }
 
 // The outcome of one member in the newest row that knows of it.
-json::value last_of(const std::vector<SystemRow>& latest, const SystemMember& member) {
+json::value last_of(const std::vector<SystemRow>& latest, const std::string& organisation,
+                    const std::string& export_name) {
   const SystemRow* newest = nullptr;
   json::value found;
   for (const SystemRow& row : latest) {
@@ -80,7 +81,8 @@ json::value last_of(const std::vector<SystemRow>& latest, const SystemMember& me
         const json::value* value = entry->if_contains(name);
         return value != nullptr && value->is_string() && value->get_string() == wanted;
       };
-      if (!is("organisation", member.organisation) || !is("export", member.export_name)) continue;
+      const bool named = export_name.empty() || is("export", export_name);
+      if (!is("organisation", organisation) || !named) continue;
       newest = &row;
       found = one;
     }
@@ -91,6 +93,24 @@ json::value last_of(const std::vector<SystemRow>& latest, const SystemMember& me
     if (const json::value* value = found.as_object().if_contains(name)) out[name] = *value;
   }
   return out;
+}
+
+// The sites that a partner's system twin reaches, as its description says them.
+void add_leaves(json::array& nodes, const ExportView& view, const SystemMember& member,
+                const std::vector<SystemRow>& latest) {
+  if (!view.composite) return;
+  for (const CompositeTerms::Leaf& leaf : view.composite->leaves) {
+    const std::string name = member.organisation + "/" + leaf.name;
+    nodes.push_back({{"depth", 2},
+                     {"name", name},
+                     {"kind", "leaf"},
+                     {"organisation", leaf.name},
+                     {"site", leaf.site},
+                     {"domain", leaf.domain},
+                     {"agreement", nullptr},
+                     {"state", ""},
+                     {"last", last_of(latest, name, "")}});
+  }
 }
 
 }  // namespace
@@ -199,8 +219,10 @@ json::array tree_json(const SystemPage& page) {
     node["agreement"] = target ? json::value(target->agreement->name) : json::value(nullptr);
     node["state"] = target ? "ready" : "not ready";
     if (!target) node["reason"] = target.error().what;
-    node["last"] = last_of(page.latest, member);
+    node["last"] = last_of(page.latest, member.organisation, member.export_name);
+    if (target && target->view->composite) node["kind"] = "system";
     nodes.push_back(std::move(node));
+    if (target) add_leaves(nodes, *target->view, member, page.latest);
   }
   return nodes;
 }

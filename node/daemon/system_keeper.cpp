@@ -55,10 +55,14 @@ std::set<std::pair<OrgId, std::string>> answered_in(const SystemRow& row) {
       const json::value* value = one->if_contains(name);
       return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
     };
-    const auto organisation = OrgId::from_hex_text(text("organisation_id"));
-    if (text("state") == "answered" && organisation) {
-      answered.emplace(*organisation, text("export"));
-    }
+    if (text("state") != "answered") continue;
+    // What a partner's system twin handed on was asked of that partner.
+    const json::value* via = one->if_contains("via");
+    const bool behind = via != nullptr && via->is_array() && !via->get_array().empty() &&
+                        via->get_array().front().is_string();
+    const auto organisation = OrgId::from_hex_text(
+        behind ? std::string(via->get_array().front().get_string()) : text("organisation_id"));
+    if (organisation) answered.emplace(*organisation, behind ? "" : text("export"));
   }
   return answered;
 }

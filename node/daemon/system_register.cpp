@@ -8,8 +8,9 @@
 
 namespace entente::node {
 
-SystemRegister::SystemRegister(SystemShelf& shelf, const Clock& clock, std::string site)
-    : shelf_(shelf), clock_(clock), site_(std::move(site)) {}
+SystemRegister::SystemRegister(SystemShelf& shelf, const Clock& clock, std::string site,
+                               std::function<void()> changed)
+    : shelf_(shelf), clock_(clock), site_(std::move(site)), changed_(std::move(changed)) {}
 
 Outcome SystemRegister::load(const SystemTwins& in_files) {
   auto all = std::make_shared<All>();
@@ -39,6 +40,8 @@ Outcome SystemRegister::load(const SystemTwins& in_files) {
   auto twins = std::make_shared<SystemTwins>();
   for (const auto& [name, one] : *all_) twins->emplace(name, one.twin);
   twins_ = std::move(twins);
+  loaded_ = true;
+  changed_();
   return {};
 }
 
@@ -205,6 +208,7 @@ void SystemRegister::put(DeclaredSystem declared) {
   }
   all_ = std::move(all);
   twins_ = std::move(twins);
+  if (loaded_) changed_();
 }
 
 }  // namespace entente::node

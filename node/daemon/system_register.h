@@ -29,7 +29,9 @@ class SystemRegister {
  public:
   using All = std::map<std::string, DeclaredSystem, std::less<>>;
 
-  SystemRegister(SystemShelf& shelf, const Clock& clock, std::string site);
+  // `changed` is called after each change and after load.
+  SystemRegister(SystemShelf& shelf, const Clock& clock, std::string site,
+                 std::function<void()> changed);
   // Before the loop runs. Refuses: store_failed, config_invalid (a kept definition that this
   // version does not read).
   [[nodiscard]] Outcome load(const SystemTwins& in_files);
@@ -65,10 +67,12 @@ class SystemRegister {
   SystemShelf& shelf_;
   const Clock& clock_;
   const std::string site_;
+  const std::function<void()> changed_;
   std::shared_ptr<const All> all_ = std::make_shared<All>();
   std::shared_ptr<const SystemTwins> twins_ = std::make_shared<SystemTwins>();
   std::map<std::string, std::uint32_t> versions_;  // the newest of each name, also of removed ones
   std::set<std::string> changing_;
+  bool loaded_ = false;
 };
 
 inline constexpr const char* kDeclaredHere = "node";  // SystemVersion::source of the API's
