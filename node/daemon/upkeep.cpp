@@ -265,7 +265,8 @@ void refresh_site(Core& core) {
       site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
     }
   }
-  const KnownPartner own = federation::known_partner(core.keyring.self, site->self_name);
+  const federation::KnownPartner own =
+      federation::known_partner(core.keyring.self, site->self_name);
   std::vector<std::string> systems;
   for (const auto& [name, system] : core.declarations.systems) systems.push_back(name);
   offer_to_self(*site, own, std::move(systems));
