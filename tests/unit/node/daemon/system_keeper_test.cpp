@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <kj/debug.h>
+
 #include <boost/json.hpp>
 
 #include <map>
@@ -175,7 +177,7 @@ struct Office {
     SiteSnapshot self;
     self.self = one.organisation;
     self.site = one.view.site;
-    auto sealed = seal_answer(std::move(told), {envelope->origin, envelope->seal_key},
+    auto sealed = seal_answer(std::move(told), {envelope->seal_key, envelope->origin},
                               envelope_hash(outer->body), {1, {}}, self, *one.key, clock.now());
     REQUIRE(sealed);
     return MemberReply(std::move(*sealed));
