@@ -307,7 +307,8 @@ void FakeNode::fill(RouteTable& table) {
       R"j({"time":"2015-08-24T00:00:00Z","mean":50.1,"low50":48,"high50":52,"low90":44,)j"
       R"j("high90":56}]}]})j");
   const char* checked =
-      R"j({"name":"smoke","ok":true,"findings":[],"window_charge":{"charge":[)j"
+      R"j({"name":"smoke","ok":true,"findings":[{"member":"air@oregon","property":"pm25",)j"
+      R"j("code":"ENT-4005","what":"no","remedy":"yes"}],"window_charge":{"charge":[)j"
       R"j({"organisation":"washington","domain":"air","epsilon":0.2,"quota_epsilon":4}]}})j";
   get("/api/v1/systems/{name}/check", Verb::read_twins, checked);
   post("/api/v1/systems/check", Verb::read_twins, BodyKind::text, checked);
