@@ -85,7 +85,7 @@ Result<OpenedMessage> open_message(const SiteSnapshot& site, const OrgId& peer,
   }
   auto outer = signed_from_bytes(signed_message);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(partner->second.agreement_key, kAgreementMessageContext, *outer)) {
+  if (!partner->second.signed_message(kAgreementMessageContext, *outer)) {
     return make_error(ErrorCode::verification_failed, "the message's signature is not valid");
   }
   auto message = agreement_message_from_bytes(outer->body);
@@ -116,8 +116,7 @@ Outcome verify_partner(const SiteSnapshot& site, const OrgId& peer, const Signed
   const bool consumes = value->consumer == peer && value->provider == site.self;
   if (!provides && !consumes) return unfit("the agreement is between others");
   const auto& signature = provides ? wire.provider_signature : wire.consumer_signature;
-  if (!signature || !security::verify(partner->second.agreement_key, security::contexts::kAgreement,
-                                      wire.agreement, *signature)) {
+  if (!signature || !partner->second.signed_terms(wire, value->issued, *signature)) {
     return make_error(ErrorCode::verification_failed,
                       "the agreement does not bear the partner's signature");
   }

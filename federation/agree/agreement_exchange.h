@@ -22,8 +22,8 @@ struct OpenedMessage {
 };
 // Bytes of a Signed AgreementMessage; made anew for each delivery, so that a rotated key signs.
 Bytes sealed_message(const security::SigningKey& agreement_key, const AgreementMessage& message);
-// Signed by the agreement key that is pinned for `peer`, from `peer`, to this organisation.
-// Refuses: link_not_active, verification_failed, agreement_invalid.
+// Signed by an agreement key that the charter pinned for `peer` names, from `peer`, to this
+// organisation. Refuses: link_not_active, verification_failed, agreement_invalid.
 [[nodiscard]] Result<OpenedMessage> open_message(const SiteSnapshot& site, const OrgId& peer,
                                                  ByteView signed_message);
 

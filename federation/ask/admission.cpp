@@ -83,13 +83,6 @@ Hash256 release_key_of(const Hash256& question, const std::string& domain, std::
 
 }  // namespace
 
-const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
-  for (const auto& [org, partner] : partners) {
-    if (partner.name == name) return &partner;
-  }
-  return nullptr;
-}
-
 std::optional<LedgerReceipt> shown_receipt(const SiteSnapshot& site, ByteView signed_receipt) {
   const auto outer = signed_from_bytes(signed_receipt);
   if (!outer) return {};
@@ -242,7 +235,7 @@ Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site, const security::P
   }
   auto outer = signed_from_bytes(signed_envelope);
   if (!outer) return std::move(outer).error();
-  if (!security::verify(partner->second.envelope_key, context, *outer)) {
+  if (!partner->second.signed_envelope(context, *outer)) {
     return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
   }
   auto envelope = envelope_from_bytes(outer->body);

@@ -10,6 +10,8 @@
 
 #include "schemas/agreement.h"
 #include "schemas/base/ids.h"
+#include "schemas/envelope.h"
+#include "security/identity/charter.h"
 #include "security/policy/policy.h"
 
 namespace entente::federation {
@@ -17,15 +19,22 @@ namespace entente::federation {
 // The part of a partner's pinned charter that questions and answers need.
 struct KnownPartner {
   OrgId organisation;
-  std::string name;  // local alias
-  PublicKey envelope_key;
+  std::string name;                      // local alias
+  std::vector<PublicKey> envelope_keys;  // that its charter names: around a rotation two
   PublicKey answer_key;
   std::vector<PublicKey>
       other_answer_keys;  // that its charter names besides: before and after a rotation
-  PublicKey agreement_key;
+  std::vector<security::DatedKey> agreement_keys;  // of all its charters but for revoked ones
   std::vector<PublicKey> audit_keys;  // of all its charters but for revoked ones, newest first
   Instant charter_expires;
+  // Whether this is signed by a key for envelopes, or for agreements, that its charter names now.
+  bool signed_envelope(std::string_view context, const Signed& body) const;
+  bool signed_message(std::string_view context, const Signed& body) const;
+  // Whether it signed terms: by a key that it still named when they were issued, or names now. A
+  // former key signs nothing later, and what it signed in its time verifies ever after.
+  bool signed_terms(const SignedAgreement& terms, Instant issued, const Signature& signature) const;
 };
+KnownPartner known_partner(const security::PinnedOrganisation& partner, std::string name);
 
 struct ActiveAgreement {
   AgreementId id;

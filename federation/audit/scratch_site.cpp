@@ -56,7 +56,7 @@ void ScratchSite::offer(const AuditedSite& site) {
     KnownPartner known;
     known.organisation = partners_[i].organisation;
     known.name = "partner" + std::to_string(i);
-    known.envelope_key = partners_[i].envelope_key.public_key();
+    known.envelope_keys = {partners_[i].envelope_key.public_key()};
     snapshot->partners.emplace(known.organisation, std::move(known));
   }
   snapshot->exports[view->name] = view;

@@ -74,6 +74,7 @@ struct LinkStream::Impl : std::enable_shared_from_this<LinkStream::Impl> {
     const bool dialler = SSL_is_server(stream.native_handle()) == 0;
     result.direction =
         (agreed != kAlpnServe) == dialler ? Direction::we_call : Direction::we_serve;
+    result.charters = agreed == kAlpnCharters;
     result.peer = *state.peer;
     result.shown = state.credential;
     auto fulfiller = kj::mv(done);

@@ -22,6 +22,7 @@ struct Handshake {
   security::PeerIdentity peer;
   Direction direction;
   std::shared_ptr<const security::LeafCredential> shown;
+  bool charters = false;  // the dialler wants charters (kAlpnCharters)
   std::string address;  // of the other end, "127.0.0.1:4711"
 };
 

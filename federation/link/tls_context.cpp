@@ -192,7 +192,10 @@ TlsContext::~TlsContext() { impl_->alive = false; }
 boost::asio::ssl::context& TlsContext::native() { return *impl_->context; }
 
 bool speaks_alpn(TlsContext::Protocol protocol, std::string_view alpn) {
-  if (protocol == TlsContext::Protocol::collect) return alpn == kAlpnCollect;
+  if (protocol == TlsContext::Protocol::charters) return alpn == kAlpnCharters;
+  if (protocol == TlsContext::Protocol::collect) {
+    return alpn == kAlpnCollect || alpn == kAlpnCharters;
+  }
   return alpn == kAlpnCall || alpn == kAlpnServe;
 }
 
@@ -200,6 +203,7 @@ TlsContext::Protocol TlsContext::protocol() const { return impl_->protocol; }
 
 std::string_view TlsContext::offer(Direction direction) const {
   if (impl_->protocol == Protocol::collect) return kAlpnCollect;
+  if (impl_->protocol == Protocol::charters) return kAlpnCharters;
   return direction == Direction::we_call ? kAlpnCall : kAlpnServe;
 }
 

@@ -25,8 +25,10 @@ namespace entente::federation {
 enum class Direction { we_call, we_serve };
 inline constexpr std::string_view kAlpnCall = "entente-call/1";    // the dialler calls
 inline constexpr std::string_view kAlpnServe = "entente-serve/1";  // the dialler serves
-// Of collectors, which call and never serve; a context speaks either this one or the two above.
+// Of collectors, which call and never serve; a context speaks either these two or the two above.
 inline constexpr std::string_view kAlpnCollect = "entente-collect/1";
+// The dialler wants the organisation's chain of charters and nothing else.
+inline constexpr std::string_view kAlpnCharters = "entente-charters/1";
 
 // What one handshake produced. Written by the callbacks; lives as long as the SSL object.
 struct HandshakeState {
@@ -40,7 +42,8 @@ struct HandshakeState {
 class TlsContext {
  public:
   enum class Role { dialler, acceptor };
-  enum class Protocol { link, collect };
+  // `charters` is for diallers; who accepts collectors speaks it too.
+  enum class Protocol { link, collect, charters };
   TlsContext(Role role, const security::CredentialSource& credentials,
              const security::PeerVerifier& verifier, const Clock& clock,
              Protocol protocol = Protocol::link);

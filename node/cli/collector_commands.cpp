@@ -281,6 +281,13 @@ Result<int> send(Session& session) {
   federation::Loop loop;
   try {
     auto client = CollectorClient::connect(loop, clock, *bundle).wait(loop.wait_scope());
+    if (client->newer()) {
+      // The way over a rotation is short from now on; without it the next connection asks again.
+      bundle->organisation = *client->newer();
+      if (auto kept = save_bundle(session.value("bundle"), *bundle); !kept) {
+        session.say("The bundle was not brought up to date: " + kept.error().what);
+      }
+    }
     Sending sending(session, loop, *client);
     Outcome outcome;
     for (const std::string& path : session.values("FILE")) {

@@ -316,7 +316,7 @@ void add_key_commands(CommandTable& table) {
       {"key rotate",
        Effect::rw,
        "Make a new key, and the charter that names it beside the old one",
-       {{"KEY", Form::positional, "", "leaf, ca, root, answer or audit"},
+       {{"KEY", Form::positional, "", "leaf, ca, root, answer, audit, envelope or agreement"},
         offline,
         {"revoke-old", Form::flag, "", "the old one was stolen: revoke it at once"},
         {"root", Form::value, "KEY,KEY", "root: the root keys from now on, with commas between"},
@@ -326,7 +326,7 @@ void add_key_commands(CommandTable& table) {
   table.push_back({"key switch",
                    Effect::rw,
                    "Use a new key without waiting for partners to know it",
-                   {{"KEY", Form::positional, "", "ca, answer or audit"}},
+                   {{"KEY", Form::positional, "", "ca, answer, audit, envelope or agreement"}},
                    {"entente key switch answer"},
                    use_now});
   table.push_back({"key revoke",

@@ -83,4 +83,11 @@ Result<CollectorBundle> load_bundle(const std::string& path) {
   return bundle;
 }
 
+Outcome save_bundle(const std::string& path, const CollectorBundle& bundle) {
+  Bytes bytes = bundle_bytes(bundle);
+  auto saved = write_private(path, bytes);
+  security::wipe(bytes);
+  return saved;
+}
+
 }  // namespace entente::node

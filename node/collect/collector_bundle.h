@@ -25,5 +25,7 @@ Bytes bundle_bytes(const CollectorBundle& bundle);
 [[nodiscard]] Result<CollectorBundle> bundle_from_bytes(ByteView bytes);
 // Refuses besides: not_found.
 [[nodiscard]] Result<CollectorBundle> load_bundle(const std::string& path);
+// Over the former one, 0600, whole or not at all. Refuses: store_failed, disk_full.
+[[nodiscard]] Outcome save_bundle(const std::string& path, const CollectorBundle& bundle);
 
 }  // namespace entente::node

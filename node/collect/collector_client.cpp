@@ -3,12 +3,13 @@
 #include <capnp/rpc-twoparty.h>
 #include <kj/debug.h>
 
-#include <charconv>
 #include <utility>
 
 #include "federation/link/gate.h"
 #include "federation/link/link_network.h"
 #include "federation/link/link_stream.h"
+#include "node/collect/charter_fetch.h"
+#include "node/collect/collector_address.h"
 #include "node/collect/collector_desk.h"
 #include "node/collect/limits.h"
 #include "schemas/base/check.h"
@@ -30,27 +31,15 @@ class BundleCredentials final : public security::CredentialSource {
   const std::shared_ptr<const security::LeafCredential> leaf_;
 };
 
+CollectorBundle copy_of(const CollectorBundle& bundle) {
+  return {bundle.name, bundle.address, bundle.organisation, bundle.leaf,
+          security::SigningKey::from_seed(bundle.batch_key.seed().view()).value()};
+}
+
 LinkLimits client_limits() {
   LinkLimits out;
   out.bulk_rate = out.bulk_burst = 1e9;  // the node's answers are its own affair
   return out;
-}
-
-struct Place {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Place place_of(const std::string& address) {
-  const auto colon = address.rfind(':');
-  Place place;
-  if (colon == std::string::npos) return place;
-  place.host = address.substr(0, colon);
-  if (place.host.starts_with('[') && place.host.ends_with(']')) {
-    place.host = place.host.substr(1, place.host.size() - 2);
-  }
-  std::from_chars(address.data() + colon + 1, address.data() + address.size(), place.port);
-  return place;
 }
 
 Error error_of(wire::Refusal::Reader refusal) {
@@ -266,6 +255,7 @@ struct CollectorClient::Impl : std::enable_shared_from_this<CollectorClient::Imp
   const Clock& clock;
   const security::SigningKey batch_key;
   const OrgId organisation;
+  std::optional<security::PinnedOrganisation> newer;  // than the bundle's charters
   const BundleCredentials credentials;
   const security::PinnedVerifier verifier;
   TlsContext tls;
@@ -283,10 +273,12 @@ struct CollectorClient::Impl : std::enable_shared_from_this<CollectorClient::Imp
   kj::Promise<void> pinging = nullptr;
 };
 
-kj::Promise<kj::Own<CollectorClient>> CollectorClient::connect(Loop& loop, const Clock& clock,
-                                                               const CollectorBundle& bundle) {
-  auto impl = std::make_shared<Impl>(loop, clock, bundle);
-  const Place place = place_of(bundle.address);
+namespace {
+
+kj::Promise<std::shared_ptr<CollectorClient::Impl>> dial(Loop& loop, const Clock& clock,
+                                                         const CollectorBundle& bundle) {
+  auto impl = std::make_shared<CollectorClient::Impl>(loop, clock, bundle);
+  const CollectorAddress place = collector_address(bundle.address);
   auto dialled = LinkStream::dial(loop, impl->tls, place.host, place.port, Direction::we_call,
                                   impl->organisation, client_limits())
                      .fork();
@@ -294,7 +286,39 @@ kj::Promise<kj::Own<CollectorClient>> CollectorClient::connect(Loop& loop, const
   loop.keep(dialled.addBranch().then([impl](auto&&) {}, [impl](kj::Exception&&) {}));
   return dialled.addBranch()
       .then([impl](std::shared_ptr<LinkStream>&& stream) { return impl->open(std::move(stream)); })
-      .then([impl]() -> kj::Own<CollectorClient> { return kj::heap<CollectorClient>(impl); });
+      .then([impl] { return impl; });
+}
+
+}  // namespace
+
+kj::Promise<kj::Own<CollectorClient>> CollectorClient::connect(Loop& loop, const Clock& clock,
+                                                               const CollectorBundle& bundle) {
+  auto known = std::make_shared<CollectorBundle>(copy_of(bundle));
+  // Only what this side refused may be mended by a newer charter; what broke stays broken.
+  auto again = [&loop, &clock, known](
+                   kj::Exception&& fault) -> kj::Promise<std::shared_ptr<CollectorClient::Impl>> {
+    if (fault.getType() != kj::Exception::Type::FAILED) return kj::mv(fault);
+    auto why = std::make_shared<kj::Exception>(kj::mv(fault));
+    auto shown = [&loop, &clock, known, why](Result<security::PinnedOrganisation>&& newer)
+        -> kj::Promise<std::shared_ptr<CollectorClient::Impl>> {
+      if (!newer) return kj::cp(*why);
+      known->organisation = std::move(*newer);
+      return dial(loop, clock, *known).then([known](std::shared_ptr<Impl>&& impl) {
+        impl->newer = known->organisation;
+        return std::move(impl);
+      });
+    };
+    return newer_charters(loop, clock, *known).then(kj::mv(shown));
+  };
+  return dial(loop, clock, *known)
+      .catch_(kj::mv(again))
+      .then([](std::shared_ptr<Impl>&& impl) -> kj::Own<CollectorClient> {
+        return kj::heap<CollectorClient>(std::move(impl));
+      });
+}
+
+const std::optional<security::PinnedOrganisation>& CollectorClient::newer() const {
+  return impl_->newer;
 }
 
 CollectorClient::~CollectorClient() = default;

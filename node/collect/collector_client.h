@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "federation/link/loop.h"
 #include "node/collect/collector_bundle.h"
@@ -23,11 +24,15 @@ struct UploadReport {
 // The loop outlives it.
 class CollectorClient {
  public:
-  // Dials, verifies that the bundle's organisation answers, and opens a session. Breaks: FAILED
-  // with the reason when either side refuses the other, DISCONNECTED when nobody answers.
+  // Dials, verifies that the bundle's organisation answers, and opens a session; where the bundle's
+  // charters do not know the node's CA key, after asking for newer ones (charter_fetch.h). Breaks:
+  // FAILED with the reason when either side refuses the other, DISCONNECTED when nobody answers.
   static kj::Promise<kj::Own<CollectorClient>> connect(federation::Loop& loop, const Clock& clock,
                                                        const CollectorBundle& bundle);
   ~CollectorClient();
+  // The charters that were learned on the way, for the bundle (save_bundle); nothing when it had
+  // them.
+  const std::optional<security::PinnedOrganisation>& newer() const;
 
   // Numbers of series, in the order of `names`, or why a name has none.
   kj::Promise<std::vector<Result<std::uint32_t>>> series(std::vector<SeriesKey> names);

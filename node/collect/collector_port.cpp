@@ -8,6 +8,7 @@
 #include "federation/link/gate.h"
 #include "federation/link/link_network.h"
 #include "federation/link/link_stream.h"
+#include "node/collect/charter_fetch.h"
 #include "node/limits.h"
 #include "schemas/base/log.h"
 
@@ -53,7 +54,8 @@ struct CollectorPort::Impl : std::enable_shared_from_this<CollectorPort::Impl> {
   explicit Impl(Parts given)
       : parts(std::move(given)),
         tls(TlsContext::Role::acceptor, parts.credentials, parts.verifier, parts.clock,
-            TlsContext::Protocol::collect) {
+            TlsContext::Protocol::collect),
+        shows(parts.collect.loop) {
     auto made = std::make_shared<LinkHooks>();
     made->decide = [this](const Caller& caller, const MethodRow&) -> Outcome {
       const auto admitted = parts.admit(caller.peer);
@@ -72,6 +74,10 @@ struct CollectorPort::Impl : std::enable_shared_from_this<CollectorPort::Impl> {
     if (!admitted) {
       log::warn("collect", "a collector was refused",
                 {{"collector", peer.site}, {"why", admitted.error().what}});
+      return;
+    }
+    if (stream->handshake().charters) {
+      if (parts.organisation) shows.show(std::move(stream), parts.organisation());
       return;
     }
     auto ended = [weak = weak_from_this(), name = peer.site,
@@ -117,6 +123,7 @@ struct CollectorPort::Impl : std::enable_shared_from_this<CollectorPort::Impl> {
   const Parts parts;
   TlsContext tls;
   std::shared_ptr<const LinkHooks> hooks;
+  CharterShows shows;
   std::map<std::string, Live> connections;
   std::uint64_t last_id = 0;
   std::unique_ptr<Acceptor> acceptor;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "node/collect/collector_desk.h"
+#include "security/identity/charter.h"
 #include "security/identity/peer.h"
 
 namespace entente::node {
@@ -27,6 +28,9 @@ class CollectorPort {
     std::function<Result<PublicKey>(const security::PeerIdentity&)> admit;
     CollectParts& collect;
     federation::LinkLimits limits = default_limits();
+    // Whose chain of charters is shown to collectors that ask for it (charter_fetch.h); empty:
+    // none.
+    std::function<const security::PinnedOrganisation&()> organisation = {};
   };
   explicit CollectorPort(Parts parts);
   ~CollectorPort();

@@ -19,6 +19,7 @@ namespace json = boost::json;
 using boost::asio::awaitable;
 using federation::AgreementState;
 using federation::Turn;
+using security::PinnedOrganisation;
 using Step = AgreementStep;
 
 std::string organisation_name(const Core& core, const OrgId& org) {
@@ -102,6 +103,36 @@ std::string text_of(const Core& core, const AgreementEntry& entry) {
   return agreement_skeleton(organisation_name(core, entry.partner()), views, &entry.value);
 }
 
+Result<PinnedOrganisation> pinned_organisation(const Core& core, const OrgId& id) {
+  if (id == core.organisation()) return core.keyring.self;
+  const auto link = core.links->entries().find(id);
+  if (link == core.links->entries().end()) return make_error(ErrorCode::not_found, "no such link");
+  return PinnedOrganisation::from_chain(link->second.chain);
+}
+
+// Who signed the terms, by keys of which version of their charter. Null: not yet, or by a key that
+// was revoked since.
+json::array signatures_json(const Core& core, const AgreementEntry& entry) {
+  json::array out;
+  const auto wire = signed_agreement_from_bytes(entry.signed_bytes);
+  if (!wire) return out;
+  for (const OrgId& signer : {entry.value.provider, entry.value.consumer}) {
+    const auto& signature =
+        signer == entry.value.provider ? wire->provider_signature : wire->consumer_signature;
+    json::object one{{"organisation", organisation_name(core, signer)},
+                     {"signed", signature.has_value()},
+                     {"charter_version", nullptr}};
+    const auto pinned = pinned_organisation(core, signer);
+    const auto version = signature && pinned ? pinned->signed_since(KeyPurpose::agreement,
+                                                                    security::contexts::kAgreement,
+                                                                    wire->agreement, *signature)
+                                             : std::nullopt;
+    if (version) one["charter_version"] = *version;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 json::object whole_agreement_json(const Core& core, const AgreementEntry& entry) {
   const Agreement& value = entry.value;
   json::object out = agreement_json(core, entry);
@@ -133,6 +164,7 @@ json::object whole_agreement_json(const Core& core, const AgreementEntry& entry)
   out["reason"] = entry.reason;
   out["steps"] = std::move(steps);
   out["tests"] = std::move(tests);
+  out["signatures"] = signatures_json(core, entry);
   out["text"] = text_of(core, entry);
   return out;
 }

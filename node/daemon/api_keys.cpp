@@ -187,7 +187,7 @@ Result<RotationRequest> rotation_of(const Call& call, const std::string& what) {
   }
   if (!request.purpose) {
     return make_error(ErrorCode::invalid_argument, "'" + what + "' is no kind of key",
-                      "one of leaf, ca, root, answer, audit");
+                      "one of leaf, ca, root, answer, audit, envelope, agreement");
   }
   return request;
 }
@@ -222,7 +222,7 @@ awaitable<Result<Reply>> use_now(Core& core, const Call& call) {
     co_return Reply::json({{"purpose", what}, {"state", "in use"}});
   }
   co_return make_error(ErrorCode::invalid_argument, "'" + what + "' is no kind of key",
-                       "one of ca, answer, audit");
+                       "one of ca, answer, audit, envelope, agreement");
 }
 
 // A key or the hash of one: both have 64 digits, so a key is told by standing in a charter.
@@ -357,20 +357,20 @@ void add_key_routes(RouteTable& table, Core& core) {
     table.add(for_two_persons(security::Step::rotate_charter, std::move(route)));
   };
   charter_step({Method::post, "/api/v1/keys/{purpose}/rotate", Verb::manage_keys, "rotateKey",
-             "Makes a new key and the charter that names it", BodyKind::json, with(rotate)});
+                "Makes a new key and the charter that names it", BodyKind::json, with(rotate)});
   charter_step({Method::post, "/api/v1/keys/{purpose}/use", Verb::manage_keys, "useKey",
-             "Uses a new key without waiting for partners", BodyKind::json, with(use_now)});
+                "Uses a new key without waiting for partners", BodyKind::json, with(use_now)});
   charter_step({Method::post, "/api/v1/keys/revoke", Verb::manage_keys, "revokeKey",
-             "Revokes a key by a new charter", BodyKind::json, ending(true)});
+                "Revokes a key by a new charter", BodyKind::json, ending(true)});
   charter_step({Method::post, "/api/v1/keys/retire", Verb::manage_keys, "retireKey",
-             "Names a former key no more", BodyKind::json, ending(false)});
+                "Names a former key no more", BodyKind::json, ending(false)});
   table.add({Method::post, "/api/v1/keys/root/export", Verb::manage_keys, "exportRootKey",
              "Hands the root key to its owner", BodyKind::json, with(export_root)});
   charter_step({Method::post, "/api/v1/keys/root/remove", Verb::manage_keys, "removeRootKey",
-             "Takes the root key off this node", BodyKind::json, with(remove_root)});
+                "Takes the root key off this node", BodyKind::json, with(remove_root)});
   charter_step({Method::post, "/api/v1/charter/apply", Verb::manage_keys, "applyCharter",
-             "Puts a charter that was signed elsewhere into force", BodyKind::json,
-             with(apply_charter)});
+                "Puts a charter that was signed elsewhere into force", BodyKind::json,
+                with(apply_charter)});
 }
 
 }  // namespace entente::node

@@ -15,8 +15,6 @@ namespace {
 using security::PinnedOrganisation;
 using security::SigningKey;
 
-constexpr KeyPurpose kRotated[] = {KeyPurpose::ca, KeyPurpose::answer, KeyPurpose::audit};
-
 SigningKey copy_of(const SigningKey& key) {
   auto copy = SigningKey::from_seed(key.seed().view());
   ENTENTE_CHECK(copy.has_value());
@@ -31,9 +29,12 @@ SigningKey* in_use(Keyring& keyring, KeyPurpose purpose) {
       return &keyring.keys.answer;
     case KeyPurpose::audit:
       return &keyring.keys.audit;
-    default:
-      return nullptr;
+    case KeyPurpose::envelope:
+      return &keyring.keys.envelope;
+    case KeyPurpose::agreement:
+      return &keyring.keys.agreement;
   }
+  return nullptr;
 }
 
 security::AuditRecord record_of(const std::string& actor, const char* action,
@@ -50,9 +51,8 @@ security::AuditRecord record_of(const std::string& actor, const char* action,
 
 }  // namespace
 
-CharterKeeper::CharterKeeper(Core& core)
-    : core_(core), shelf_(core.settings.home, core.vault) {
-  for (const KeyPurpose purpose : kRotated) {
+CharterKeeper::CharterKeeper(Core& core) : core_(core), shelf_(core.settings.home, core.vault) {
+  for (const KeyPurpose purpose : kRotatedPurposes) {
     const auto next = shelf_.next(security::to_text(purpose));
     if (!next) {
       log::error("identity", "a key that waits to be used does not open",
@@ -71,7 +71,7 @@ Result<SigningKey> CharterKeeper::take_key(const RotationRequest& request,
   const std::string name(security::to_text(purpose));
   if (used == nullptr) {
     return make_error(ErrorCode::unsupported, "keys for '" + name + "' are not rotated",
-                      "rotate one of leaf, ca, root, answer, audit");
+                      "rotate one of leaf, ca, root, answer, audit, envelope, agreement");
   }
   if (const auto before = waiting(purpose); before && before->version != 0) {
     return make_error(ErrorCode::conflict,
@@ -213,7 +213,7 @@ void CharterKeeper::apply(const std::string& actor, SignedCharter charter, Reply
                                 " key that is not kept here, " + item.key.short_hex(),
                             "a later rotation replaced it: make the draft again"));
   }
-  for (const KeyPurpose purpose : kRotated) {
+  for (const KeyPurpose purpose : kRotatedPurposes) {
     const bool old = next.has_key(purpose, in_use(core_.keyring, purpose)->public_key());
     const auto waits = next_.find(purpose);
     if (old || (waits != next_.end() && next.has_key(purpose, waits->second))) continue;
@@ -255,7 +255,7 @@ void CharterKeeper::in_force(PinnedOrganisation self) {
   const Charter& charter = core_.keyring.self.current();
   log::info("identity", "a new charter is in force",
             {{"version", charter.version}, {"until", to_text(charter.expires)}});
-  for (const KeyPurpose purpose : kRotated) {
+  for (const KeyPurpose purpose : kRotatedPurposes) {
     const bool named =
         core_.keyring.self.has_key(purpose, in_use(core_.keyring, purpose)->public_key());
     const Outcome used = named ? Outcome{} : use(purpose);
@@ -340,7 +340,7 @@ std::optional<CharterKeeper::Waiting> CharterKeeper::waiting(KeyPurpose purpose)
 }
 
 void CharterKeeper::tend() {
-  for (const KeyPurpose purpose : kRotated) {
+  for (const KeyPurpose purpose : kRotatedPurposes) {
     const auto waits = waiting(purpose);
     if (!waits || waits->version == 0 || !waits->partners.empty()) continue;
     switch_now("node", purpose, [this, purpose](Outcome used) {

@@ -7,8 +7,11 @@
 //   applied  the charter is in force here (charter.bin) and shown to every partner
 //   in use   every partner it matters to has pinned it, and the new key replaces the old one: for a
 //            CA key every partner of an active link, since one that does not know it could not be
-//            spoken to any more; for an answer or audit key those that are connected, since others
+//            spoken to any more; for any other key those that are connected, since others
 //            exchange charters before their first call. `switch_now` does not wait.
+// What a former key signed stays what it was: agreements in force, receipts, checkpoints verify by
+// the keys of all charters but for revoked ones (PinnedOrganisation::dated_keys), while new
+// messages count under the keys of the charter in force alone.
 // The charter after drops the old key (`kKeysOfPurpose`). A charter that revokes the key in use, or
 // names it no more, puts its successor into use at once.
 //
@@ -33,9 +36,14 @@ namespace entente::node {
 
 struct Core;
 
+// Every purpose whose keys are rotated.
+inline constexpr KeyPurpose kRotatedPurposes[] = {KeyPurpose::ca, KeyPurpose::answer,
+                                                  KeyPurpose::audit, KeyPurpose::envelope,
+                                                  KeyPurpose::agreement};
+
 // What an administrator wants of the next charter.
 struct RotationRequest {
-  std::optional<KeyPurpose> purpose;            // a fresh key of ca, answer or audit
+  std::optional<KeyPurpose> purpose;            // a fresh key of this purpose
   bool revoke_old = false;                      // and the one in use is revoked by the same charter
   bool root = false;                            // the root key kept here gives way to a fresh one
   std::optional<std::vector<PublicKey>> roots;  // or these are the root keys from now on
@@ -58,7 +66,8 @@ class CharterKeeper {
     std::vector<std::string> changes;
   };
   // Makes keys and the draft; `dry_run` leaves nothing behind. Refuses: conflict (the last rotation
-  // of this purpose is not in use yet), unsupported (envelope and agreement keys), charter_invalid.
+  // of this purpose is not in use yet), unsupported (a purpose of a newer version),
+  // charter_invalid.
   [[nodiscard]] Result<Draft> draft(const RotationRequest& request, bool dry_run);
   using Reply = std::function<void(Outcome)>;
   // Puts a draft with all its signatures into force. Refuses: charter_invalid (signatures missing,
@@ -73,7 +82,7 @@ class CharterKeeper {
   void note(const std::string& actor, const char* action, const std::string& object, Reply reply);
   KeyShelf& shelf() { return shelf_; }
 
-  // Of ca, answer, audit: the key that waits to be used, and the partners it waits for.
+  // The key of a purpose that waits to be used, and the partners it waits for.
   struct Waiting {
     PublicKey key;
     std::uint32_t version = 0;  // of the charter that named it; 0: a draft

@@ -14,8 +14,6 @@ namespace {
 
 using federation::CharterOffer;
 
-constexpr KeyPurpose kRotated[] = {KeyPurpose::ca, KeyPurpose::answer, KeyPurpose::audit};
-
 }  // namespace
 
 std::string joined_words(const std::vector<std::string>& words) {
@@ -147,7 +145,7 @@ CheckResult CharterKeeper::check_charter() const {
 }
 
 CheckResult CharterKeeper::check_rotations() const {
-  for (const KeyPurpose purpose : kRotated) {
+  for (const KeyPurpose purpose : kRotatedPurposes) {
     const auto waits = waiting(purpose);
     const std::string name(security::to_text(purpose));
     if (waits && waits->version == 0) {

@@ -27,12 +27,13 @@ Collectors::Collectors(Core& core)
           [&core](const std::string&, const AppendReport& report) {
             core.metrics.readings(report.added + report.corrected, 0);
           }} {
-  port_ = std::make_unique<CollectorPort>(
-      CollectorPort::Parts{core.clock, *core.certificates, verifier_,
-                           [this](const security::PeerIdentity& peer) {
-                             return register_.admit(peer, core_.clock.now());
-                           },
-                           parts_});
+  port_ = std::make_unique<CollectorPort>(CollectorPort::Parts{
+      core.clock, *core.certificates, verifier_,
+      [this](const security::PeerIdentity& peer) {
+        return register_.admit(peer, core_.clock.now());
+      },
+      parts_, CollectorPort::default_limits(),
+      [this]() -> const security::PinnedOrganisation& { return core_.keyring.self; }});
 }
 
 Outcome Collectors::load() {

@@ -2,7 +2,7 @@
 //
 //   vault.key            or vault.sealed (vault_lock.h): opens everything below
 //   keys/NAME.sealed     root, ca, answer, audit, envelope, agreement (seeds, sealed)
-//   keys/NAME.next.sealed  made by a rotation: of root, ca, answer or audit; used once the partners
+//   keys/NAME.next.sealed  made by a rotation, used once the partners
 //                        have pinned the charter that names it
 //   charter.bin          the chain of signed charters
 //   admin.token          the administrator's token, 0600, written once by init
@@ -48,7 +48,8 @@ struct Newborn {
 [[nodiscard]] Outcome store_charters(const std::string& home,
                                      const std::vector<SignedCharter>& chain);
 
-// The key files of one home beside those in use. `name` is "root", "ca", "answer" or "audit".
+// The key files of one home beside those in use. `name` is "root", "ca", "answer", "audit",
+// "envelope" or "agreement".
 // `vault` outlives it. Threads: one at a time.
 class KeyShelf {
  public:

@@ -19,7 +19,6 @@ namespace entente::node {
 namespace {
 
 using federation::AgreementState;
-using federation::KnownPartner;
 using federation::LinkEvent;
 
 constexpr Duration kTick = seconds(1);
@@ -254,21 +253,7 @@ void refresh_site(Core& core) {
       site->closed_links.emplace(link.name, to_text(link.state));
       continue;
     }
-    const Charter& charter = organisation->second.current();
-    KnownPartner partner;
-    partner.organisation = org;
-    partner.name = link.name;
-    partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
-    partner.answer_key = *charter.key_for(KeyPurpose::answer);
-    for (const PurposeKey& item : charter.keys) {
-      if (item.purpose == KeyPurpose::answer && item.key != partner.answer_key) {
-        partner.other_answer_keys.push_back(item.key);
-      }
-    }
-    partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
-    partner.audit_keys = organisation->second.keys_ever(KeyPurpose::audit);
-    partner.charter_expires = charter.expires;
-    site->partners.emplace(org, std::move(partner));
+    site->partners.emplace(org, federation::known_partner(organisation->second, link.name));
   }
   for (const auto& [id, entry] : core.agreements->entries()) {
     const AgreementState state = entry.standing.state;

@@ -47,6 +47,11 @@ interface Collector {
   append @2 (batch :Data, signature :Data) -> (outcome :AppendOutcome);
 }
 
+# What the collectors' port shows under entente-charters/1: a collector's way over a rotation of the CA key.
+struct CharterChain {
+  charters @0 :List(Data);          # SignedCharter, first to current
+}
+
 # What enrolment hands to a collector; the file that 'entente collector add' writes. Secret.
 struct CollectorBundle {
   name @0 :Text;

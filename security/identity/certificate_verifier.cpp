@@ -44,8 +44,8 @@ Result<PublicKey> key_of(X509* certificate) {
   PublicKey out;
   std::size_t size = out.bytes.size();
   if (key == nullptr || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519 ||
-      EVP_PKEY_get_raw_public_key(key, out.bytes.data(), &size) != 1 ||
-      size != out.bytes.size() || !is_strong(out)) {
+      EVP_PKEY_get_raw_public_key(key, out.bytes.data(), &size) != 1 || size != out.bytes.size() ||
+      !is_strong(out)) {
     return refused("its key is no sound Ed25519 key");
   }
   return out;
@@ -81,8 +81,8 @@ std::optional<SiteName> parse_uri(std::string_view uri, LeafKind kind) {
 // only the first would otherwise see another peer than whoever reads the last.
 Result<SiteName> name_of(const X509* leaf, LeafKind kind) {
   int count = 0;
-  const Names names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(leaf, NID_subject_alt_name, &count, nullptr)));
+  const Names names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, &count, nullptr)));
   if (!names) {
     return refused(count == -2 ? "it has more than one list of names" : "it has no name");
   }
@@ -121,8 +121,7 @@ Outcome check_usages(X509* leaf, X509* issuer, LeafKind kind) {
   if ((issuer_flags & EXFLAG_INVALID) != 0 || !is_ca || X509_get_pathlen(issuer) != 0) {
     return refused("the issuer is no CA of path length 0");
   }
-  if ((issuer_flags & EXFLAG_KUSAGE) == 0 ||
-      (X509_get_key_usage(issuer) & KU_KEY_CERT_SIGN) == 0) {
+  if ((issuer_flags & EXFLAG_KUSAGE) == 0 || (X509_get_key_usage(issuer) & KU_KEY_CERT_SIGN) == 0) {
     return refused("the issuer may not sign certificates");
   }
   return {};
@@ -168,9 +167,15 @@ Result<Instant> check_life(const X509* leaf, LeafKind kind) {
 }
 
 // What the pinned charter says about the two keys.
-Outcome check_charter(const PinnedOrganisation& organisation, const Chain& chain, Instant now) {
+Outcome check_charter(const PinnedOrganisation& organisation, const Chain& chain, LeafKind kind,
+                      Instant now) {
   if (!organisation.in_force(now)) return refused("its organisation's charter has expired");
-  if (!organisation.has_key(KeyPurpose::ca, chain.issuer_key)) {
+  const auto named = [&] {
+    if (kind == LeafKind::site) return organisation.has_key(KeyPurpose::ca, chain.issuer_key);
+    const auto ever = organisation.keys_ever(KeyPurpose::ca);
+    return std::find(ever.begin(), ever.end(), chain.issuer_key) != ever.end();
+  };
+  if (!named()) {
     return refused("its issuer is no CA of the organisation that it names");
   }
   if (organisation.has_revoked(chain.leaf_key)) return refused("its key was revoked");
@@ -193,7 +198,8 @@ Result<PeerIdentity> verify_chain(const std::vector<Bytes>& chain_der, Instant n
   }
   const PinnedOrganisation* organisation = find(name->organisation);
   if (organisation == nullptr) return refused("it names an organisation without a link");
-  if (auto done = check_charter(*organisation, *chain, now); !done) return std::move(done).error();
+  if (auto done = check_charter(*organisation, *chain, kind, now); !done)
+    return std::move(done).error();
   if (auto done = check_usages(chain->leaf.get(), chain->issuer.get(), kind); !done) {
     return std::move(done).error();
   }
@@ -238,10 +244,9 @@ void CollectorVerifier::replace(PinnedOrganisation own) {
 Result<PeerIdentity> CollectorVerifier::verify(const std::vector<Bytes>& chain_der, Instant now,
                                                const OrgId* dialled) const {
   const auto own = own_.with([](const auto& current) { return current; });
-  return verify_chain(chain_der, now, dialled, LeafKind::collector,
-                      [&](const OrgId& organisation) {
-                        return organisation == own->id() ? own.get() : nullptr;
-                      });
+  return verify_chain(chain_der, now, dialled, LeafKind::collector, [&](const OrgId& organisation) {
+    return organisation == own->id() ? own.get() : nullptr;
+  });
 }
 
 Outcome PinnedVerifier::still_valid(const PeerIdentity& peer, Instant now) const {

@@ -46,7 +46,9 @@ class PinnedVerifier final : public PeerVerifier {
 // Believes the collectors of one organisation, its own, and nobody else: every rule of
 // PinnedVerifier but that the name is spiffe://<org>/collector/<name>, the only extended usage is
 // clientAuth, and the life at most limits::kCollectorLifeMax. A site's leaf is refused here as a
-// collector's is there. Whether the collector was revoked is its register's to say. Threads: any.
+// collector's is there. A collector's certificate outlives rotations of the CA key: its issuer may
+// be a CA key of an earlier charter that is not revoked, since the register names the one leaf key
+// that counts. Whether the collector was revoked is its to say as well. Threads: any.
 class CollectorVerifier final : public PeerVerifier {
  public:
   explicit CollectorVerifier(PinnedOrganisation own);

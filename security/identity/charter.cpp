@@ -155,13 +155,24 @@ bool PinnedOrganisation::has_key(KeyPurpose purpose, const PublicKey& key) const
 
 std::vector<PublicKey> PinnedOrganisation::keys_ever(KeyPurpose purpose) const {
   std::vector<PublicKey> keys;
+  for (const DatedKey& one : dated_keys(purpose)) keys.push_back(one.key);
+  return keys;
+}
+
+std::vector<DatedKey> PinnedOrganisation::dated_keys(KeyPurpose purpose) const {
+  std::vector<DatedKey> keys;
+  std::optional<Instant> until;  // of a key that the charter looked at is the last to name
   for (auto signed_charter = chain_.rbegin(); signed_charter != chain_.rend(); ++signed_charter) {
     const auto charter = charter_from_bytes(signed_charter->charter);
-    ENTENTE_CHECK(charter.has_value());  // it was read when it was pinned
+    ENTENTE_CHECK(charter.has_value());
     for (const PurposeKey& named : charter->keys) {
-      const bool known = std::find(keys.begin(), keys.end(), named.key) != keys.end();
-      if (named.purpose == purpose && !known && !has_revoked(named.key)) keys.push_back(named.key);
+      const auto same = [&](const DatedKey& other) { return other.key == named.key; };
+      const bool known = std::any_of(keys.begin(), keys.end(), same);
+      if (named.purpose == purpose && !known && !has_revoked(named.key)) {
+        keys.push_back({named.key, until});
+      }
     }
+    until = charter->issued;
   }
   return keys;
 }
@@ -175,6 +186,16 @@ std::uint32_t PinnedOrganisation::named_since(KeyPurpose purpose, const PublicKe
     if (std::find(keys.begin(), keys.end(), wanted) != keys.end()) return charter->version;
   }
   return 0;
+}
+
+std::optional<std::uint32_t> PinnedOrganisation::signed_since(KeyPurpose purpose,
+                                                              std::string_view context,
+                                                              ByteView body,
+                                                              const Signature& signature) const {
+  for (const DatedKey& one : dated_keys(purpose)) {
+    if (verify(one.key, context, body, signature)) return named_since(purpose, one.key);
+  }
+  return {};
 }
 
 Outcome PinnedOrganisation::could_follow(ByteView next) const {

@@ -5,8 +5,10 @@
 // needs no third party to check the rest of the chain.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "schemas/charter.h"
@@ -50,6 +52,13 @@ enum class Advance {
   unchanged,  // it is the one in force
 };
 
+// A key that charters name or once named.
+struct DatedKey {
+  PublicKey key;
+  std::optional<Instant> until = {};  // when the first charter that named it no more was issued
+  bool operator==(const DatedKey&) const = default;
+};
+
 // An organisation whose charters were verified from the first to the current one. Only its CA,
 // answer and other keys are believed. Threads: as a value.
 class PinnedOrganisation {
@@ -67,6 +76,8 @@ class PinnedOrganisation {
   // The key of this purpose of every charter, newest first and each once, without those that the
   // current one revokes: what was signed before a rotation still verifies.
   std::vector<PublicKey> keys_ever(KeyPurpose purpose) const;
+  // The same keys with the time until which charters named them.
+  std::vector<DatedKey> dated_keys(KeyPurpose purpose) const;
   bool has_revoked(const PublicKey& key) const;
 
   // Whether `next`, once signed by the thresholds of both, could follow the one in force. Refuses
@@ -74,6 +85,10 @@ class PinnedOrganisation {
   [[nodiscard]] Outcome could_follow(ByteView next) const;
   // The version that first named this key for this purpose; 0 when none did.
   std::uint32_t named_since(KeyPurpose purpose, const PublicKey& key) const;
+  // The version that first named the key of this purpose under which the signature verifies;
+  // nothing when it is no such key's, or a revoked one's.
+  std::optional<std::uint32_t> signed_since(KeyPurpose purpose, std::string_view context,
+                                            ByteView body, const Signature& signature) const;
 
   // Takes the next charter. Refuses, unchanged:
   //   conflict         properly signed, but another charter with that number is pinned: the

@@ -93,9 +93,9 @@ class EnrolmentRun {
 
   Outcome check_self(Instant now) const {
     const auto own = check_identity(ours_.reveal.identity, now);
-    const bool sound = own.has_value() && self_.agreement_key != nullptr &&
-                       self_.organisation.has_key(KeyPurpose::agreement,
-                                                  self_.agreement_key->public_key());
+    const bool sound =
+        own.has_value() && self_.agreement_key != nullptr &&
+        self_.organisation.has_key(KeyPurpose::agreement, self_.agreement_key->public_key());
     if (sound) return {};
     return make_error(ErrorCode::invalid_argument,
                       "this site's own charter, certificate, address or agreement key is unsound" +
@@ -165,8 +165,13 @@ class EnrolmentRun {
     if (sodium_memcmp(keyed(peer).bytes.data(), proof.proof.bytes.data(), Hash256::kSize) != 0) {
       return refused("the peer's proof of the token is wrong");
     }
-    const PublicKey* key = peer_->organisation.current().key_for(KeyPurpose::agreement);
-    if (key == nullptr || !verify(*key, kSignatureContext, signed_text(peer), proof.signature)) {
+    // Around a rotation its charter names two, of which it signs with either.
+    const auto& keys = peer_->organisation.current().keys;
+    const auto signed_with = [&](const PurposeKey& item) {
+      return item.purpose == KeyPurpose::agreement &&
+             verify(item.key, kSignatureContext, signed_text(peer), proof.signature);
+    };
+    if (std::none_of(keys.begin(), keys.end(), signed_with)) {
       return refused("the peer does not hold the key of the charter that it shows");
     }
     return {};
@@ -249,7 +254,9 @@ class StageGuard {
   const Stage stage_;
 };
 
-Error out_of_turn() { return refused("a message came out of turn"); }
+Error out_of_turn() {
+  return refused("a message came out of turn");
+}
 
 }  // namespace
 
@@ -311,8 +318,8 @@ InvitingSide::InvitingSide(InvitingSide&&) noexcept = default;
 InvitingSide& InvitingSide::operator=(InvitingSide&&) noexcept = default;
 InvitingSide::~InvitingSide() = default;
 
-Result<InvitingSide> InvitingSide::create(InvitationBook& book, EnrolmentSelf self,
-                                          Random& random, Instant now) {
+Result<InvitingSide> InvitingSide::create(InvitationBook& book, EnrolmentSelf self, Random& random,
+                                          Instant now) {
   auto run = std::make_unique<EnrolmentRun>(std::move(self), Speaker::inviting, random);
   if (auto done = run->check_self(now); !done) return std::move(done).error();
   return InvitingSide(book, std::move(run));

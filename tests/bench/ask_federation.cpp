@@ -96,7 +96,7 @@ KnownPartner Federation::asker_as_partner() const {
   KnownPartner partner;
   partner.organisation = asker_authority.organisation();
   partner.name = "asker";
-  partner.envelope_key = envelope_key.public_key();
+  partner.envelope_keys = {envelope_key.public_key()};
   return partner;
 }
 

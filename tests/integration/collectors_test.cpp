@@ -168,6 +168,51 @@ TEST_SUITE("integration/collectors") {
     CHECK(site.send(lines, second).exit_code != 0);
     CHECK(site.send(lines, site.enrol("gate-3", "third")).exit_code == 0);
   }
+
+  TEST_CASE(
+      "a collector that was away while the CA key was rotated comes back with its old bundle") {
+    Site site;
+    const std::string lines = (site.folder.path() / "one.jsonl").string();
+    write_text(lines, R"j({"twin":"meter-1","signal":"load","time":1700000000000000000,"value":1})j"
+                      "\n");
+    const std::string bundle = site.enrol("gate-3", "bundle");
+    site.enrol("gate-4", "other");
+    const auto bytes = [&] {
+      std::ifstream file(bundle, std::ios::binary);
+      return std::string((std::istreambuf_iterator<char>(file)), {});
+    };
+    const std::string before = bytes();
+    site.works.json({"key", "rotate", "ca"});
+    const auto state_of_ca = [&](const std::string& state) {
+      const json::value keys = site.works.json({"key", "list"});
+      for (const json::value& one : keys.at("items").as_array()) {
+        if (text_at(one, "purpose") == "ca" && text_at(one, "state") == state) return true;
+      }
+      return false;
+    };
+    until("the new CA key is used", [&] { return !state_of_ca("next"); });
+    REQUIRE(state_of_ca("former"));
+    const Finished sent = site.send(lines, bundle);
+    INFO(sent.words);
+    CHECK(sent.exit_code == 0);
+    // Brought up to date, and still nobody else's to read.
+    CHECK(bytes() != before);
+    struct stat status {};
+    REQUIRE(::stat(bundle.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+    CHECK(site.send(lines, bundle).exit_code == 0);
+    // The controls: a revoked collector is shown nothing, nor one under a revoked CA key.
+    site.works.json({"collector", "revoke", "gate-4", "--yes"});
+    const std::string other = (site.folder.path() / "other").string();
+    CHECK(site.send(lines, other).exit_code != 0);
+    const json::value keys = site.works.json({"key", "list"});
+    for (const json::value& one : keys.at("items").as_array()) {
+      if (text_at(one, "purpose") == "ca" && text_at(one, "state") == "former") {
+        site.works.json({"key", "revoke", text_at(one, "key")});
+      }
+    }
+    CHECK(site.send(lines, bundle).exit_code != 0);
+  }
 }
 
 }  // namespace entente::tests

@@ -83,7 +83,7 @@ TEST_SUITE("integration/rotation") {
     for (TestNode* node : {&pair.works, &pair.office}) {
       CAPTURE(node->name());
       node->json({"key", "rotate", "leaf"});
-      for (const std::string purpose : {"ca", "answer", "audit"}) {
+      for (const std::string purpose : {"ca", "answer", "audit", "envelope", "agreement"}) {
         const std::string before = key_in(*node, purpose, "in use");
         node->json({"key", "rotate", purpose});
         until_used(*node, purpose);
@@ -93,16 +93,16 @@ TEST_SUITE("integration/rotation") {
       const std::string root = key_in(*node, "root", "here");
       node->json({"key", "rotate", "root"});
       CHECK(key_in(*node, "root", "here") != root);
-      CHECK(version_of(*node) == 5);
+      CHECK(version_of(*node) == 7);
       node->json({"key", "rotate", "leaf"});
     }
     until("both have pinned what the other has", [&] {
-      return pinned_version(pair.works, "office") == 5 && pinned_version(pair.office, "works") == 5;
+      return pinned_version(pair.works, "office") == 7 && pinned_version(pair.office, "works") == 7;
     });
     stop = true;
     asking.join();
     INFO(words);
-    MESSAGE(asked.load() << " questions during ten rotations, " << lost.load() << " lost");
+    MESSAGE(asked.load() << " questions during sixteen rotations, " << lost.load() << " lost");
     CHECK(lost == 0);
     CHECK(asked > 10);
     CHECK(figures(pair.office.json({"ask", text})) == figures(first));
@@ -114,6 +114,25 @@ TEST_SUITE("integration/rotation") {
     CHECK(pair.works.run({"audit", "verify"}).exit_code == 0);
     CHECK(check_of(pair.works, "rotations", "state") == "ok");
     CHECK(check_of(pair.works, "audit log", "state") == "ok");
+    // Agreements that former keys signed are in force, and known to be theirs.
+    const json::value listed = pair.works.json({"agreement", "list"});
+    const std::string id = text_at(listed.at("items").as_array().at(0), "id");
+    for (TestNode* node : {&pair.works, &pair.office}) {
+      CAPTURE(node->name());
+      const json::value shown = node->json({"agreement", "show", id});
+      REQUIRE(shown.at("signatures").as_array().size() == 2);
+      for (const json::value& one : shown.at("signatures").as_array()) {
+        CHECK(one.at("charter_version").to_number<int>() == 1);
+      }
+    }
+    // And the new ones are believed, by who has not seen them used before.
+    pair.works.json({"agreement", "suspend", id, "--reason", "a look"});
+    const auto state_there = [&] {
+      return text_at(pair.office.json({"agreement", "show", id}), "state");
+    };
+    until("office heard that it is suspended", [&] { return state_there() == "suspended"; });
+    pair.works.json({"agreement", "resume", id});
+    until("office heard that it is resumed", [&] { return state_there() == "active"; });
     // A second CA key within a day would cut connections that stand on the first.
     CHECK(pair.works.run({"key", "rotate", "ca"}).exit_code == 7);
   }

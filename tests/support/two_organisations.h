@@ -66,8 +66,8 @@ struct TwoOrganisations {
     federation::KnownPartner partner;
     partner.organisation = consumer;
     partner.name = "airshed";
-    partner.envelope_key = envelope_key.public_key();
-    partner.agreement_key = consumer_agreement_key.public_key();
+    partner.envelope_keys = {envelope_key.public_key()};
+    partner.agreement_keys = {{consumer_agreement_key.public_key()}};
     snapshot->partners.emplace(consumer, partner);
     snapshot->policy = std::make_shared<const security::Policy>(policy);
     return snapshot;

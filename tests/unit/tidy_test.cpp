@@ -169,6 +169,8 @@ TEST_SUITE("tidy") {
         "security/privacy/noise_grid.cpp",  "security/privacy/noise_grid.h",
         "security/privacy/noise_pool.cpp",  "security/privacy/noise_pool.h",
         "security/privacy/toeplitz.cpp",    "security/privacy/toeplitz.h",
+        "federation/aggregate/masking.cpp", "federation/aggregate/site_part.cpp",
+        "federation/aggregate/site_part.h", "federation/aggregate/coordinator.cpp",
         "federation/feed/feed_release.cpp", "federation/feed/feed_release.h",
         "node/store/feed_ledger.cpp",       "node/store/feed_ledger.h",
         "node/store/release_ledger.cpp",    "federation/ask/composition.cpp",

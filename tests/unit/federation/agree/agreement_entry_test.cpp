@@ -279,7 +279,7 @@ TEST_SUITE("federation/agree/agreement_entry") {
     const OrgId third = sides.both.random.id<OrgId>();
     KnownPartner partner;
     partner.organisation = third;
-    partner.agreement_key = key.public_key();
+    partner.agreement_keys = {{key.public_key()}};
     sides.provider.site->partners.emplace(third, partner);
     AgreementMessage message =
         well_formed(sides, sides.provider.entries.at(id), true, Step::terminate);
@@ -375,12 +375,13 @@ TEST_SUITE("federation/agree/agreement_entry") {
     const AgreementId id = sides.propose();
     sides.settle_all();
     KnownPartner& pinned = sides.consumer.site->partners.at(sides.both.provider);
-    const PublicKey key = std::exchange(pinned.agreement_key, sides.both.envelope_key.public_key());
+    const auto keys =
+        std::exchange(pinned.agreement_keys, {{sides.both.envelope_key.public_key()}});
     REQUIRE(sides.take(true, id, Step::withdraw));
     sides.deliver(true, sides.provider.entries.at(id));
     CHECK(sides.provider.entries.at(id).outbox);
     CHECK(sides.consumer.entries.at(id).standing.state == AgreementState::proposed);
-    pinned.agreement_key = key;
+    pinned.agreement_keys = keys;
     sides.settle_all();
     CHECK_FALSE(sides.provider.entries.at(id).outbox);
     CHECK(sides.consumer.entries.at(id).standing.state == AgreementState::terminated);

@@ -27,7 +27,7 @@ std::shared_ptr<SiteSnapshot> consumer_site(const TwoOrganisations& both) {
   KnownPartner partner;
   partner.organisation = both.provider;
   partner.name = "washington";
-  partner.agreement_key = both.provider_agreement_key.public_key();
+  partner.agreement_keys = {{both.provider_agreement_key.public_key()}};
   site->partners.emplace(both.provider, partner);
   site->policy = std::make_shared<const security::Policy>(both.policy);
   return site;

@@ -132,7 +132,7 @@ struct TwoSides {
     federation::KnownPartner partner;
     partner.organisation = peer;
     partner.name = "peer";
-    partner.agreement_key = peer_key.public_key();
+    partner.agreement_keys = {{peer_key.public_key()}};
     out.site->partners.emplace(peer, partner);
     return out;
   }

@@ -35,7 +35,9 @@ struct CollectSite {
   CollectSite() {
     port = std::make_unique<CollectorPort>(CollectorPort::Parts{
         clock, *organisation.issuer, verifier,
-        [this](const security::PeerIdentity& peer) { return admit(peer); }, parts});
+        [this](const security::PeerIdentity& peer) { return admit(peer); }, parts,
+        CollectorPort::default_limits(),
+        [this]() -> const security::PinnedOrganisation& { return organisation.pinned; }});
     listening = *port->open("127.0.0.1", 0);
   }
   ~CollectSite() {

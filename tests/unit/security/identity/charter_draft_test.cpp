@@ -39,7 +39,8 @@ TEST_SUITE("security/charter_draft") {
   TEST_CASE("a rotation names the new key before the old one and the one after drops the oldest") {
     SeededRandom random(11);
     auto org = test::make_organisation(random);
-    for (const KeyPurpose purpose : {KeyPurpose::ca, KeyPurpose::answer, KeyPurpose::audit}) {
+    for (const KeyPurpose purpose : {KeyPurpose::ca, KeyPurpose::answer, KeyPurpose::audit,
+                                     KeyPurpose::envelope, KeyPurpose::agreement}) {
       CAPTURE(to_text(purpose));
       const PublicKey first = *org.pinned.current().key_for(purpose);
       const auto second = SigningKey::generate(random), third = SigningKey::generate(random);
