@@ -16,14 +16,6 @@ namespace entente::simulation {
 class Network;
 class Referee;
 
-// Terms between two organisations, in force from the beginning until `ended`.
-struct Pact {
-  std::size_t provider = 0;
-  std::size_t consumer = 0;
-  federation::ActiveAgreement agreement;
-  std::optional<Duration> ended = {};  // when, truly
-};
-
 struct Context {
   EventQueue& queue;
   federation::Loop& loop;
@@ -31,9 +23,8 @@ struct Context {
   const Mutation mutation;
   const std::uint64_t seed;
   const std::size_t nodes;
-  bool noisy = true;  // otherwise releases are exact
-  Duration grid{};    // of answers' times
-  std::vector<Pact> pacts = {};
+  bool noisy = true;                // otherwise releases are exact
+  Duration grid{};                  // of answers' times
   std::vector<RhoUnits> caps = {};  // of each node's domain, per block
   Network* network = nullptr;
   Referee* referee = nullptr;

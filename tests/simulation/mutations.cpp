@@ -29,6 +29,8 @@ constexpr MutationInfo kAll[] = {
     {Mutation::a_twin_counted_twice, "twin-twice", "a twin is in the fold twice"},
     {Mutation::a_twin_forgotten, "twin-forgotten", "a twin is not in the fold"},
     {Mutation::agreement_not_checked, "agreement-not-checked", "an ended agreement still counts"},
+    {Mutation::suspension_ignored, "suspension-ignored", "a suspended agreement still counts"},
+    {Mutation::step_not_delivered, "step-not-delivered", "a step counts as told and was not sent"},
     {Mutation::stale_accepted, "stale-accepted", "an envelope past its deadline is answered"},
     {Mutation::audience_not_checked, "wrong-audience", "an envelope for another site is answered"},
     {Mutation::signature_not_checked, "signature-not-checked", "a changed envelope is answered"},

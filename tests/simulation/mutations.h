@@ -39,6 +39,8 @@ enum class Mutation {
   a_twin_forgotten,
   // Admission.
   agreement_not_checked,
+  suspension_ignored,
+  step_not_delivered,
   stale_accepted,
   audience_not_checked,
   signature_not_checked,

@@ -35,6 +35,7 @@ struct Node::Parts {
   std::unique_ptr<node::ReleaseLedger> ledger;
   std::unique_ptr<node::ReceiptShelf> receipts;
   std::unique_ptr<node::AnswerShelf> answers;
+  std::unique_ptr<node::AgreementRegister> agreements;
   std::optional<node::Database> eye;
   Workers workers{2};
   SeededRandom random;
@@ -68,18 +69,46 @@ std::map<std::size_t, std::map<std::string, Bytes>>& first_images() {
   return images;
 }
 
-Bytes to_bytes(const DisclosureGate::Outcome& outcome) {
-  capnp::MallocMessageBuilder message;
-  write_outcome(outcome, message.initRoot<wire::AskOutcome>());
+Bytes flat(capnp::MallocMessageBuilder& message) {
   const auto words = capnp::messageToFlatArray(message);
   const auto bytes = words.asBytes();
   return Bytes(bytes.begin(), bytes.end());
 }
 
-MemberReply reply_from(const Bytes& bytes) {
-  // Aligned as a message is.
-  kj::Array<capnp::word> words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
+kj::Array<capnp::word> aligned(const Bytes& bytes) {
+  auto words = kj::heapArray<capnp::word>(bytes.size() / sizeof(capnp::word));
   std::copy(bytes.begin(), bytes.end(), words.asBytes().begin());
+  return words;
+}
+
+Bytes to_bytes(const DisclosureGate::Outcome& outcome) {
+  capnp::MallocMessageBuilder message;
+  write_outcome(outcome, message.initRoot<wire::AskOutcome>());
+  return flat(message);
+}
+
+Bytes to_bytes(const AgreementBook::Reply& reply) {
+  capnp::MallocMessageBuilder message;
+  auto outcome = message.initRoot<wire::SettleOutcome>();
+  if (reply.refusal) {
+    write_refusal(*reply.refusal, outcome.initRefusal());
+  } else {
+    outcome.setState(std::string(to_text(reply.state)));
+  }
+  return flat(message);
+}
+
+Told told_from(const Bytes& bytes) {
+  const auto words = aligned(bytes);
+  capnp::FlatArrayMessageReader reader(words);
+  const auto outcome = reader.getRoot<wire::SettleOutcome>();
+  if (outcome.isState()) return {};
+  Refusal refusal = read_refusal(outcome.getRefusal());
+  return {make_error(refusal.code, "refused"), std::move(refusal.subject)};
+}
+
+MemberReply reply_from(const Bytes& bytes) {
+  const auto words = aligned(bytes);
   capnp::FlatArrayMessageReader reader(words);
   return read_outcome(reader.getRoot<wire::AskOutcome>());
 }
@@ -167,7 +196,8 @@ Outcome Node::open_stores(Parts& parts) {
       {node::audit_migration(), node::ReleaseLedger::migration(), node::ledger_standing_migration(),
        node::audit_tree_migration(), node::ReleaseLedger::cells_migration(),
        node::AnswerShelf::migration(), node::FeedLedger::migration(), node::FeedShelf::migration(),
-       node::AnswerShelf::delta_migration(), node::question_counts_migration()});
+       node::AnswerShelf::delta_migration(), node::question_counts_migration(),
+       node::AgreementRegister::migration(), node::AgreementRegister::threads_migration()});
   if (!store) return std::move(store).error();
   parts.store = std::move(*store);
   auto history = open("history.db", "history", node::history_migrations());
@@ -221,6 +251,10 @@ Result<std::unique_ptr<Node::Parts>> Node::assemble() {
     parts->receipts = std::make_unique<node::ReceiptShelf>(*parts->store);
     if (auto loaded = parts->receipts->load(); !loaded) return std::move(loaded).error();
     parts->answers = std::make_unique<node::AnswerShelf>(*parts->store);
+    parts->agreements = std::make_unique<node::AgreementRegister>(node::AgreementRegister::Parts{
+        *parts->store, clock_, organisation_.keys.agreement, [this] { return parts_->site; },
+        [this] { refresh_site(); }});
+    if (auto loaded = parts->agreements->load(); !loaded) return std::move(loaded).error();
     auto eye = parts->store->reader();
     if (!eye) return std::move(eye).error();
     parts->eye.emplace(std::move(*eye));
@@ -278,17 +312,59 @@ void Node::refresh_site() {
     auto partner = simulation::organisation(other).as_partner();
     site->partners.emplace(partner.organisation, std::move(partner));
   }
-  const bool all = context_.mutation == Mutation::agreement_not_checked;
-  for (const Pact& pact : context_.pacts) {
-    const bool ours = pact.provider == number_ || pact.consumer == number_;
-    // A consumer may not have heard of the end.
-    const bool counts = !pact.ended || all || pact.consumer == number_;
-    if (ours && counts) site->agreements.emplace(pact.agreement.id, pact.agreement);
+  for (const auto& [id, entry] : parts_->agreements->entries()) {
+    const AgreementState state = entry.standing.state;
+    const bool ended = context_.mutation == Mutation::agreement_not_checked && is_over(state);
+    const bool waits = state == AgreementState::suspended;
+    const bool ignores = context_.mutation == Mutation::suspension_ignored && waits;
+    if (state == AgreementState::active || ended || ignores) {
+      site->agreements.emplace(entry.terms, ActiveAgreement{entry.terms, entry.value});
+    } else if (waits) {
+      site->suspended.emplace(entry.terms, ActiveAgreement{entry.terms, entry.value});
+    }
   }
   parts_->site = std::move(site);
+  if (context_.referee != nullptr && !lost_power_) context_.referee->agreements_changed(*this);
 }
 
-kj::Promise<Bytes> Node::serve(std::size_t from, Method, const Bytes& request) {
+node::AgreementRegister& Node::agreements() {
+  return *parts_->agreements;
+}
+
+void Node::tend() {
+  parts_->agreements->tend(clock_.now());
+  for (const auto& [id, entry] : parts_->agreements->entries()) {
+    auto delivery = parts_->agreements->begin_delivery(id);
+    if (!delivery) continue;
+    const auto number = delivery->number;
+    if (context_.mutation == Mutation::step_not_delivered) {
+      parts_->agreements->delivered(id, number, Told{});
+      continue;
+    }
+    const std::size_t to = organisation_of(delivery->partner)->number;
+    keep(context_.network->call(number_, to, Method::tell, std::move(delivery->signed_message))
+             .then([](Bytes reply) { return told_from(reply); })
+             .catch_([](kj::Exception&& fault) {
+               return Told{make_error(ErrorCode::peer_unreachable, fault.getDescription().cStr()),
+                           {}};
+             })
+             .then([this, id = id, number](Told told) {
+               parts_->agreements->delivered(id, number, told);
+             }));
+  }
+}
+
+kj::Promise<Bytes> Node::hear(std::size_t from, const Bytes& request) {
+  auto pair = kj::newPromiseAndFulfiller<Bytes>();
+  auto done = std::make_shared<kj::Own<kj::PromiseFulfiller<Bytes>>>(kj::mv(pair.fulfiller));
+  parts_->agreements->on_message(
+      simulation::organisation(from).id(), request,
+      [done](AgreementBook::Reply reply) { (*done)->fulfill(to_bytes(reply)); });
+  return kj::mv(pair.promise);
+}
+
+kj::Promise<Bytes> Node::serve(std::size_t from, Method method, const Bytes& request) {
+  if (method == Method::tell) return hear(from, request);
   security::PeerIdentity peer;
   peer.organisation = simulation::organisation(from).id();
   peer.site = kSite;

@@ -2,8 +2,8 @@
 // crash at any write and come back with what was durable.
 //
 // Real: stores with their group commit and page checksums, history, twins, ledger, receipts, the
-// answer book, disclosure gate, asker. Simulated: loop, workers, clock, randomness, disk, network.
-// Threads: one.
+// answer book, agreements, disclosure gate, asker. Simulated: loop, workers, clock, randomness,
+// disk, network. Threads: one.
 #pragma once
 
 #include <kj/async.h>
@@ -15,6 +15,7 @@
 
 #include "federation/ask/asker.h"
 #include "federation/ask/disclosure_gate.h"
+#include "node/daemon/agreement_register.h"
 #include "node/history/history.h"
 #include "node/store/release_ledger.h"
 #include "node/store/sqlite.h"
@@ -64,6 +65,10 @@ class Node {
   void seal_history();
   const node::History& history() const;
   node::ReleaseLedger& ledger();
+  node::AgreementRegister& agreements();
+  // What the node does every second or so: tells partners what they have to learn, and ends what
+  // time ends.
+  void tend();
   // The referee's own look at entente.db.
   node::Database& eye();
   Random& random();
@@ -78,6 +83,7 @@ class Node {
   Outcome open_stores(Parts& parts);
   Outcome open_asking(Parts& parts);
   Outcome load_twins(Parts& parts);
+  kj::Promise<Bytes> hear(std::size_t from, const Bytes& request);
 
   Context& context_;
   const std::size_t number_;

@@ -107,16 +107,7 @@ const Organisation* organisation_of(const OrgId& id) {
 }
 
 federation::KnownPartner Organisation::as_partner() const {
-  const Charter& charter = pinned.current();
-  federation::KnownPartner partner;
-  partner.organisation = id();
-  partner.name = name;
-  partner.envelope_key = *charter.key_for(KeyPurpose::envelope);
-  partner.answer_key = *charter.key_for(KeyPurpose::answer);
-  partner.agreement_key = *charter.key_for(KeyPurpose::agreement);
-  partner.audit_keys = pinned.keys_ever(KeyPurpose::audit);
-  partner.charter_expires = charter.expires;
-  return partner;
+  return federation::known_partner(pinned, name);
 }
 
 const char* Organisation::types() {

@@ -54,11 +54,59 @@ void Referee::violate(const std::string& what) {
   context_.note("referee", "VIOLATION: " + what);
 }
 
-const Pact* Referee::pact_of(const AgreementId& id) const {
-  for (const Pact& pact : context_.pacts) {
-    if (pact.agreement.id == id) return &pact;
+void Referee::agreements_changed(Node& node) {
+  for (const auto& [id, entry] : node.agreements().entries()) {
+    if (!entry.provides) continue;
+    const bool active = entry.standing.state == AgreementState::active;
+    auto known = terms_.find(entry.terms);
+    if (known == terms_.end()) {
+      if (!active) continue;
+      const auto wire = signed_agreement_from_bytes(entry.signed_bytes);
+      const Organisation* consumer = organisation_of(entry.value.consumer);
+      const bool signed_by_both =
+          wire && consumer != nullptr && wire->provider_signature && wire->consumer_signature &&
+          security::verify(consumer->keys.agreement.public_key(), security::contexts::kAgreement,
+                           wire->agreement, *wire->consumer_signature) &&
+          security::verify(node.organisation().keys.agreement.public_key(),
+                           security::contexts::kAgreement, wire->agreement,
+                           *wire->provider_signature);
+      if (!signed_by_both)
+        return violate(node.name() + " has an agreement that both have not signed");
+      terms_.emplace(entry.terms,
+                     Terms{node.number(), consumer->number, entry.value, context_.queue.now(), {}});
+      continue;
+    }
+    if (active) known->second.over.reset();
+    if (!active && !known->second.over) known->second.over = context_.queue.now();
   }
-  return nullptr;
+}
+
+std::vector<AgreementId> Referee::terms_of(std::size_t provider) const {
+  std::vector<AgreementId> ids;
+  for (const auto& [id, terms] : terms_) {
+    if (terms.provider == provider) ids.push_back(id);
+  }
+  return ids;
+}
+
+void Referee::judge_agreements(Node& a, Node& b) {
+  if (sites_[a.number()].ever_restored || sites_[b.number()].ever_restored) return;
+  const auto& there = b.agreements().entries();
+  for (const auto& [id, entry] : a.agreements().entries()) {
+    if (entry.partner() != b.organisation().id()) continue;
+    const auto other = there.find(id);
+    const auto state = entry.standing.state;
+    // What was withdrawn before it had arrived is nobody's but its own side's.
+    if (other == there.end() && is_over(state)) continue;
+    // A counter-offer that was withdrawn before it had arrived leaves other terms at the end.
+    if (other == there.end() || other->second.standing.state != state ||
+        (other->second.terms != entry.terms && !is_over(state))) {
+      return violate(
+          a.name() + " has an agreement " + std::string(to_text(state)) + ", " + b.name() +
+          " has it " +
+          std::string(other == there.end() ? "not" : to_text(other->second.standing.state)));
+    }
+  }
 }
 
 void Referee::replied(Node& node, std::size_t from, const Bytes& request, Arrival arrival,
@@ -100,6 +148,7 @@ void Referee::judge_restored(const Node& node, const Bytes& request) {
 void Referee::restored(Node& node, std::uint64_t records) {
   auto& memory = sites_[node.number()];
   memory.restored = records;
+  memory.ever_restored = true;
   memory.stored.clear();
 }
 
@@ -118,16 +167,21 @@ void Referee::judge_envelope(const Node& node, std::size_t from, const Bytes& re
   if (envelope.audience != node.organisation().id() || envelope.audience_site != kSite) {
     return wrong("an envelope for another site");
   }
-  if (envelope.issued > arrival.clock + limits::kClockSkew || envelope.deadline <= arrival.clock ||
-      envelope.deadline - envelope.issued > limits::kDeadlineMax) {
+  if (envelope.issued > arrival.clock + federation::limits::kClockSkew ||
+      envelope.deadline <= arrival.clock ||
+      envelope.deadline - envelope.issued > federation::limits::kDeadlineMax) {
     return wrong("an envelope that was not fresh");
   }
-  const Pact* pact = pact_of(envelope.agreement);
-  if (pact == nullptr || pact->provider != node.number() || pact->consumer != from) {
+  const auto pact = terms_.find(envelope.agreement);
+  if (pact == terms_.end() || pact->second.provider != node.number() ||
+      pact->second.consumer != from) {
     return wrong("without an agreement");
   }
-  if (pact->ended && *pact->ended < arrival.time) return wrong("under an agreement that had ended");
-  const Agreement& terms = pact->agreement.value;
+  const auto& over = pact->second.over;
+  if (over && *over < arrival.time && !sites_[node.number()].ever_restored) {
+    return wrong("under an agreement that was over or suspended");
+  }
+  const Agreement& terms = pact->second.value;
   const auto& purposes = terms.purposes;
   if (!purposes.empty() &&
       std::find(purposes.begin(), purposes.end(), envelope.purpose) == purposes.end()) {
@@ -272,17 +326,25 @@ void Referee::judge_accounts(Node& node) {
   }
   rows.reset();
   if (spent != stated) return violate(node.name() + " charged otherwise than its releases state");
+  if (!spent.empty() && !memory.first_charge) memory.first_charge = context_.queue.now();
+  // By partner: the largest quota it ever had; what it is guaranteed since before the first charge.
+  std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> rights;
+  for (const auto& [id, terms] : terms_) {
+    if (terms.provider != node.number()) continue;
+    auto& [quota, guaranteed] = rights[terms.consumer];
+    quota = std::max(quota, terms.value.rho_per_block.units);
+    if (!terms.over && memory.first_charge && terms.since <= *memory.first_charge) {
+      guaranteed = std::max(guaranteed, terms.value.rho_guaranteed.units);
+    }
+  }
   for (const auto& [block, units] : spent) {
     std::uint64_t held = units;
-    for (const Pact& pact : context_.pacts) {
-      if (pact.provider != node.number()) continue;
-      const auto partner = organisation(pact.consumer).id().hex();
-      const auto used = by_partner[block][partner];
-      if (used > pact.agreement.value.rho_per_block.units) {
+    for (const auto& [consumer, right] : rights) {
+      const auto used = by_partner[block][organisation(consumer).id().hex()];
+      if (used > right.first) {
         return violate(node.name() + " charged a partner more than its quota");
       }
-      const auto guaranteed = pact.agreement.value.rho_guaranteed.units;
-      if (!pact.ended && guaranteed > used) held += guaranteed - used;
+      if (right.second > used) held += right.second - used;
     }
     if (units > cap.units) return violate(node.name() + " charged a block more than its cap");
     if (held > cap.units) return violate(node.name() + " used up what another is guaranteed");

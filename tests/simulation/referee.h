@@ -62,6 +62,13 @@ class Referee {
   // An honest answer may have been changed or lost on its way to this asker.
   void set_tampered(std::size_t asker) { tampered_.insert(asker); }
 
+  // The standing of the node's agreements, as it is durable now.
+  void agreements_changed(Node& node);
+  // Terms that this provider ever had in force, by their ids.
+  std::vector<AgreementId> terms_of(std::size_t provider) const;
+  // At the end of a calm: both sides of each agreement have come to the same state.
+  void judge_agreements(Node& a, Node& b);
+
   // The asker's side.
   void sent(std::size_t asker, std::size_t to, const Bytes& request);
   void asked(const AskedQuestion& question);
@@ -85,6 +92,13 @@ class Referee {
     OrgId partner;                // who was sent it last
     bool forgotten = false;       // by a restored backup
   };
+  // Terms at their provider, from the first time that they were in force.
+  struct Terms {
+    std::size_t provider = 0, consumer = 0;
+    Agreement value;
+    Duration since{};
+    std::optional<Duration> over;  // since when they are not in force
+  };
   struct SiteMemory {
     std::map<Hash256, Left> left;                        // by release key, what left the site
     std::map<Hash256, std::vector<BlockAmount>> stored;  // charges that stored releases state
@@ -94,6 +108,8 @@ class Referee {
     std::map<std::vector<std::int64_t>, Hash256> noises;  // draw -> release key
     std::optional<std::uint64_t> restored;  // to how many records, and nobody has reconciled it
     bool reconciled = false;
+    bool ever_restored = false;
+    std::optional<Duration> first_charge;
     // What partners know of it: the log's length by their newest receipt (newest by this site's
     // clock at its issue, as receipt_shelf.h says), and in which of their lives they got it.
     struct Known {
@@ -116,7 +132,6 @@ class Referee {
                      const Hash256& key);
   void judge_readings(Node& node);
   void judge_restored(const Node& node, const Bytes& request);
-  const Pact* pact_of(const AgreementId& id) const;
 
   Context& context_;
   std::optional<std::string> violation_;
@@ -124,6 +139,7 @@ class Referee {
   std::set<std::size_t> liars_;
   std::set<std::size_t> tampered_;
   std::map<std::uint64_t, AskedQuestion> open_;
+  std::map<AgreementId, Terms> terms_;
   Counts counts_;
 };
 

@@ -20,8 +20,8 @@ void check_part(std::uint64_t part) {
     CAPTURE(seed);
     const RunResult run = run_federation({seed, Mutation::none, false});
     const std::string violation = run.violation.value_or("");
+    CAPTURE(violation);
     CHECK(violation.empty());
-    INFO(violation);
     questions += run.counts.questions;
     crashes += run.crashes;
     answered += run.counts.members_answered;
@@ -29,9 +29,9 @@ void check_part(std::uint64_t part) {
   MESSAGE((kSeeds / kParts) << " seeds, " << questions << " questions, " << answered << " answers, "
                             << crashes << " crashes");
   // A simulation in which nothing happens finds nothing.
-  CHECK(questions > 1'000);
-  CHECK(answered > 500);
-  CHECK(crashes > 100);
+  CHECK(questions > 500);
+  CHECK(answered > 200);
+  CHECK(crashes > 50);
 }
 
 void check_mutations(std::size_t part, std::size_t parts) {

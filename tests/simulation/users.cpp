@@ -67,11 +67,12 @@ std::string Users::sentence(Random& random) const {
 
 std::vector<std::size_t> Users::partners_of(const Node& node, Random& random) const {
   std::vector<std::size_t> partners;
-  for (const Pact& pact : context_.pacts) {
-    if (pact.consumer != node.number()) continue;
-    if (std::find(partners.begin(), partners.end(), pact.provider) == partners.end()) {
-      partners.push_back(pact.provider);
-    }
+  for (std::size_t i = 0; i < context_.nodes; ++i) {
+    const auto& agreements = node.site()->agreements;
+    const bool may = std::any_of(agreements.begin(), agreements.end(), [&](const auto& one) {
+      return one.second.value.provider == simulation::organisation(i).id();
+    });
+    if (may) partners.push_back(i);
   }
   // One of them, or several.
   for (std::size_t i = partners.size(); i > 1; --i) {
@@ -237,13 +238,11 @@ void Users::misuse(Node& node, Random& random) {
       const auto other = (node.number() + 1) % context_.nodes;
       return send_bytes(node, to, signed_by(organisation(other), *envelope), "another's key");
     }
-    default: {  // under terms of others
-      for (const Pact& pact : context_.pacts) {
-        if (pact.provider == to && pact.consumer != node.number()) {
-          envelope->agreement = pact.agreement.id;
-          return send(node, to, *envelope, "another's agreement");
-        }
-      }
+    default: {  // under terms of others, or that have ended
+      const auto terms = context_.referee->terms_of(to);
+      if (terms.empty()) return;
+      envelope->agreement = terms[random.below(terms.size())];
+      return send(node, to, *envelope, "other terms");
     }
   }
 }

@@ -13,9 +13,10 @@ namespace {
 
 constexpr Duration kStorm = seconds(80);  // then everything heals
 constexpr Duration kCalm = seconds(30);
+constexpr Duration kDecide = seconds(10);  // of the calm, in which people still take steps
 constexpr std::int64_t kQuestionMs = 3'500, kReadingsMs = 4'000, kFaultMs = 3'000,
-                       kMisuseMs = 5'000,
-                       kBackupMs = 6'000;  // on average, at each node; faults: of the federation
+                       kMisuseMs = 5'000, kBackupMs = 6'000, kTendMs = 700,
+                       kAgreementMs = 5'000;  // on average, at each node; faults: of the federation
 
 class World {
  public:
@@ -25,6 +26,9 @@ class World {
 
  private:
   void agree();
+  void propose(std::size_t provider, std::size_t consumer);
+  void decide(Node& node);
+  void change_agreements();
   void restore(Node& node);
   void reconcile(Node& node);
   void back_up(Node& node);
@@ -59,6 +63,7 @@ class World {
     bool used = false;
   };
   std::vector<Backup> backups_;
+  std::uint64_t proposed_ = 0;
   RunResult result_;
 };
 
@@ -103,7 +108,6 @@ World::World(const RunOptions& options)
   }
   backups_.resize(context_.nodes);
   referee_.lives = [this](std::size_t node) { return nodes_[node]->starts(); };
-  agree();
   if (options.mutation == Mutation::answers_after_deadline) {
     queue_.timer = [](Duration wait) { return wait * 3; };
   }
@@ -115,34 +119,74 @@ World::~World() {
   queue_.clear();
 }
 
+// Terms that a provider would offer, a little different each time.
+void World::propose(std::size_t provider, std::size_t consumer) {
+  Node& node = *nodes_[provider];
+  if (!node.running() || provider == consumer) return;
+  const RhoUnits cap = context_.caps[provider];
+  Agreement terms;
+  terms.provider = organisation(provider).id();
+  terms.consumer = organisation(consumer).id();
+  terms.name = "air-" + organisation(consumer).name + "-" + std::to_string(++proposed_);
+  terms.exports = {node.view()};
+  if (random_.below(2) == 0) terms.purposes = {"planning", "reporting"};
+  if (random_.below(3) == 0) {
+    terms.aggregates = {Aggregate::count, Aggregate::mean, Aggregate::sum, Aggregate::share};
+  }
+  terms.min_units = 1 + static_cast<std::uint32_t>(random_.below(5));
+  terms.rho_per_block = {cap.units >> random_.below(3)};
+  if (random_.below(3) == 0) terms.rho_guaranteed = {terms.rho_per_block.units / 2};
+  if (random_.below(5) == 0) terms.questions_per_hour = 12;
+  terms.issued = kBeginning - hours(1);
+  terms.expires = kBeginning + days(200);
+  node.agreements().propose("user:ann", std::move(terms), [](auto) {});
+}
+
 void World::agree() {
   for (std::size_t provider = 0; provider < context_.nodes; ++provider) {
-    std::uint64_t guaranteed = 0;
-    const RhoUnits cap = context_.caps[provider];
     for (std::size_t consumer = 0; consumer < context_.nodes; ++consumer) {
       if (consumer == provider || random_.below(4) == 0) continue;
-      Agreement terms;
-      terms.provider = organisation(provider).id();
-      terms.consumer = organisation(consumer).id();
-      terms.name = "air-" + organisation(consumer).name;
-      terms.exports = {nodes_[provider]->view()};
-      if (random_.below(2) == 0) terms.purposes = {"planning", "reporting"};
-      if (random_.below(3) == 0) {
-        terms.aggregates = {Aggregate::count, Aggregate::mean, Aggregate::sum, Aggregate::share};
-      }
-      terms.min_units = 1 + static_cast<std::uint32_t>(random_.below(5));
-      terms.rho_per_block = {cap.units >> random_.below(3)};
-      if (random_.below(3) == 0 && guaranteed + terms.rho_per_block.units / 2 <= cap.units) {
-        terms.rho_guaranteed = {terms.rho_per_block.units / 2};
-        guaranteed += terms.rho_guaranteed.units;
-      }
-      if (random_.below(5) == 0) terms.questions_per_hour = 12;
-      terms.issued = kBeginning - days(20);
-      terms.expires = kBeginning + days(200);
-      Pact pact{provider, consumer, {agreement_id_of(canonical_bytes(terms)), terms}, {}};
-      context_.pacts.push_back(std::move(pact));
+      queue_.after(milliseconds(1 + up_to(400)),
+                   [this, provider, consumer] { propose(provider, consumer); });
     }
   }
+}
+
+// What people do about offers that wait for them.
+void World::decide(Node& node) {
+  for (const auto& [id, entry] : node.agreements().entries()) {
+    const auto state = entry.standing.state;
+    const bool offered = state == federation::AgreementState::proposed ||
+                         state == federation::AgreementState::countered;
+    if (!offered || turn_of(entry.standing) != federation::Turn::ours) continue;
+    const auto reply = [](auto) {};
+    if (random_.below(8) == 0 && entry.value.round < 2) {
+      Agreement terms = entry.value;
+      terms.rho_per_block.units = terms.rho_per_block.units / 4 * 3;
+      terms.rho_guaranteed = {};
+      return node.agreements().counter("user:bo", id, std::move(terms), reply);
+    }
+    const auto step = random_.below(20) == 0 ? AgreementStep::terminate : AgreementStep::settle;
+    return node.agreements().take("user:bo", id, step, "", reply);
+  }
+}
+
+// Somebody suspends, resumes or ends one, or offers another.
+void World::change_agreements() {
+  Node& node = any();
+  if (!node.running()) return;
+  const auto& entries = node.agreements().entries();
+  if (entries.empty() || random_.below(4) == 0) {
+    return propose(node.number(), random_.below(nodes_.size()));
+  }
+  auto entry = std::next(entries.begin(), up_to(static_cast<std::int64_t>(entries.size())));
+  const auto open = steps_open(entry->second.standing);
+  if (open.empty()) return;
+  const auto step = open[random_.below(open.size())];
+  if (step == AgreementStep::propose || step == AgreementStep::counter) return;
+  context_.note(node.name(),
+                "takes the step " + std::string(to_text(step)) + " of " + entry->second.value.name);
+  node.agreements().take("user:ann", entry->first, step, "", [](auto) {});
 }
 
 // The ledger's database as it was some time ago, the rest as it is now.
@@ -275,16 +319,8 @@ void World::fault() {
       return;
     }
     default: {
-      if (random_.below(3) == 0 && node.running()) {
-        context_.note(node.name(), "will fail a sync");
-        return node.disk().fail_next_sync();
-      }
-      auto& pact = context_.pacts[random_.below(context_.pacts.size())];
-      if (pact.ended) return;
-      pact.ended = queue_.now();
-      Node& provider = *nodes_[pact.provider];
-      context_.note(provider.name(), "ends its agreement with " + organisation(pact.consumer).name);
-      if (provider.running()) provider.refresh_site();
+      context_.note(node.name(), "will fail a sync");
+      return node.disk().fail_next_sync();
     }
   }
 }
@@ -323,9 +359,15 @@ void World::settle() {
 
 RunResult World::run() {
   for (auto& node : nodes_) begin(*node);
+  agree();
   for (auto& node : nodes_) {
     often(kQuestionMs, false, [this, &one = *node] {
       if (one.running()) users_.ask(one, random_);
+    });
+    often(kTendMs, false, [this, &one = *node] {
+      if (!one.running()) return;
+      one.tend();
+      if (queue_.now() < kStorm + kDecide) decide(one);
     });
     often(kBackupMs, true, [this, &one = *node] {
       if (one.running()) back_up(one);
@@ -340,6 +382,7 @@ RunResult World::run() {
     ++result_.misuses;
     users_.misuse(dishonest, random_);
   });
+  often(kAgreementMs, true, [this] { change_agreements(); });
   often(kFaultMs, true, [this] { fault(); });
   queue_.after(kStorm, [this] { settle(); });
   while (!referee_.violation() && queue_.step(kStorm + kCalm)) {
@@ -350,6 +393,11 @@ RunResult World::run() {
   }
   for (auto& node : nodes_) {
     if (node->running() && !referee_.violation()) referee_.started(*node);
+  }
+  for (auto& a : nodes_) {
+    for (auto& b : nodes_) {
+      if (a->running() && b->running() && a != b) referee_.judge_agreements(*a, *b);
+    }
   }
   result_.violation = referee_.violation();
   result_.trace_hash = trace_.hash();
