@@ -65,6 +65,35 @@ struct PublicCell {
 
 inline constexpr std::size_t kRevisions = 16;  // of one export
 
+// What a question to a system twin reaches, for whoever may ask it without knowing its members.
+struct CompositeTerms {
+  // Each site answers, as far as it can to the asker alone; or the composing site merges their
+  // releases and answers for them.
+  enum class Answer { routed, own };
+  struct Leaf {
+    OrgId organisation;
+    std::string site;
+    std::string domain;
+    std::string name;  // value of the key kOrganisationKey, as the composing site calls it
+    bool operator==(const Leaf&) const = default;
+  };
+  struct Name {
+    OrgId organisation;
+    std::string name;
+    auto operator<=>(const Name&) const = default;
+  };
+  Answer answer = Answer::routed;
+  std::vector<Leaf> leaves;  // each (organisation, site, domain) once
+  std::vector<Name> within;  // composites inside, at any depth; each once
+  bool operator==(const CompositeTerms&) const = default;
+};
+std::string_view to_text(CompositeTerms::Answer answer);
+std::optional<CompositeTerms::Answer> composite_answer_from_text(std::string_view text);
+inline constexpr std::size_t kLeaves = 1'024;    // of one composite that another may ask
+inline constexpr std::size_t kComposites = 256;  // within one
+// The key by which a composite tells its members apart: an alias, or alias/alias below a composite.
+inline constexpr std::string_view kOrganisationKey = "organisation";
+
 struct ExportView {
   std::string name;
   std::string site;
@@ -92,6 +121,8 @@ struct ExportView {
   // How long after a window has closed (its end and the lateness) late data and corrections of it
   // are taken in, ascending; whether there were any or not.
   std::vector<Duration> revisions = {};
+  // Of a system twin that partners may ask; nothing for an export of own twins.
+  std::optional<CompositeTerms> composite = {};
   // How many of these had passed at `now`, for a window that ends at `to`: the number of the
   // revision that is answered then. 0 before the first.
   std::uint32_t revision_at(Instant now, Instant to) const;

@@ -51,6 +51,9 @@ Result<Envelope> read(wire::Envelope::Reader in) {
   out.receipt = bytes_from(in.getReceipt());
   if (out.receipt.size() > kReceiptBytes) return kRefuse("receipt", "is over 1 KiB");
   out.fresh = in.getFresh();
+  out.via = bytes_from(in.getVia());
+  out.to_origin = in.getToOrigin();
+  if (out.to_origin && out.via.empty()) return kRefuse("toOrigin", "needs an envelope before it");
   return out;
 }
 
@@ -71,6 +74,8 @@ Bytes canonical_bytes(const Envelope& envelope) {
   out.setQuestion(data_of(envelope.question));
   if (!envelope.receipt.empty()) out.setReceipt(data_of(envelope.receipt));
   out.setFresh(envelope.fresh);
+  if (!envelope.via.empty()) out.setVia(data_of(envelope.via));
+  out.setToOrigin(envelope.to_origin);
   return canonicalize(out.asReader());
 }
 

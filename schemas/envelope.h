@@ -21,6 +21,10 @@ struct Envelope {
   Bytes question;      // canonical
   Bytes receipt;       // the newest Signed LedgerReceipt of the audience; empty = none
   bool fresh = false;  // the asker wants noise of the question's own, and pays for it
+  // The Signed Envelope that this one is sent on for, which may have one of its own: so every
+  // envelope carries the whole way from the origin (federation/ask/path.h). Empty at the origin.
+  Bytes via = {};
+  bool to_origin = false;  // with `via`: whoever sent that may open the answer, nobody between
   bool operator==(const Envelope&) const = default;
 };
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
 
 #include "schemas/base/hash.h"
 #include "schemas/export_view_wire.h"
@@ -144,6 +145,69 @@ Outcome read_times(wire::ExportView::Reader in, ExportView& out) {
   return {};
 }
 
+Outcome read_composite(wire::ExportView::Reader in, ExportView& out) {
+  if (!in.hasComposite()) return {};
+  const auto composite = in.getComposite();
+  CompositeTerms terms;
+  const auto answer = composite_answer_from_text(string_from(composite.getAnswer()));
+  if (!answer) return kRefuse("composite.answer", "must be \"routed\" or \"own\"");
+  terms.answer = *answer;
+  const auto leaves = composite.getLeaves();
+  if (leaves.size() == 0 || leaves.size() > kLeaves) {
+    return kRefuse("composite.leaves", "must hold 1 to 1024 sites");
+  }
+  std::set<std::tuple<OrgId, std::string, std::string>> seen;
+  for (const auto item : leaves) {
+    CompositeTerms::Leaf leaf;
+    const auto organisation = OrgId::from_bytes(view_of(item.getOrganisation()));
+    if (!organisation) return kRefuse("composite.leaves", "must name organisations by id");
+    leaf.organisation = *organisation;
+    leaf.site = string_from(item.getSite());
+    leaf.domain = string_from(item.getDomain());
+    leaf.name = string_from(item.getName());
+    const bool named = is_local_id(leaf.site) && is_local_id(leaf.domain) &&
+                       rules::is_label(leaf.name, limits::kLabelBytes);
+    if (!named) return kRefuse("composite.leaves", "must name site, domain and organisation");
+    if (!seen.emplace(leaf.organisation, leaf.site, leaf.domain).second) {
+      return kRefuse("composite.leaves", "name one domain of a site twice");
+    }
+    terms.leaves.push_back(std::move(leaf));
+  }
+  const auto within = composite.getWithin();
+  if (within.size() > kComposites) return kRefuse("composite.within", "holds more than 256");
+  for (const auto item : within) {
+    const auto organisation = OrgId::from_bytes(view_of(item.getOrganisation()));
+    CompositeTerms::Name name{organisation ? *organisation : OrgId{}, string_from(item.getName())};
+    if (!organisation || !is_local_id(name.name)) {
+      return kRefuse("composite.within", "must name organisation and composite");
+    }
+    const auto& before = terms.within;
+    if (!before.empty() && !(before.back() < name)) {
+      return kRefuse("composite.within", "must ascend, each once");
+    }
+    terms.within.push_back(std::move(name));
+  }
+  out.composite = std::move(terms);
+  return {};
+}
+
+void write_composite(const CompositeTerms& terms, wire::Composite::Builder out) {
+  out.setAnswer(std::string(to_text(terms.answer)));
+  auto leaves = out.initLeaves(static_cast<unsigned>(terms.leaves.size()));
+  for (unsigned i = 0; i < leaves.size(); ++i) {
+    leaves[i].setOrganisation(data_of(terms.leaves[i].organisation.view()));
+    leaves[i].setSite(terms.leaves[i].site);
+    leaves[i].setDomain(terms.leaves[i].domain);
+    leaves[i].setName(terms.leaves[i].name);
+  }
+  if (terms.within.empty()) return;
+  auto within = out.initWithin(static_cast<unsigned>(terms.within.size()));
+  for (unsigned i = 0; i < within.size(); ++i) {
+    within[i].setOrganisation(data_of(terms.within[i].organisation.view()));
+    within[i].setName(terms.within[i].name);
+  }
+}
+
 }  // namespace
 
 void write_texts(const std::vector<std::string>& texts, capnp::List<capnp::Text>::Builder out) {
@@ -179,6 +243,7 @@ Result<ExportView> read_export(wire::ExportView::Reader in) {
   out.threshold_delta = {in.getThresholdDelta()};
   if (out.threshold_delta.units >= kDeltaOne) return kRefuse("thresholdDelta", "must be below 1");
   if (auto done = read_private_keys(in, out); !done) return std::move(done).error();
+  if (auto done = read_composite(in, out); !done) return std::move(done).error();
   return out;
 }
 
@@ -222,6 +287,7 @@ void write_export(const ExportView& view, wire::ExportView::Builder out) {
   }
   out.setPrivateDelta(view.private_delta.units);
   out.setPrivateMinUnits(view.private_min_units);
+  if (view.composite) write_composite(*view.composite, out.initComposite());
   if (view.revisions.empty()) return;
   auto revisions = out.initRevisionsNs(static_cast<unsigned>(view.revisions.size()));
   for (unsigned i = 0; i < revisions.size(); ++i) revisions.set(i, view.revisions[i].ns);
@@ -235,15 +301,14 @@ Bytes canonical_bytes(const ExportView& view) {
 }
 
 Result<ExportView> export_view_from_bytes(ByteView canonical) {
-  auto view = with_canonical<wire::ExportView>(
-      canonical, ErrorCode::invalid_argument, "export",
-      [](wire::ExportView::Reader in) { return read_export(in); });
+  auto view =
+      with_canonical<wire::ExportView>(canonical, ErrorCode::invalid_argument, "export",
+                                       [](wire::ExportView::Reader in) { return read_export(in); });
   if (!view) return view;
   // A null list and an empty one are both canonical; one value shall have one form all the same.
   const Bytes again = canonical_bytes(*view);
   if (std::equal(again.begin(), again.end(), canonical.begin(), canonical.end())) return view;
-  return make_error(ErrorCode::invalid_argument,
-                    "these bytes are not the one form of this export");
+  return make_error(ErrorCode::invalid_argument, "these bytes are not the one form of this export");
 }
 
 Hash256 export_hash(const ExportView& view) {
@@ -262,6 +327,16 @@ const Measure* ExportView::measure(std::string_view signal) const {
     if (candidate.signal == signal) return &candidate;
   }
   return nullptr;
+}
+
+std::string_view to_text(CompositeTerms::Answer answer) {
+  return answer == CompositeTerms::Answer::own ? "own" : "routed";
+}
+
+std::optional<CompositeTerms::Answer> composite_answer_from_text(std::string_view text) {
+  if (text == "routed") return CompositeTerms::Answer::routed;
+  if (text == "own") return CompositeTerms::Answer::own;
+  return std::nullopt;
 }
 
 std::optional<UnitRule> unit_rule_from(std::string_view text) {

@@ -45,20 +45,16 @@ Outcome check_kept(const Agreement& terms) {
     return unfit("min_sites " + std::to_string(terms.min_sites) +
                  " needs secure aggregation, which this version does not have");
   }
-  if (!terms.onward.empty()) {
-    return unfit("onward names '" + terms.onward.front() +
-                 "': this version relays no questions, so it can grant none");
-  }
   return {};
 }
 
 Outcome check_exports(const SiteSnapshot& site, const Agreement& terms) {
   for (const ExportView& view : terms.exports) {
-    const auto offered = site.exports.find(view.name);
-    if (offered == site.exports.end()) {
+    const auto offered = site.offered(view.name);
+    if (offered == nullptr) {
       return unfit("this site has no export '" + view.name + "'");
     }
-    if (*offered->second != view) {
+    if (*offered != view) {
       return unfit("the export '" + view.name + "' is declared otherwise than in these terms",
                    "propose the agreement again");
     }

@@ -181,7 +181,7 @@ Outcome check_granularity(const Question& question, const Agreement& agreement) 
 Outcome check_shape(const Question& question, const ExportView& view, const Agreement& agreement) {
   if (auto coarse = check_granularity(question, agreement); !coarse) return coarse;
   // Terms that nothing here keeps were refused before they were signed.
-  if (agreement.min_sites > 1 || !agreement.onward.empty()) {
+  if (agreement.min_sites > 1) {
     return make_error(ErrorCode::shape_refused, "the agreement '" + agreement.name +
                                                     "' has terms that this version does "
                                                     "not keep");
@@ -229,13 +229,13 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
 Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, std::string_view context,
                                      Instant now) {
-  const auto partner = site.partners.find(peer.organisation);
-  if (partner == site.partners.end()) {
+  const KnownPartner* partner = site.partner(peer.organisation);
+  if (partner == nullptr) {
     return make_error(ErrorCode::link_not_active, "no active link with this organisation");
   }
   auto outer = signed_from_bytes(signed_envelope);
   if (!outer) return std::move(outer).error();
-  if (!partner->second.signed_envelope(context, *outer)) {
+  if (!partner->signed_envelope(context, *outer)) {
     return make_error(ErrorCode::verification_failed, "the envelope's signature is not valid");
   }
   auto envelope = envelope_from_bytes(outer->body);
@@ -254,17 +254,16 @@ Result<AgreedExport> agreed_export(const SiteSnapshot& site, const Envelope& env
   if (!agreement) return std::move(agreement).error();
   const Agreement& terms = (*agreement)->value;
   const ExportView* agreed = terms.find_export(question.export_name);
-  const auto offered = site.exports.find(question.export_name);
+  const std::shared_ptr<const ExportView> view = site.offered(question.export_name);
   if (agreed == nullptr) {
     return make_error(ErrorCode::denied,
                       "the export '" + question.export_name + "' is not part of the agreement");
   }
-  if (offered == site.exports.end()) {
+  if (view == nullptr) {
     return make_error(ErrorCode::agreement_missing,
                       "the export '" + question.export_name + "' was withdrawn",
                       "propose an agreement about what is offered");
   }
-  const std::shared_ptr<const ExportView> view = offered->second;
   // Views are compared as values: to hash one is to build it as a message. check_question would
   // call another hash a fault of shape.
   if (*agreed != *view || question.export_hash != export_hash(*view)) {
@@ -316,6 +315,11 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   if (!question) return std::move(question).error();
   auto agreed = agreed_export(site, opened->envelope, *question, now);
   if (!agreed) return std::move(agreed).error();
+  auto path = path_of(site, opened->envelope);
+  if (!path) return std::move(path).error();
+  if (auto onward = check_onward(*path, agreed->agreement->value); !onward) {
+    return std::move(onward).error();
+  }
   const ExportView& view = *agreed->view;
   if (auto shape = check_question(*question, view, now); !shape) return std::move(shape).error();
   if (auto shape = check_shape(*question, view, agreed->agreement->value); !shape) {
@@ -328,7 +332,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   ReleaseInquiry inquiry = inquiry_about(site, *opened, *agreed);
   inquiry.question_hash = question_hash(opened->envelope.question);
   inquiry.release_key = release_key_of(inquiry.question_hash, view.domain, revision);
-  if (is_additive(*question) && price->delta.units == 0) {
+  if (is_additive(*question) && price->delta.units == 0 && !view.composite) {
     inquiry.cells = AdditiveCells{cells_key(*question, revision), question->window, question->every,
                                   opened->envelope.fresh};
   }
@@ -336,7 +340,7 @@ Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& p
   inquiry.delta = price->delta;
   return Admitted{
       std::move(opened->envelope), std::move(*question), agreed->view, std::move(*price), revision,
-      std::move(inquiry)};
+      std::move(inquiry),          std::move(*path)};
 }
 
 }  // namespace entente::federation

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "federation/ask/path.h"
 #include "federation/ask/release_store.h"
 #include "federation/ask/site.h"
 #include "federation/query/price.h"
@@ -23,13 +24,15 @@ struct Admitted {
   Price price;
   std::uint32_t revision = 0;  // that is answered now (ExportView::revision_at)
   ReleaseInquiry inquiry;
+  QuestionPath path;
 };
 
 // In the gate's order: signature and audience, freshness (issued at most `skew` ahead, deadline not
 // passed and at most limits::kDeadlineMax after issue), agreement (active, theirs, covers export
-// and purpose), decide, shape (this site's own re-check of the whole question), price within quota.
-// Refuses: verification_failed, stale, agreement_missing, denied, shape_refused, group_too_small,
-// window_open, query_unsupported, query_unknown_name, epsilon_refused, invalid_argument.
+// and purpose), the way it came (path.h), decide, shape (this site's own re-check of the whole
+// question), price within quota. Refuses: verification_failed, stale, agreement_missing, denied,
+// shape_refused, group_too_small, window_open, query_unsupported, query_unknown_name,
+// epsilon_refused, invalid_argument.
 [[nodiscard]] Result<Admitted> admit(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, Instant now);
 

@@ -164,7 +164,7 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::commit(std::shared_ptr<Pend
   // The aggregate took its time: what has ended meanwhile ends this question too, at no cost.
   const auto site = parts_.site();
   const Envelope& envelope = pending->admitted.envelope;
-  if (!site->partners.contains(envelope.origin)) {
+  if (site->partner(envelope.origin) == nullptr) {
     return refuse(make_error(ErrorCode::agreement_missing, "the link ended meanwhile"),
                   pending.get());
   }
@@ -236,7 +236,7 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   answer.delta_charged = committed.delta_charged;
   answer.delta_left = committed.delta_left;
   auto sealed =
-      seal_answer(std::move(answer), admitted.envelope, admitted.inquiry.envelope_hash,
+      seal_answer(std::move(answer), admitted.path.answer_to, admitted.inquiry.envelope_hash,
                   committed.audit_head, *pending.site, parts_.answer_key, parts_.clock.now());
   if (!sealed) return refuse(sealed.error(), &pending);
   crash_point("release.signed");

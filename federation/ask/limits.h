@@ -20,4 +20,13 @@ inline constexpr std::size_t kComposedReleases = 1'024;
 inline constexpr std::size_t kComposedBytes = 8 << 20;
 inline constexpr std::size_t kComposedParts = 1'024;
 
+// A call that fails after so long was under way: its connection was lost, not missing.
+inline constexpr Duration kWasUnderway = milliseconds(5);
+inline constexpr int kRepeats = 2;  // of one envelope to one member, pausing once, then twice
+inline constexpr Duration kRepeatPause = milliseconds(300);
+// What a site that sends a question on keeps of the time for itself: a tenth within these.
+inline constexpr Duration kHopLeast = milliseconds(100);
+inline constexpr Duration kHopMost = seconds(2);
+inline constexpr std::size_t kRelayed = 256;  // questions that are being sent on at once
+
 }  // namespace entente::federation::limits

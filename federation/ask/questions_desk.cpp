@@ -11,12 +11,13 @@ namespace {
 
 class QuestionsDesk final : public Governed<wire::Questions> {
  public:
-  QuestionsDesk(const Caller& caller, DisclosureGate& gate) : Governed(caller), gate_(gate) {}
+  QuestionsDesk(const Caller& caller, AnswerQuestion answer)
+      : Governed(caller), answer_(std::move(answer)) {}
 
  private:
   kj::Promise<void> ask(AskContext context) override {
     const auto envelope = context.getParams().getEnvelope();
-    auto answer = gate_.answer(caller().peer, {envelope.begin(), envelope.size()});
+    auto answer = answer_(caller().peer, {envelope.begin(), envelope.size()});
     context.releaseParams();
     return answer.then([context](DisclosureGate::Outcome outcome) mutable {
       write_outcome(outcome, context.getResults().initOutcome());
@@ -24,7 +25,7 @@ class QuestionsDesk final : public Governed<wire::Questions> {
     });
   }
 
-  DisclosureGate& gate_;
+  AnswerQuestion answer_;
 };
 
 }  // namespace
@@ -68,8 +69,8 @@ Refusal read_refusal(wire::Refusal::Reader in) {
   return refusal;
 }
 
-wire::Questions::Client make_questions_desk(const Caller& caller, DisclosureGate& gate) {
-  return kj::heap<QuestionsDesk>(caller, gate);
+wire::Questions::Client make_questions_desk(const Caller& caller, AnswerQuestion answer) {
+  return kj::heap<QuestionsDesk>(caller, std::move(answer));
 }
 
 SendQuestion send_over(LinkManager& links) {

@@ -10,8 +10,11 @@ namespace entente::federation {
 
 class LinkManager;
 
-// A desk for one session; every question goes through `gate`, which outlives it. Threads: loop.
-wire::Questions::Client make_questions_desk(const Caller& caller, DisclosureGate& gate);
+// Whoever judges and answers a partner's signed envelope: the gate, or what sends it on.
+using AnswerQuestion =
+    std::function<kj::Promise<MemberReply>(const security::PeerIdentity&, ByteView)>;
+// A desk for one session; every question goes through `answer`. Threads: loop.
+wire::Questions::Client make_questions_desk(const Caller& caller, AnswerQuestion answer);
 
 // Sends over the links of `links`, which outlives the function.
 SendQuestion send_over(LinkManager& links);

@@ -2,11 +2,11 @@
 
 namespace entente::federation {
 
-Result<Bytes> seal_answer(Answer answer, const Envelope& envelope, const Hash256& envelope_hash,
+Result<Bytes> seal_answer(Answer answer, const AnswerTo& to, const Hash256& envelope_hash,
                           const AuditHead& head, const SiteSnapshot& site,
                           const security::SigningKey& answer_key, Instant now) {
   answer.envelope_hash = envelope_hash;
-  answer.audience = envelope.origin;
+  answer.audience = to.audience;
   answer.audit_head = head.link;
   answer.issued = now;
   const LedgerReceipt receipt{site.self, site.site, head, now};
@@ -14,7 +14,7 @@ Result<Bytes> seal_answer(Answer answer, const Envelope& envelope, const Hash256
       security::sign_body(answer_key, security::contexts::kReceipt, canonical_bytes(receipt)));
   const Signed body =
       security::sign_body(answer_key, security::contexts::kAnswer, canonical_bytes(answer));
-  return security::seal_to(envelope.seal_key, to_wire_bytes(body));
+  return security::seal_to(to.key, to_wire_bytes(body));
 }
 
 }  // namespace entente::federation

@@ -7,7 +7,21 @@
 
 namespace entente::federation {
 
+const KnownPartner* SiteSnapshot::partner(const OrgId& organisation) const {
+  if (own && organisation == self) return &*own;
+  const auto found = partners.find(organisation);
+  return found == partners.end() ? nullptr : &found->second;
+}
+
+std::shared_ptr<const ExportView> SiteSnapshot::offered(std::string_view name) const {
+  const auto own_export = exports.find(name);
+  if (own_export != exports.end()) return own_export->second;
+  const auto composite = exports_of_systems.find(name);
+  return composite == exports_of_systems.end() ? nullptr : composite->second;
+}
+
 const KnownPartner* SiteSnapshot::partner_named(std::string_view name) const {
+  if (own && own->name == name) return &*own;
   for (const auto& [id, partner] : partners) {
     if (partner.name == name) return &partner;
   }

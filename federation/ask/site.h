@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ struct ActiveAgreement {
   Agreement value;
 };
 
+struct Composite;  // federation/compose/composite.h
+
 struct SiteSnapshot {
   OrgId self;
   std::string self_name;
@@ -50,13 +53,24 @@ struct SiteSnapshot {
   PublicKey answer_key;
   std::vector<PublicKey> earlier_answer_keys;
   std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports;  // this site's own
+  // System twins that partners may ask, each also in `exports_of_systems` as what they are told.
+  std::map<std::string, std::shared_ptr<const Composite>, std::less<>> composites;
+  std::map<std::string, std::shared_ptr<const ExportView>, std::less<>> exports_of_systems;
+  // This site as its own partner, for own exports that are members of its system twins: asked
+  // through the gate like anybody, under terms in `agreements` that cover them all.
+  std::optional<KnownPartner> own;
   std::map<AgreementId, ActiveAgreement> agreements;  // active ones, as provider or as consumer
   std::map<AgreementId, ActiveAgreement> suspended;   // signed by both, and wait to be resumed
   std::map<OrgId, KnownPartner> partners;             // of active links
   std::map<std::string, std::string, std::less<>> closed_links;  // the others: alias, its state
   std::shared_ptr<const security::Policy> policy;
 
+  // By local alias; this site by its own name.
   const KnownPartner* partner_named(std::string_view name) const;
+  // By id; null unless its link is active, or it is this site.
+  const KnownPartner* partner(const OrgId& organisation) const;
+  // What this site offers under a name: an export or a system twin; null if nothing.
+  std::shared_ptr<const ExportView> offered(std::string_view name) const;
 };
 
 // Threads: any. Never null.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "federation/query/plan.h"
+#include "schemas/agreement.h"
 #include "schemas/base/time.h"
 #include "schemas/question.h"
 
@@ -44,6 +45,8 @@ struct SystemTwin {
   std::string title;
   std::vector<SystemMember> members;
   Needs needs;
+  // How partners are answered who may ask it; nothing: no partner may.
+  std::optional<CompositeTerms::Answer> answer = {};
   std::vector<SystemProperty> properties;
   bool operator==(const SystemTwin&) const = default;
 };

@@ -495,9 +495,10 @@ kj::Promise<void> FeedGate::tend_one(std::shared_ptr<std::vector<FeedRecord>> re
 }
 
 FeedGate::Outcome FeedGate::finish(const Pending& pending, Answer answer) {
-  auto sealed =
-      seal_answer(std::move(answer), pending.opened.envelope, pending.opened.hash,
-                  pending.stored->audit_head, *pending.site, parts_.answer_key, parts_.clock.now());
+  auto sealed = seal_answer(std::move(answer),
+                            {pending.opened.envelope.seal_key, pending.opened.envelope.origin},
+                            pending.opened.hash, pending.stored->audit_head, *pending.site,
+                            parts_.answer_key, parts_.clock.now());
   if (!sealed) return refuse(sealed.error(), pending);
   return std::move(*sealed);
 }

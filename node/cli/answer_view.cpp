@@ -206,6 +206,13 @@ void say_coverage(Session& session, const json::value& answer) {
     table.rows.push_back(std::move(row));
   }
   if (!table.rows.empty()) session.say_table(table);
+  const auto vouched = std::count_if(
+      sites.begin(), sites.end(), [](const json::value& site) { return is_true(site, "vouched"); });
+  if (vouched > 0) {
+    session.say("Of " + std::to_string(vouched) + (vouched == 1 ? " site" : " sites") +
+                " it was the organisation in between that verified the signature: this node has no "
+                "link with them, or their releases came added up.");
+  }
 }
 
 std::string delta_text(const json::value& answer) {

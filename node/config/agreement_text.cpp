@@ -47,9 +47,10 @@ void read_allowed(StrictTable& table, Agreement& terms) {
   }
   std::sort(terms.aggregates.begin(), terms.aggregates.end());
   terms.onward = table.texts("onward");
-  if (!terms.onward.empty()) {
-    table.fail("onward",
-               "'" + terms.onward.front() + "': this version grants no onward sharing: write []");
+  for (std::size_t i = 0; i < terms.onward.size(); ++i) {
+    if (is_local_id(terms.onward[i])) continue;
+    table.fail_in("onward", i,
+                  "'" + terms.onward[i] + "' must be the name of a system twin of the partner's");
   }
 }
 
@@ -303,7 +304,9 @@ std::string agreement_skeleton(const std::string& partner,
       "questions_per_day = " +
       std::to_string(terms.questions_per_day) +
       "\n"
-      "onward = []   # composites it may be shared through; this version grants none\n"
+      "onward = " +
+      quoted(terms.onward) +
+      "   # the partner's system twins through which others may be answered; [] = none\n"
       "zone = \"" +
       terms.zone +
       "\"   # whose days bound the validity, such as America/Los_Angeles; \"\" = UTC\n"

@@ -283,7 +283,7 @@ class Reader {
       const auto at = member.find('@');
       if (at == std::string::npos || !is_local_id(member.substr(0, at)) ||
           !is_local_id(member.substr(at + 1))) {
-        table.fail("members", "'" + member + "' must be an export of a partner: name@organisation");
+        table.fail("members", "'" + member + "' must be an export: name@organisation");
         continue;
       }
       system.members.push_back({member.substr(0, at), member.substr(at + 1)});
@@ -293,9 +293,8 @@ class Reader {
     } else {
       system.needs = *needs;
     }
-    if (table.text("answer", "routed") != "routed") {
-      table.fail("answer", "this version routes questions to the members: write \"routed\"");
-    }
+    system.answer = composite_answer_from_text(table.text("answer", "routed"));
+    if (!system.answer) table.fail("answer", "must be \"routed\" or \"own\"");
     if (const toml::table* properties = table.table("property")) {
       for (const auto& [key, node] : *properties) property(table, system, key.str(), node);
     }

@@ -84,6 +84,10 @@ json::object coverage_json(const MemberCoverage& member) {
     out["code"] = code_text(member.code);
     out["reason"] = member.reason;
   }
+  json::array via;
+  for (const OrgId& organisation : member.path) via.push_back(json::value(organisation.hex()));
+  out["via"] = std::move(via);
+  out["vouched"] = member.vouched;
   out["reused"] = member.reused;
   out["charged"] = charged_json(member);
   out["left"] = left_json(member);
@@ -201,7 +205,8 @@ json::object export_json(const ExportView& view) {
           {"groups_per_unit", view.groups_per_unit},
           {"private_keys", json::value_from(view.private_keys)},
           {"private_delta", shown_delta(view.private_delta)},
-          {"private_min_units", view.private_min_units}};
+          {"private_min_units", view.private_min_units},
+          {"system", view.composite ? json::value(to_text(view.composite->answer)) : nullptr}};
 }
 
 json::value answer_json(const std::string& question, const FederatedAnswer& answer) {

@@ -210,10 +210,17 @@ std::string partner_place(const AgreementText& text) {
   return place == text.places.end() ? "agreement.partner" : place->second;
 }
 
+// Exports, and system twins that partners may ask, as they are described now.
+ExportViews offered(const Core& core) {
+  ExportViews all = core.declarations.exports;
+  all.insert(core.site->exports_of_systems.begin(), core.site->exports_of_systems.end());
+  return all;
+}
+
 // The text with names resolved: exports in full, the partner's id, epsilon as rho. The first offer
 // is this site's about its own exports.
 Result<Agreement> terms_of(const Core& core, const AgreementText& text) {
-  auto terms = offer_of(text, core.declarations.exports);
+  auto terms = offer_of(text, offered(core));
   if (!terms) return terms;
   auto partner = partner_named(core, text.partner, partner_place(text));
   if (!partner) return std::move(partner).error();
@@ -227,7 +234,7 @@ Result<Agreement> terms_of(const Core& core, const AgreementText& text,
                            const AgreementEntry& entry) {
   ExportViews exports;
   if (entry.provides) {
-    exports = core.declarations.exports;
+    exports = offered(core);
   } else {
     for (const ExportView& view : entry.value.exports) {
       exports.emplace(view.name, std::make_shared<const ExportView>(view));
@@ -347,7 +354,7 @@ Result<Compared> compared(const Core& core, const json::value& side, const std::
   const std::string file = text_at("file").empty() ? where : text_at("file");
   auto text = read_agreement(text_at("text"), file);
   if (!text) return std::move(text).error();
-  ExportViews exports = core.declarations.exports;
+  ExportViews exports = offered(core);
   for (const auto& [id, entry] : core.agreements->entries()) {
     // Of a consumer's own file the exports are the partner's, as they were described last.
     if (entry.provides || is_over(entry.standing.state)) continue;
@@ -407,18 +414,19 @@ awaitable<Result<Reply>> new_text(Core& core, const Call& call) {
   }
   std::vector<std::shared_ptr<const ExportView>> views;
   std::vector<std::string> names;
-  for (const auto& [name, view] : core.declarations.exports) names.push_back(name);
+  const ExportViews all = offered(core);
+  for (const auto& [name, view] : all) names.push_back(name);
   const json::value* chosen = call.json.get_object().if_contains("exports");
   if (chosen == nullptr || !chosen->is_array() || chosen->as_array().empty()) {
-    for (const auto& [name, view] : core.declarations.exports) {
+    for (const auto& [name, view] : all) {
       const bool same = views.empty() || views.front()->delta == view->delta;
       if (same) views.push_back(view);
     }
   } else {
     for (const json::value& one : chosen->as_array()) {
       const std::string name = one.is_string() ? std::string(one.get_string()) : std::string();
-      const auto view = core.declarations.exports.find(name);
-      if (view == core.declarations.exports.end()) {
+      const auto view = all.find(name);
+      if (view == all.end()) {
         co_return make_error(ErrorCode::not_found, "there is no export '" + name + "'; there are " +
                                                        federation::listed(names) +
                                                        federation::did_you_mean(name, names));

@@ -12,6 +12,7 @@
 #include "federation/agree/agreement_exchange.h"
 #include "federation/ask/asker.h"
 #include "federation/ask/disclosure_gate.h"
+#include "federation/compose/relay.h"
 #include "federation/feed/feed_caller.h"
 #include "federation/feed/feed_gate.h"
 #include "federation/link/enrolment_port.h"
@@ -29,6 +30,7 @@
 #include "node/daemon/break_glass.h"
 #include "node/daemon/charter_keeper.h"
 #include "node/daemon/collectors.h"
+#include "node/daemon/composite_register.h"
 #include "node/daemon/feed_service.h"
 #include "node/daemon/invitation_register.h"
 #include "node/daemon/keyring.h"
@@ -97,6 +99,7 @@ struct Core {
   std::unique_ptr<Approvals> approvals;
   std::unique_ptr<LinkRegister> links;
   std::unique_ptr<AgreementRegister> agreements;
+  std::unique_ptr<CompositeRegister> composites;
   std::shared_ptr<const federation::SiteSnapshot> site;
 
   security::PinnedVerifier verifier;
@@ -107,6 +110,7 @@ struct Core {
 
   NodeMetrics metrics;
   std::unique_ptr<federation::DisclosureGate> gate;
+  std::unique_ptr<federation::Relay> relay;
   std::unique_ptr<federation::FeedGate> feed_gate;
   std::unique_ptr<federation::LinkManager> link_manager;
   std::unique_ptr<federation::EnrolmentPort> enrolment;

@@ -135,7 +135,8 @@ Outcome open_data(Core& core) {
                            AccessRegister::steps_migration(),
                            AgreementRegister::threads_migration(),
                            question_counts_migration(),
-                           model_migration()});
+                           model_migration(),
+                           CompositeRegister::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
   auto complete = core.store->run<int>([](Database& database) -> Result<int> {
@@ -202,6 +203,8 @@ Outcome open_registers(Core& core) {
   if (auto loaded = core.approvals->load(); !loaded) return loaded;
   if (auto loaded = core.links->load(); !loaded) return loaded;
   if (auto loaded = core.agreements->load(); !loaded) return loaded;
+  core.composites = std::make_unique<CompositeRegister>(*core.store);
+  if (auto loaded = core.composites->load(); !loaded) return loaded;
   security::IssuerTerms terms;
   terms.organisation = core.organisation();
   terms.site = core.settings.site;
@@ -251,9 +254,13 @@ Outcome open_asking(Core& core) {
       [&core](security::Enrolled enrolled, std::function<void(Outcome)> stored) {
         store_enrolment(core, std::move(enrolled), std::move(stored));
       }});
-  core.asker = std::make_unique<federation::Asker>(federation::Asker::Parts{
-      core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
-      federation::send_over(*core.link_manager), *core.receipts, core.answers.get()});
+  core.relay = std::make_unique<federation::Relay>(
+      federation::Relay::Parts{core.loop, *core.workers, core.clock, core.random, *core.ledger,
+                               core.keyring.keys.answer, core.keyring.keys.envelope, site,
+                               question_sender(core), *core.receipts, core.metrics, *rates});
+  core.asker = std::make_unique<federation::Asker>(
+      federation::Asker::Parts{core.loop, core.clock, core.random, core.keyring.keys.envelope, site,
+                               question_sender(core), *core.receipts, core.answers.get()});
   core.ask = std::make_unique<AskService>(AskService::Parts{
       core.loop, *core.workers, core.clock, *core.asker, *core.folds, *core.answers,
       [&core] {

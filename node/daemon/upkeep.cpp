@@ -264,10 +264,33 @@ void refresh_site(Core& core) {
       site->suspended.emplace(entry.terms, federation::ActiveAgreement{entry.terms, entry.value});
     }
   }
+  const federation::KnownPartner own =
+      federation::known_partner(core.keyring.self, site->self_name);
+  std::vector<std::string> systems;
+  for (const auto& [name, system] : core.declarations.systems) systems.push_back(name);
+  offer_to_self(*site, own, std::move(systems));
+  core.composites->offer(core.declarations, site);
   core.verifier.replace(std::move(pinned));
   core.site = std::move(site);
   give_links(core);
   if (core.link_manager) deliver_outbox(core);
+}
+
+kj::Promise<federation::MemberReply> answer_partner(Core& core, const security::PeerIdentity& peer,
+                                                    ByteView envelope) {
+  if (core.relay->concerns(envelope)) return core.relay->answer(peer, envelope);
+  return core.gate->answer(peer, envelope);
+}
+
+federation::SendQuestion question_sender(Core& core) {
+  return [&core, over = federation::send_over(*core.link_manager)](
+             const OrgId& partner, Bytes envelope) -> kj::Promise<federation::MemberReply> {
+    if (partner != core.organisation()) return over(partner, std::move(envelope));
+    security::PeerIdentity self;
+    self.organisation = partner;
+    self.site = core.settings.site;
+    return answer_partner(core, self, envelope);
+  };
 }
 
 federation::LinkHooks link_hooks(Core& core) {
@@ -307,7 +330,10 @@ federation::LinkHooks link_hooks(Core& core) {
     return kj::READY_NOW;
   };
   hooks.questions = [&core](const federation::Caller& caller) {
-    return federation::make_questions_desk(caller, *core.gate);
+    return federation::make_questions_desk(
+        caller, [&core](const security::PeerIdentity& peer, ByteView envelope) {
+          return answer_partner(core, peer, envelope);
+        });
   };
   hooks.feeds = [&core](const federation::Caller& caller) {
     return federation::make_feeds_desk(caller, *core.feed_gate);

@@ -10,6 +10,13 @@ namespace entente::node {
 // changed.
 void refresh_site(Core& core);
 
+// Judges and answers a signed envelope of a partner, or of this site itself: at the gate, or, about
+// a system twin, by sending it on.
+kj::Promise<federation::MemberReply> answer_partner(Core& core, const security::PeerIdentity& peer,
+                                                    ByteView envelope);
+// The way to a partner's desk, and to this site's own.
+federation::SendQuestion question_sender(Core& core);
+
 // What links ask of the rest of the node.
 federation::LinkHooks link_hooks(Core& core);
 

@@ -44,6 +44,25 @@ struct ExportView {
   privateDelta @17 :UInt64;         # what a question by private keys spends of each block, 2^-60
   privateMinUnits @18 :UInt32;      # that a named value has, at least; 0 = no private keys
   revisionsNs @19 :List(Int64);     # ascending: how long after a window closed it is looked at again; empty = never
+  composite @20 :Composite;         # of a system twin; null = an export of the site's own twins
+}
+
+struct Composite {                  # what a question to it reaches; cells are the members' with one key more
+  answer @0 :Text;                  # routed | own: the sites answer, or the composing one for them
+  leaves @1 :List(Leaf);            # sites that are asked in the end, each domain once
+  within @2 :List(CompositeName);   # composites inside, at any depth
+}
+
+struct Leaf {
+  organisation @0 :Data;
+  site @1 :Text;
+  domain @2 :Text;
+  name @3 :Text;                    # value of the key `organisation`, as the composing site calls it
+}
+
+struct CompositeName {
+  organisation @0 :Data;
+  name @1 :Text;
 }
 
 struct AgreementTest {

@@ -58,6 +58,35 @@ struct Answer {
   deltaLeft @11 :UInt64;            # the least of `left`'s blocks, 2^-60
 }
 
+# To a question about a system twin that is another organisation's. Signed and sealed like an Answer.
+struct CompositeAnswer {
+  envelopeHash @0 :Data;
+  audience @1 :Data;
+  composite @2 :Text;
+  issuedNs @3 :Int64;
+  leaves @4 :List(LeafOutcome);
+  releases @5 :List(Data);          # of a composite that answers for itself: canonical Releases, each of other groups
+}
+
+struct LeafOutcome {                # of one export at one site
+  organisation @0 :Data;
+  site @1 :Text;
+  domain @2 :Text;
+  exportName @3 :Text;
+  name @4 :Text;                    # as the composing site calls it
+  state @5 :Text;                   # answered, refused, late, unreachable, unverified, skipped
+  code @6 :UInt16;                  # unless answered
+  path @7 :List(Data);              # organisations that sent the question on, from the asker to the site
+  charged @8 :List(BlockAmount);    # a composite's own answer: to the composing site
+  release @9 :Data;                 # likewise: hash of the site's release
+  # A routed answer:
+  envelope @10 :Data;               # Signed Envelope that the site was asked with
+  answer @11 :Data;                 # SignedAnswer; sealed to the asker where `sealed`
+  sealed @12 :Bool;
+  view @13 :Data;                   # canonical ExportView that the question names by hash
+  groups @14 :List(UInt32);         # of each group of the site's question: its group of the asked one
+}
+
 struct LedgerReceipt {              # signed by the answer key, in a context of its own
   organisation @0 :Data;
   site @1 :Text;

@@ -81,6 +81,8 @@ struct Envelope {                   # signed by the origin's envelope key
   question @9 :Data;                # canonical Question
   receipt @10 :Data;                # the newest Signed LedgerReceipt of this audience; empty = none
   fresh @11 :Bool;                  # not to be added up from cells of earlier releases
+  via @12 :Data;                    # the Signed Envelope that this one is sent on for; empty at the origin
+  toOrigin @13 :Bool;               # the answer is for whoever sent `via`, if the site knows that organisation
 }
 
 struct Signed {

@@ -119,7 +119,12 @@ struct Site {
     made.audit_intent = [](const Caller&, const MethodRow&) -> kj::Promise<void> {
       return kj::READY_NOW;
     };
-    made.questions = [this](const Caller& caller) { return make_questions_desk(caller, gate); };
+    made.questions = [this](const Caller& caller) {
+      return make_questions_desk(caller,
+                                 [this](const security::PeerIdentity& peer, ByteView envelope) {
+                                   return gate.answer(peer, envelope);
+                                 });
+    };
     return made;
   }
 

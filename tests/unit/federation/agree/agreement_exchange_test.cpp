@@ -93,7 +93,6 @@ TEST_SUITE("agree/agreement_exchange") {
     CHECK(refused(
         [&](Agreement& a) { a.issued = both.now - days(31), a.expires = both.now + days(900); }));
     CHECK(refused([](Agreement& a) { a.min_sites = 2; }));
-    CHECK(refused([](Agreement& a) { a.onward = {"smoke"}; }));
     // The provider's exports as declared now, and no others.
     CHECK(refused([](Agreement& a) { a.exports[0].tick = hours(2); }));
     CHECK(refused([](Agreement& a) { a.exports[0].name = "water"; }));

@@ -145,7 +145,7 @@ TEST_SUITE("node/config/declarations") {
           std::tuple{"expires = \"2099-01-01\"", "expires = \"soon\"", "agreement.expires"},
           std::tuple{"must =", "should =", "must"},
           std::tuple{"min_units = 10", "min_units = 10\nmin_sites = 3", "min_sites"},
-          std::tuple{"min_units = 10", "min_units = 10\nonward = [\"all\"]", "onward"}}) {
+          std::tuple{"min_units = 10", "min_units = 10\nonward = [\"Not A Name\"]", "onward"}}) {
       CAPTURE(to);
       const auto bad = read_agreement(with(good, from, to), "a.toml");
       REQUIRE_FALSE(bad);
