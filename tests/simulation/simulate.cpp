@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "schemas/base/log.h"
+#include "tests/simulation/scale.h"
 #include "tests/simulation/world.h"
 
 namespace {
@@ -141,6 +142,9 @@ int main(int argc, char** argv) {
       seeds = number();
     } else if (flag == "--from") {
       from = number();
+    } else if (flag == "--scale") {
+      for (const std::string& line : scale_table()) std::printf("%s\n", line.c_str());
+      return 0;
     } else if (flag == "--mutations") {
       mutations = true;
     } else if (flag == "--mutation" && i + 1 < argc) {
