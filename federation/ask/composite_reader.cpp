@@ -282,8 +282,11 @@ Result<std::vector<std::shared_ptr<const AnsweredPart>>> verify_merged(
     if (auto whole = check_merged_cells(member, *release, seen); !whole) {
       return std::move(whole).error();
     }
+    // Figures are made of what the price states; here that is the noise of all members together.
+    Price price = member.price;
+    price.statistics = release->statistics;
     parts.push_back(std::make_shared<AnsweredPart>(
-        AnsweredPart{member.plan, member.price, std::move(*release)}));
+        AnsweredPart{member.plan, std::move(price), std::move(*release)}));
   }
   return parts;
 }
