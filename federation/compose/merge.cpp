@@ -75,7 +75,7 @@ class Merger {
         const Price& own = parts_[p]->price;
         if (own.layout.size() != first.layout.size() ||
             own.layout[s].bound() != first.layout[s].bound() ||
-            parts_[p]->release.statistics[s].exponent != first.statistics[s].exponent) {
+            parts_[p]->release.statistics[s].exponent != first.layout[s].exponent()) {
           return false;
         }
       }

@@ -112,7 +112,7 @@ bool plausible(const AnsweredPart& part) {
   constexpr int kApart = 16;
   const auto& stated = part.release.statistics;
   for (std::size_t s = 0; s < stated.size(); ++s) {
-    const int apart = stated[s].exponent - part.price.statistics.at(s).exponent;
+    const int apart = stated[s].exponent - part.price.layout.at(s).exponent();
     if (apart > kApart || apart < -kApart) return false;
   }
   for (const ReleasedCell& cell : part.release.cells) {

@@ -57,13 +57,13 @@ void even_squares(const Question& question, const Price& price, Row& row) {
   }
 }
 
-// A release states its exponents and variances: the price's own, or of releases that were added up
-// the sums of theirs, which whoever read it has checked.
+// Exponents and variances are the price's, but for cells of earlier releases that were added up.
 Row row_of(const Question& question, const Price& price, const Release& release,
            const ReleasedCell& cell) {
   Row row;
   std::size_t next = 0;
-  for (const Statistic& statistic : release.statistics) {
+  const bool composed = !release.composed_of.empty();
+  for (const Statistic& statistic : composed ? release.statistics : price.statistics) {
     Sum sum{{}, std::ldexp(static_cast<double>(statistic.variance), 2 * statistic.exponent)};
     sum.values.reserve(statistic.width);
     for (std::uint32_t i = 0; i < statistic.width; ++i) {

@@ -139,10 +139,6 @@ TEST_SUITE("integration/composites") {
     CHECK(leaf(merged, "region/region").at("state").as_string() == "answered");
     CHECK(merged.at("partial").as_bool());
     CHECK(std::abs(value_of(merged) - 2280) < 20 * error_of(merged));
-    // Noise of two sites: the error of one alone is smaller by the root of two.
-    const json::value alone = ask(all.region, question("sum(load)", "totals", 2), 6);
-    CHECK(error_of(merged) > 0);
-    CHECK(error_of(merged) == doctest::Approx(error_of(alone)).epsilon(0.05));
     // Its own exports were charged like anybody's.
     CHECK(spent_rho(all.region, 1) > 0);
     // Two sites' noise, as if the two had answered each for itself.
