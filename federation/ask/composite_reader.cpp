@@ -211,8 +211,11 @@ Result<std::vector<std::shared_ptr<const AnsweredPart>>> verify_merged(
     if (release->cells.size() % question.tick_count() != 0) {
       return unfit("a merged release lacks cells in time");
     }
+    // Figures are made of what the price states; here that is the noise of all members together.
+    Price price = member.price;
+    price.statistics = release->statistics;
     parts.push_back(std::make_shared<AnsweredPart>(
-        AnsweredPart{member.plan, member.price, std::move(*release)}));
+        AnsweredPart{member.plan, std::move(price), std::move(*release)}));
   }
   return parts;
 }

@@ -141,6 +141,9 @@ TEST_SUITE("integration/composites") {
     CHECK(std::abs(value_of(merged) - 2280) < 20 * error_of(merged));
     // Its own exports were charged like anybody's.
     CHECK(spent_rho(all.region, 1) > 0);
+    // Two sites' noise, as if the two had answered each for itself.
+    const json::value routed = ask(all.office, question("sum(load)", "plants@region", 2));
+    CHECK(error_of(merged) == doctest::Approx(error_of(routed)));
   }
 
   TEST_CASE("questions travel further than one hop and never in a circle") {

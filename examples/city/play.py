@@ -5,19 +5,13 @@ has agreements signed, loads each state's own readings at that state, and asks a
 Only the command line of the product is used; run it through examples/run city.
 """
 
-import argparse
-import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from federation import ENTENTE, Failed, agree, link, main, say, show, stay_up
+
 HERE = Path(__file__).resolve().parent
-ENTENTE = os.environ["ENTENTE_BIN"]
 STATES = {"washington": ("WA", "Washington State"), "oregon": ("OR", "State of Oregon"),
           "idaho": ("ID", "State of Idaho")}
 TITLES = {**{name: title for name, (_, title) in STATES.items()},
@@ -31,90 +25,6 @@ SMOKE_FROM = "2015-08-10"
 WITH = "WITH (epsilon = 4, purpose = 'planning')"
 
 
-class Failed(Exception):
-    """A command did not do what the example needs; its own words say why."""
-
-
-class Node:
-    """One organisation's node: its folder, its process, its command line."""
-
-    def __init__(self, name, root):
-        self.name = name
-        self.home = root / name
-        self.process = None
-        self.log = root / f"{name}.log"
-
-    def run(self, *arguments, check=True):
-        """Runs one command and returns (exit code, its JSON, its words)."""
-        command = [ENTENTE, "--home", str(self.home), "-o", "json", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        if check and done.returncode != 0:
-            raise Failed(f"{self.name}: entente {' '.join(arguments)}\n{done.stderr}{done.stdout}")
-        value = json.loads(done.stdout) if done.stdout.strip() else None
-        return done.returncode, value, done.stderr
-
-    def json(self, *arguments):
-        return self.run(*arguments)[1]
-
-    def init(self):
-        self.json("init", "--org", self.name, "--title", TITLES[self.name], "--http-port", "0",
-                  "--federation-port", "0")
-        provision = self.home / "provision.d"
-        provision.mkdir(exist_ok=True)
-        for file in ("exports.toml", "system.toml"):
-            if (HERE / self.name / file).exists():
-                shutil.copy(HERE / self.name / file, provision / file)
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([ENTENTE, "--home", str(self.home), "serve"],
-                                            stdout=subprocess.PIPE, stderr=log, text=True)
-        line = self.process.stdout.readline()
-        if not line.startswith("ready"):
-            raise Failed(f"{self.name} did not start; its log:\n{self.log.read_text()[-2000:]}")
-
-    def running(self):
-        return self.process is not None and self.process.poll() is None
-
-    def stop(self):
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def until(what, ready, seconds=20):
-    """Waits until `ready()` gives something true, and returns it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = ready()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise Failed(f"gave up waiting until {what}")
-
-
-def link(authority, state):
-    token = authority.json("link", "invite", state.name)["token"]
-    words = state.json("link", "accept", token)["words"]
-    theirs = until("the authority sees the enrolment", lambda: next(
-        (item["words"] for item in authority.json("link", "list")["items"]
-         if item["organisation"]["name"] == state.name and item["state"] == "pending"), None))
-    if words != theirs:
-        raise Failed(f"the eight words differ: {words} / {theirs}")
-    state.json("link", "confirm", "airshed", "--words", words)
-    authority.json("link", "confirm", state.name, "--words", words)
-    for node, partner in ((state, "airshed"), (authority, state.name)):
-        until(f"{node.name} sees {partner} connected", lambda: any(
-            item["organisation"]["name"] == partner and item["state"] == "active"
-            and item["connected"] for item in node.json("link", "list")["items"]))
-    say(f"  {state.name:<11} linked to airshed   words: {words}")
-
-
 def load(state):
     state.json("type", "apply", str(HERE / "air-monitor.json"))
     state.json("twin", "apply", str(HERE / state.name / "monitors.toml"))
@@ -122,28 +32,6 @@ def load(state):
                       str(HERE / state.name / "readings.map.toml"))
     twins = len(state.json("twin", "list", "--limit", "1000")["items"])
     say(f"  {state.name:<11} {twins} monitors, {done['accepted']:,} readings, all of them kept at home")
-
-
-def agree(authority, state):
-    proposed = state.json("agreement", "propose", str(HERE / state.name / "agreement.toml"))
-    identity = proposed["id"]
-    until("the proposal arrives", lambda: any(
-        item["id"] == identity for item in authority.json("agreement", "list")["items"]))
-    authority.json("agreement", "sign", identity)
-    for node in (authority, state):
-        until("the agreement is active", lambda: any(
-            item["id"] == identity and item["state"] == "active"
-            for item in node.json("agreement", "list")["items"]))
-    say(f"  {state.name:<11} agreement smoke-2015 signed by both: count, share, sum, mean, median, "
-        "histogram; at least 10 monitors; epsilon 8 a day")
-
-
-def say(*words):
-    print(*words, flush=True)
-
-
-def show(value, digits=1):
-    return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def exact_rows(states, question):
@@ -257,63 +145,36 @@ def watch(state):
         f"{show(one['expected'], 0)})" for one in reversed(found)) or "nothing unusual"))
 
 
-def federation(root, once):
+def play(nodes, root, once):
     started = time.monotonic()
-    nodes = {name: Node(name, root) for name in (*STATES, "airshed")}
     authority = nodes["airshed"]
     states = {name: nodes[name] for name in STATES}
-    try:
-        say(f"Entente: four organisations, four processes, under {root}")
-        for node in nodes.values():
-            node.init()
-            node.start()
-        for state in states.values():
-            link(authority, state)
-        for state in states.values():
-            load(state)
-        for state in states.values():
-            agree(authority, state)
-        questions(authority, states, started)
-        say("\nEach state's own models, on its own readings: unusual PM2.5 (ug/m3) at one monitor, "
-            f"from {SMOKE_FROM} on")
-        for state in states.values():
-            watch(state)
-        say("\nAll answers came with protected figures only; no reading left its state.")
-        if once:
-            return 0
-        say("\nThe federation stays up until Ctrl-C. Try, in another terminal:\n"
-            f"  {ENTENTE} --home {authority.home} ask \"SELECT mean(pm25) FROM smoke GROUP BY state "
-            "OVER '2015-08-24' .. '2015-08-25' WITH (epsilon = 2, purpose = 'planning')\"\n"
-            f"  {ENTENTE} --home {states['washington'].home} budget show")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            say("\nstopping")
-        return 0
-    finally:
-        for node in nodes.values():
-            node.stop()
-
-
-def main():
-    parser = argparse.ArgumentParser(prog="examples/run city", description=__doc__.splitlines()[0])
-    parser.add_argument("--once", action="store_true", help="end after the answers")
-    parser.add_argument("--keep", metavar="DIR", help="keep the nodes' folders in DIR")
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    root = Path(options.keep or tempfile.mkdtemp(prefix="entente-city-")).resolve()
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        return federation(root, options.once)
-    except (Failed, subprocess.TimeoutExpired) as failure:
-        print(f"\ncity: {failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if not options.keep:
-            shutil.rmtree(root, ignore_errors=True)
+    say(f"Entente: four organisations, four processes, under {root}")
+    for node in nodes.values():
+        node.init()
+        node.start()
+    for state in states.values():
+        words = link(authority, state)
+        say(f"  {state.name:<11} linked to airshed   words: {words}")
+    for state in states.values():
+        load(state)
+    for state in states.values():
+        agree(state, authority, HERE / state.name / "agreement.toml")
+        say(f"  {state.name:<11} agreement smoke-2015 signed by both: count, share, sum, mean, "
+            "median, histogram; at least 10 monitors; epsilon 8 a day")
+    questions(authority, states, started)
+    say("\nEach state's own models, on its own readings: unusual PM2.5 (ug/m3) at one monitor, "
+        f"from {SMOKE_FROM} on")
+    for state in states.values():
+        watch(state)
+    say("\nAll answers came with protected figures only; no reading left its state.")
+    if not once:
+        stay_up("Try, in another terminal:\n"
+                f"  {ENTENTE} --home {authority.home} ask \"SELECT mean(pm25) FROM smoke GROUP BY "
+                "state OVER '2015-08-24' .. '2015-08-25' WITH (epsilon = 2, purpose = "
+                "'planning')\"\n"
+                f"  {ENTENTE} --home {states['washington'].home} budget show")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("city", __doc__.splitlines()[0], TITLES, HERE, play))
