@@ -5,10 +5,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
 #include "federation/link/link_stream.h"
+#include "federation/link/pacing.h"
+#include "schemas/base/clock.h"
 #include "schemas/base/log.h"
 
 namespace asio = boost::asio;
@@ -16,6 +19,19 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace entente::federation {
+
+namespace {
+
+// Whom a connection is counted for: an address, or of IPv6 the network of 64 bits, of which one
+// machine has every address that it likes.
+std::string source_of(const asio::ip::address& address) {
+  if (address.is_v4() || address.to_v6().is_v4_mapped()) return address.to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes).to_string();
+}
+
+}  // namespace
 
 struct Acceptor::Impl : std::enable_shared_from_this<Acceptor::Impl> {
   Impl(Loop& owner, TlsContext& context, LinkLimits l, Accepted a, Refused r)
@@ -46,29 +62,33 @@ struct Acceptor::Impl : std::enable_shared_from_this<Acceptor::Impl> {
     const auto remote = socket.remote_endpoint(e);
     if (e) return;
     const std::string address = remote.address().to_string();
-    std::size_t& here = by_address[address];
+    const std::string source = source_of(remote.address());
+    std::size_t& here = by_address[source];
     if (under_way >= limits.handshakes || here >= limits.handshakes_per_address) {
-      if (here == 0) by_address.erase(address);
+      if (here == 0) by_address.erase(source);
       return;  // closes the socket: cheaper than telling a flood what it is
     }
     ++here, ++under_way;
+    const Duration wait = pace.wait(source, clock.steady());
+    auto held = std::make_shared<tcp::socket>(std::move(socket));
+    auto begun = wait.ns > 0 ? loop.after(wait) : kj::Promise<void>(kj::READY_NOW);
     auto secured =
-        LinkStream::accept(loop, tls, std::move(socket), limits)
+        begun.then([this, held] { return LinkStream::accept(loop, tls, std::move(*held), limits); })
             .then(
-                [this, address](std::shared_ptr<LinkStream> stream) {
-                  done(address);
+                [this, source](std::shared_ptr<LinkStream> stream) {
+                  done(source);
                   accepted(std::move(stream));
                 },
-                [this, address](kj::Exception&& fault) {
-                  done(address);
+                [this, source, address](kj::Exception&& fault) {
+                  done(source);
                   refused(address, fault.getDescription().cStr());
                 });
     handshakes.add(kj::mv(secured));
   }
 
-  void done(const std::string& address) {
+  void done(const std::string& source) {
     --under_way;
-    const auto found = by_address.find(address);
+    const auto found = by_address.find(source);
     if (found != by_address.end() && --found->second == 0) by_address.erase(found);
   }
 
@@ -85,6 +105,8 @@ struct Acceptor::Impl : std::enable_shared_from_this<Acceptor::Impl> {
   Refused refused;
   std::vector<std::shared_ptr<tcp::acceptor>> ports;
   std::map<std::string, std::size_t> by_address;
+  HandshakePace pace;
+  SystemClock clock;
   std::size_t under_way = 0;
   bool paused = false;
   LogFailures failures;

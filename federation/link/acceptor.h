@@ -1,4 +1,10 @@
 // Lets verified peers in: listens, bounds handshakes, survives running out of descriptors.
+//
+// A handshake is the one thing that a stranger makes this loop compute. So before any of it: at
+// most so many are under way in all and from one address (of IPv6 one network of 64 bits; the rest
+// is closed at once), each address may begin some at once and then only so many a second, and no
+// two begin together (pacing.h): what comes too soon waits its turn. So whoever reconnects in a
+// loop is slowed down, and its neighbours are not.
 #pragma once
 
 #include <functional>
