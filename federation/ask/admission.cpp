@@ -229,7 +229,9 @@ Outcome check_shape(const Question& question, const ExportView& view, const Agre
 Result<OpenedEnvelope> open_envelope(const SiteSnapshot& site, const security::PeerIdentity& peer,
                                      ByteView signed_envelope, std::string_view context,
                                      Instant now) {
-  const KnownPartner* partner = site.partner(peer.organisation);
+  // This site knows itself as a partner, not another site of its organisation.
+  const bool sibling = peer.organisation == site.self && peer.site != site.site;
+  const KnownPartner* partner = sibling ? nullptr : site.partner(peer.organisation);
   if (partner == nullptr) {
     return make_error(ErrorCode::link_not_active, "no active link with this organisation");
   }

@@ -1,6 +1,7 @@
 #include "federation/ask/composite_reader.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -81,6 +82,48 @@ Result<Envelope> asked_with(const MemberCall& member, const SiteSnapshot& site,
   return unfit("it was not asked for this question");
 }
 
+std::optional<std::size_t> index_of(const std::vector<std::string>& keys, std::string_view key) {
+  const auto found = std::find(keys.begin(), keys.end(), key);
+  if (found == keys.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - keys.begin());
+}
+
+// Whether a cell of the site lies in a cell of the system twin as that describes it: of this site,
+// with the same values of the keys that both have.
+bool lies_in(const ExportView& view, const PublicCell& cell, const ExportView& system,
+             const PublicCell& whole, const std::string& name) {
+  for (std::size_t k = 0; k < system.keys.size(); ++k) {
+    if (system.keys[k] == kOrganisationKey) {
+      if (whole.values[k] != name) return false;
+      continue;
+    }
+    const auto at = index_of(view.keys, system.keys[k]);
+    if (!at || cell.values[*at] != whole.values[k]) return false;
+  }
+  return true;
+}
+
+// Each group of the site's question has exactly its cells that lie in the group it is put under: so
+// what was asked of it is neither more nor less than what this site asked.
+Outcome check_cells(const MemberCall& member, const LeafOutcome& leaf, const Question& asked,
+                    const ExportView& view) {
+  const ExportView& system = *member.target.view;
+  const Question& ours = *member.plan.question;
+  for (std::size_t g = 0; g < asked.groups.size(); ++g) {
+    const Group& group = ours.groups[leaf.routed->groups[g]];
+    std::vector<std::uint32_t> cells;
+    for (std::uint32_t c = 0; c < view.cells.size(); ++c) {
+      const bool inside =
+          std::any_of(group.cells.begin(), group.cells.end(), [&](std::uint32_t whole) {
+            return lies_in(view, view.cells[c], system, system.cells[whole], leaf.name);
+          });
+      if (inside) cells.push_back(c);
+    }
+    if (cells != asked.groups[g].cells) return unfit("it was asked about other cells");
+  }
+  return {};
+}
+
 // Whether the site was asked what this one asked, about groups that are what they are called.
 Outcome check_same(const Question& asked, const Question& ours, const RoutedAnswer& routed) {
   const bool same = asked.items == ours.items && asked.columns == ours.columns &&
@@ -88,6 +131,11 @@ Outcome check_same(const Question& asked, const Question& ours, const RoutedAnsw
                     asked.tree_height == ours.tree_height && asked.private_keys.empty();
   if (!same) return unfit("it was asked another question");
   if (routed.groups.size() != asked.groups.size()) return unfit("its groups do not fit");
+  for (const std::string& key : ours.group_keys) {
+    if (key != kOrganisationKey && !index_of(asked.group_keys, key)) {
+      return unfit("it was not grouped by '" + key + "'");
+    }
+  }
   for (std::size_t g = 0; g < asked.groups.size(); ++g) {
     if (routed.groups[g] >= ours.groups.size()) return unfit("it has groups nobody asked for");
     const Group& group = ours.groups[routed.groups[g]];
@@ -123,6 +171,8 @@ Result<OpenedLeaf> open_leaf(const MemberCall& member, const SiteSnapshot& site,
   const auto known = site.partners.find(leaf.organisation);
   OpenedLeaf out;
   out.vouched = known == site.partners.end();
+  // Sealed past whoever sent it on, and by somebody unknown here: nobody has verified it.
+  if (out.vouched && leaf.routed->sealed) return unfit("nobody knows who signed its answer");
   if (!out.vouched && !signed_by(known->second, security::contexts::kAnswer, *outer)) {
     return unfit("its answer's signature is not valid");
   }
@@ -156,6 +206,9 @@ Result<std::shared_ptr<const AnsweredPart>> verify_leaf(const MemberCall& member
                          view->domain == leaf.domain && view->name == leaf.export_name;
   if (!described) return unfit("its export is described otherwise than it was asked");
   if (auto same = check_same(*question, ours, *leaf.routed); !same) return std::move(same).error();
+  if (auto same = check_cells(member, leaf, *question, *view); !same) {
+    return std::move(same).error();
+  }
   auto opened = open_leaf(member, site, leaf, hash);
   if (!opened) return std::move(opened).error();
   auto price = price_of(*question, *view);
@@ -182,11 +235,36 @@ Result<std::shared_ptr<const AnsweredPart>> verify_leaf(const MemberCall& member
   return std::shared_ptr<const AnsweredPart>(std::move(part));
 }
 
+// Squares on the lattice they are counted from, cells that were asked for, each group with all its
+// ticks; what is added to `seen` is in no other release.
+Outcome check_merged_cells(const MemberCall& member, const Release& release,
+                           std::set<std::pair<std::uint32_t, std::uint32_t>>& seen) {
+  const Question& question = *member.plan.question;
+  for (std::size_t s = 0; s < member.price.layout.size(); ++s) {
+    const bool squares = member.price.layout[s].kind == StatisticKind::squares;
+    if (squares && release.statistics[s].exponent != member.price.statistics[s].exponent) {
+      return unfit("a merged release has squares on another lattice");
+    }
+  }
+  std::map<std::uint32_t, std::size_t> ticks;
+  for (const ReleasedCell& cell : release.cells) {
+    const bool asked = cell.group < question.groups.size() && cell.tick < question.tick_count() &&
+                       cell.values.empty();
+    if (!asked || !seen.emplace(cell.group, cell.tick).second) {
+      return unfit("the merged releases have cells nobody asked for, or one twice");
+    }
+    ++ticks[cell.group];
+  }
+  for (const auto& [group, count] : ticks) {
+    if (count != question.tick_count()) return unfit("a merged release lacks cells in time");
+  }
+  return {};
+}
+
 // Merged by the organisation itself: its lattice and noise are what its members' came to. Each
 // release has all ticks of the groups it is about, and no group is in two.
 Result<std::vector<std::shared_ptr<const AnsweredPart>>> verify_merged(
     const MemberCall& member, const CompositeAnswer& answer) {
-  const Question& question = *member.plan.question;
   std::vector<std::shared_ptr<const AnsweredPart>> parts;
   std::set<std::pair<std::uint32_t, std::uint32_t>> seen;
   for (const Bytes& bytes : answer.releases) {
@@ -201,15 +279,8 @@ Result<std::vector<std::shared_ptr<const AnsweredPart>>> verify_merged(
                       release->site == member.target.view->site &&
                       release->question_hash == question_hash(member.question);
     if (!fits) return unfit("a merged release does not fit the question");
-    for (const ReleasedCell& cell : release->cells) {
-      const bool asked = cell.group < question.groups.size() && cell.tick < question.tick_count() &&
-                         cell.values.empty();
-      if (!asked || !seen.emplace(cell.group, cell.tick).second) {
-        return unfit("the merged releases have cells nobody asked for, or one twice");
-      }
-    }
-    if (release->cells.size() % question.tick_count() != 0) {
-      return unfit("a merged release lacks cells in time");
+    if (auto whole = check_merged_cells(member, *release, seen); !whole) {
+      return std::move(whole).error();
     }
     // Figures are made of what the price states; here that is the noise of all members together.
     Price price = member.price;

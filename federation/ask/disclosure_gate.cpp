@@ -88,6 +88,11 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::answer(const security::Peer
   const Duration started = parts_.clock.steady();
   auto site = parts_.site();
   auto admitted = admit(*site, peer, signed_envelope, parts_.clock.now());
+  if (admitted && admitted->view->composite) {
+    // Sent on by whoever composes (federation/compose/relay.h); here are this site's own twins.
+    admitted =
+        make_error(ErrorCode::query_unsupported, "'" + admitted->view->name + "' is a system twin");
+  }
   if (!admitted) return leave(refuse(admitted.error(), nullptr), parts_.grid, started);
   auto pending = std::make_shared<Pending>();
   pending->site = std::move(site);
@@ -235,6 +240,12 @@ DisclosureGate::Outcome DisclosureGate::finish(const Pending& pending,
   answer.caps = caps_of(admitted.inquiry);
   answer.delta_charged = committed.delta_charged;
   answer.delta_left = committed.delta_left;
+  if (!admitted.path.hops.empty()) {
+    // What is left is the account of whoever asked here, not of those it asked for.
+    answer.left.clear();
+    answer.caps.clear();
+    answer.delta_left = {};
+  }
   auto sealed =
       seal_answer(std::move(answer), admitted.path.answer_to, admitted.inquiry.envelope_hash,
                   committed.audit_head, *pending.site, parts_.answer_key, parts_.clock.now());

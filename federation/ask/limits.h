@@ -28,5 +28,6 @@ inline constexpr Duration kRepeatPause = milliseconds(300);
 inline constexpr Duration kHopLeast = milliseconds(100);
 inline constexpr Duration kHopMost = seconds(2);
 inline constexpr std::size_t kRelayed = 256;  // questions that are being sent on at once
+inline constexpr std::ptrdiff_t kRelayedOfPartner = 64;
 
 }  // namespace entente::federation::limits

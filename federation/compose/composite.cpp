@@ -31,6 +31,11 @@ class Composer {
     for (auto step : {&Composer::times, &Composer::measures, &Composer::cells, &Composer::terms}) {
       if (auto done = (this->*step)(); !done) return std::move(done).error();
     }
+    // What partners could not read must not be offered: names that are too long, cells twice.
+    if (auto readable = export_view_from_bytes(canonical_bytes(view)); !readable) {
+      return fail("cannot be described to partners: " + readable.error().what,
+                  "give members shorter names, or compose one export of each organisation");
+    }
     return std::move(out_);
   }
 
@@ -76,6 +81,16 @@ class Composer {
       view.delta = std::min(view.delta, one.delta);
       view.rho_cap = std::min(view.rho_cap, member.quota);
       view.groups_per_unit = std::max(view.groups_per_unit, one.groups_per_unit);
+    }
+    std::set<Duration> revisions;
+    for (const CompositeMember& member : out_.members) {
+      for (const Duration after : member.view.revisions) {
+        const Duration at = member.view.lateness + after - view.lateness;
+        if (at.ns > 0) revisions.insert(at);
+      }
+    }
+    for (const Duration at : revisions) {
+      if (view.revisions.size() < kRevisions) view.revisions.push_back(at);
     }
     const bool fits = view.block.ns == 0 || view.block.ns % view.tick.ns == 0 ||
                       view.tick.ns % view.block.ns == 0;

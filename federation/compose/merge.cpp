@@ -35,6 +35,11 @@ class Merger {
 
   Result<Release> merge(const PartSet& members, const std::set<std::size_t>& groups) {
     Release out;
+    if (!squares_alike(members)) {
+      return make_error(ErrorCode::shape_refused,
+                        "the members' squares are on different lattices and cannot be added up",
+                        "ask for variance and stddev of the members apart, or routed");
+    }
     const std::vector<Statistic>& first = parts_[*members.begin()]->release.statistics;
     for (std::size_t s = 0; s < first.size(); ++s) {
       auto statistic = merged(members, s);
@@ -61,6 +66,23 @@ class Merger {
   }
 
  private:
+  // A unit's square is counted from the middle of its lattice's: the same for all, or no sum.
+  bool squares_alike(const PartSet& members) const {
+    const Price& first = parts_[*members.begin()]->price;
+    for (std::size_t s = 0; s < first.layout.size(); ++s) {
+      if (first.layout[s].kind != StatisticKind::squares) continue;
+      for (const std::size_t p : members) {
+        const Price& own = parts_[p]->price;
+        if (own.layout.size() != first.layout.size() ||
+            own.layout[s].bound() != first.layout[s].bound() ||
+            parts_[p]->release.statistics[s].exponent != first.layout[s].exponent()) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
   Result<Statistic> merged(const PartSet& members, std::size_t s) const {
     const std::size_t count = parts_[*members.begin()]->release.statistics.size();
     Statistic out = parts_[*members.begin()]->release.statistics[s];

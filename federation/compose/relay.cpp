@@ -95,11 +95,78 @@ auto domain_of(const LeafOutcome& leaf) {
   return std::tuple(leaf.organisation, leaf.site, leaf.domain);
 }
 
+// What has ended while the ledger was looked at ends this question too, at no cost.
+entente::Outcome still_in_force(const SiteSnapshot& site, const Envelope& envelope, Instant now) {
+  if (site.partner(envelope.origin) == nullptr) {
+    return make_error(ErrorCode::agreement_missing, "the link ended meanwhile");
+  }
+  if (envelope.deadline <= now) {
+    return make_error(ErrorCode::deadline_exceeded, "the deadline passed meanwhile");
+  }
+  return still_agreed(site, envelope.agreement, envelope.origin);
+}
+
+// Sums that could not be added to others': a faulty member spoils no more than its own part.
+bool plausible(const AnsweredPart& part) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 52;
+  constexpr int kApart = 16;
+  const auto& stated = part.release.statistics;
+  for (std::size_t s = 0; s < stated.size(); ++s) {
+    const int apart = stated[s].exponent - part.price.layout.at(s).exponent();
+    if (apart > kApart || apart < -kApart) return false;
+  }
+  for (const ReleasedCell& cell : part.release.cells) {
+    for (const std::int64_t mantissa : cell.mantissas) {
+      if (mantissa > kMost || mantissa < -kMost) return false;
+    }
+  }
+  return true;
+}
+
 void unverified(LeafOutcome& leaf, const Error& error) {
   leaf.state = MemberState::unverified;
   leaf.code = error.code;
   leaf.routed.reset();
   leaf.charged.clear();
+}
+
+// One hop further up: with this site on its way and the member's alias before its name.
+void further_up(LeafOutcome& leaf, const OrgId& self, const std::string& alias) {
+  leaf.path.insert(leaf.path.begin(), self);
+  leaf.name = alias + "/" + leaf.name;
+  const bool fits =
+      leaf.path.size() <= kPathMost && leaf.name.size() <= entente::limits::kLabelBytes;
+  if (fits) return;
+  unverified(leaf, make_error(ErrorCode::shape_refused, "it was sent on too often"));
+  leaf.path.resize(std::min(leaf.path.size(), kPathMost));
+  leaf.name.resize(std::min(leaf.name.size(), entente::limits::kLabelBytes));
+}
+
+// A leaf of a composite below: what can be read here is verified here; its groups become those of
+// the question that this site was asked.
+void verify_below(const MemberCall& call, const SiteSnapshot& site, LeafOutcome& leaf) {
+  if (!leaf.routed) return;
+  if (leaf.routed->sealed) {
+    auto ours = call.seal->open(leaf.routed->answer);
+    if (ours) {
+      leaf.routed->answer = std::move(*ours);
+      leaf.routed->sealed = false;
+    }
+  }
+  if (!leaf.routed->sealed) {
+    const ReadLeaf read = read_leaf(call, site, leaf);
+    if (!read.part) {
+      unverified(leaf, make_error(read.coverage.code, read.coverage.reason));
+      return;
+    }
+  }
+  for (std::uint32_t& group : leaf.routed->groups) {
+    if (group >= call.plan.groups.size()) {
+      unverified(leaf, make_error(ErrorCode::verification_failed, "its groups do not fit"));
+      return;
+    }
+    group = static_cast<std::uint32_t>(call.plan.groups[group]);
+  }
 }
 
 }  // namespace
@@ -130,8 +197,13 @@ kj::Promise<Relay::Outcome> Relay::answer(const security::PeerIdentity& peer,
   if (!admitted) return refuse(admitted.error(), nullptr);
   const auto again = rounds_.find(admitted->inquiry.envelope_hash);
   if (again != rounds_.end()) {
-    if (again->second->charged) return send_on(again->second);
-    return refuse(make_error(ErrorCode::overloaded, "the same envelope is being charged"), nullptr);
+    // The ledger books one question of one envelope once, however often it is told.
+    if (!again->second->charged) return charge(again->second);
+    return send_on(again->second);
+  }
+  if (*admitted->view != site->composites.find(admitted->question.export_name)->second->view) {
+    return refuse(make_error(ErrorCode::internal, "an export has the name of a system twin"),
+                  nullptr);
   }
   if (const auto wait = parts_.rates->take(*site, admitted->envelope.agreement, now)) {
     Outcome refusal =
@@ -141,7 +213,10 @@ kj::Promise<Relay::Outcome> Relay::answer(const security::PeerIdentity& peer,
     std::get<Refusal>(refusal).retry_after = *wait;
     return refusal;
   }
-  if (rounds_.size() >= limits::kRelayed) {
+  const auto of_partner = std::count_if(rounds_.begin(), rounds_.end(), [&](const auto& round) {
+    return round.second->admitted.envelope.origin == peer.organisation;
+  });
+  if (rounds_.size() >= limits::kRelayed || of_partner >= limits::kRelayedOfPartner) {
     return refuse(make_error(ErrorCode::overloaded, "too many questions are being sent on"),
                   &admitted->inquiry);
   }
@@ -169,13 +244,24 @@ std::shared_ptr<Relay::Round> Relay::open_round(Admitted admitted,
   for (std::size_t m = 0; m < composite.members.size(); ++m) {
     const CompositeMember& member = composite.members[m];
     auto target = target_of(site, member);
+    // A member counts by itself where answers are handed on: this site's own by the partner's
+    // terms.
+    const bool own = member.organisation == site->self;
+    if (target && own && plans[m].question) {
+      const Agreement& theirs = site->agreements.at(asked.agreement).value;
+      if (auto shape = check_shape(*plans[m].question, member.view, theirs); !shape) {
+        target = std::move(shape).error();
+      }
+    }
     if (target) {
       round->calls.push_back(caller_.prepare(terms, plans[m], *target));
       continue;
     }
     auto call = std::make_shared<MemberCall>();
     call->target = unreachable_target(member);
-    mark(call->coverage, MemberState::unreachable, target.error().code, target.error().what);
+    const bool gone = target.error().code == ErrorCode::link_not_active;
+    mark(call->coverage, gone ? MemberState::unreachable : MemberState::refused,
+         target.error().code, target.error().what);
     round->calls.push_back(std::move(call));
   }
   rounds_.emplace(round->admitted.inquiry.envelope_hash, round);
@@ -211,6 +297,12 @@ kj::Promise<Relay::Outcome> Relay::charge(std::shared_ptr<Round> round) {
           Outcome outcome = refuse(*result.refusal, &inquiry);
           std::get<Refusal>(outcome).left = std::move(result.left);
           return outcome;
+        }
+        if (auto still =
+                still_in_force(*parts_.site(), round->admitted.envelope, parts_.clock.now());
+            !still) {
+          rounds_.erase(inquiry.envelope_hash);
+          return refuse(still.error(), &inquiry);
         }
         using Committed = Result<CommittedRelease>;
         auto pair = kj::newPromiseAndFulfiller<Committed>();
@@ -250,7 +342,10 @@ kj::Promise<Relay::Outcome> Relay::charge(std::shared_ptr<Round> round) {
 
 kj::Promise<Relay::Outcome> Relay::send_on(std::shared_ptr<Round> round) {
   kj::Vector<kj::Promise<void>> asked;
-  for (const auto& call : round->calls) asked.add(caller_.call(call));
+  for (const auto& call : round->calls) {
+    // Who refused has said so; a repeat asks again whoever was late or out of reach.
+    if (call->coverage.state != MemberState::refused) asked.add(caller_.call(call));
+  }
   return kj::joinPromises(asked.releaseAsArray()).then([this, round]() -> Outcome {
     return finish(*round);
   });
@@ -290,33 +385,8 @@ std::vector<LeafOutcome> Relay::routed_below(const Round& round, std::size_t m) 
     return silent(member, coverage, self);
   }
   for (LeafOutcome& leaf : answer->leaves) {
-    leaf.path.insert(leaf.path.begin(), self);
-    leaf.name = member.alias + "/" + leaf.name;
-    if (leaf.path.size() > kPathMost) {
-      unverified(leaf, make_error(ErrorCode::shape_refused, "it was sent on too often"));
-    }
-    if (!leaf.routed) continue;
-    if (leaf.routed->sealed) {
-      auto ours = call.seal->open(leaf.routed->answer);
-      if (ours) {
-        leaf.routed->answer = std::move(*ours);
-        leaf.routed->sealed = false;
-      }
-    }
-    if (!leaf.routed->sealed) {
-      const ReadLeaf read = read_leaf(call, *round.site, leaf);
-      if (!read.part) {
-        unverified(leaf, make_error(read.coverage.code, read.coverage.reason));
-        continue;
-      }
-    }
-    for (std::uint32_t& group : leaf.routed->groups) {
-      if (group >= call.plan.groups.size()) {
-        unverified(leaf, make_error(ErrorCode::verification_failed, "its groups do not fit"));
-        break;
-      }
-      group = static_cast<std::uint32_t>(call.plan.groups[group]);
-    }
+    verify_below(call, *round.site, leaf);
+    further_up(leaf, self, member.alias);
   }
   return std::move(answer->leaves);
 }
@@ -339,6 +409,8 @@ void Relay::add_merged(const Round& round, std::size_t m, Assembled& into) const
     return;
   }
   bool twice = false;
+  const bool sound = std::all_of(outcome.parts.begin(), outcome.parts.end(),
+                                 [](const auto& part) { return plausible(*part); });
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     LeafOutcome& leaf = leaves[i];
     const MemberCoverage& coverage = outcome.coverage[i];
@@ -351,13 +423,15 @@ void Relay::add_merged(const Round& round, std::size_t m, Assembled& into) const
         leaf.release = release_hash(canonical_bytes(outcome.parts.front()->release));
       }
     } else {
-      leaf.path.insert(leaf.path.begin(), self);
-      leaf.name = member.alias + "/" + leaf.name;
+      further_up(leaf, self, member.alias);
     }
     twice =
         twice || (leaf.state == MemberState::answered && into.counted.contains(domain_of(leaf)));
   }
   for (LeafOutcome& leaf : leaves) {
+    if (!sound && leaf.state == MemberState::answered) {
+      unverified(leaf, make_error(ErrorCode::verification_failed, "its sums cannot be"));
+    }
     if (twice && leaf.state == MemberState::answered) {
       leaf.state = MemberState::refused;
       leaf.code = ErrorCode::replayed;
@@ -366,8 +440,10 @@ void Relay::add_merged(const Round& round, std::size_t m, Assembled& into) const
     if (leaf.state == MemberState::answered) into.counted.insert(domain_of(leaf));
     into.leaves.push_back(std::move(leaf));
   }
-  if (twice) {
-    log::warn("relay", "a member was left out: it reaches a domain that is counted already",
+  if (twice || !sound) {
+    log::warn("relay",
+              twice ? "a member was left out: it reaches a domain that is counted already"
+                    : "a member was left out: its sums cannot be",
               {{"system", round.composite->view.name}, {"member", member.alias}});
     return;
   }
@@ -424,6 +500,11 @@ Relay::Outcome Relay::sealed(const Round& round, Assembled all) const {
       leaf.state = MemberState::refused;
     }
   }
+  // More than there may be, since a member named some twice: those that answered first.
+  std::stable_partition(all.leaves.begin(), all.leaves.end(), [](const LeafOutcome& leaf) {
+    return leaf.state == MemberState::answered;
+  });
+  if (all.leaves.size() > kLeaves) all.leaves.resize(kLeaves);
   answer.leaves = std::move(all.leaves);
   if (!all.parts.empty()) {
     auto releases = merge_releases(all.parts);

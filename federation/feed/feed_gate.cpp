@@ -113,6 +113,11 @@ entente::Outcome FeedGate::prepare_start(Pending& pending) const {
   if (!agreed) return std::move(agreed).error();
   const ExportView& view = *agreed->view;
   const Agreement& agreement = agreed->agreement->value;
+  if (view.composite) {
+    return make_error(ErrorCode::query_unsupported,
+                      "'" + view.name + "' is a system twin: feeds follow exports of one site",
+                      "follow its members, or ask window by window");
+  }
   if (auto fits = check_question(terms->question, view, kEndOfTime); !fits) return fits;
   if (auto fits = check_shape(terms->question, view, agreement); !fits) return fits;
   auto price = priced(pending.order.feed, *terms, agreed->view);

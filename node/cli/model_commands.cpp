@@ -75,9 +75,46 @@ Outcome write_file(const std::string& path, const std::string& text) {
   return make_error(ErrorCode::invalid_argument, "cannot write " + path);
 }
 
+// Of physical and subspace models: orders by their error one step ahead.
+Table dynamics_table(const json::value& got) {
+  Table table{{{"chosen", "chosen"},
+               {"method", "method"},
+               {"step_error", "RMS one step ahead", Kind::number},
+               {"naive_step_error", "of as before", Kind::number},
+               {"whiteness_p", "Ljung-Box p", Kind::number, 3},
+               {"points", "points", Kind::integer}},
+              {}};
+  for (const json::value& item : array_of_field(got, "items")) {
+    table.rows.push_back({json::value(is_true(item, "chosen") ? "*" : ""),
+                          is_true(item, "fitted")
+                              ? field(item, "method")
+                              : json::value(text_of_field(item, "method") + ", not fitted"),
+                          field(item, "step_error"), field(item, "naive_step_error"),
+                          field(item, "whiteness_p"), field(item, "points")});
+  }
+  return table;
+}
+
+// "area_m2 = 5.01 (4.9 to 5.1)", a line each.
+std::string parameter_words(const json::value& got) {
+  std::string words;
+  const auto digits = [](const json::value& value) {
+    const json::value shown = rounded(value);
+    return shown.is_string() ? std::string(shown.get_string()) : std::string("not known");
+  };
+  for (const json::value& one : array_of_field(got, "parameters")) {
+    words += (words.empty() ? "" : "\n") + text_of_field(one, "name") + " = " +
+             digits(field(one, "value"));
+    if (number_of_field(one, "low")) {
+      words += " (95 %: " + digits(field(one, "low")) + " to " + digits(field(one, "high")) + ")";
+    }
+  }
+  return words;
+}
+
 Result<int> identify_model(Session& session) {
   json::object body{{"for", session.flag("anomalies") ? "anomalies" : "forecast"}};
-  for (const char* name : {"signal", "name", "step", "horizon"}) {
+  for (const char* name : {"signal", "name", "step", "horizon", "kind"}) {
     if (!session.value(name).empty()) body[name] = session.value(name);
   }
   body["inputs"] = listed(session.value("input"));
@@ -93,7 +130,9 @@ Result<int> identify_model(Session& session) {
                {"coverage_ninety_percent", "in 90 % band", Kind::percent},
                {"points", "points", Kind::integer}},
               {}};
+  if (!session.value("kind").empty()) table = dynamics_table(*got);
   for (const json::value& item : array_of_field(*got, "items")) {
+    if (!session.value("kind").empty()) break;
     const bool fitted = is_true(item, "fitted");
     table.rows.push_back({json::value(is_true(item, "chosen") ? "*" : ""), field(item, "method"),
                           fitted ? field(item, "kind") : json::value("could not be fitted"),
@@ -102,10 +141,12 @@ Result<int> identify_model(Session& session) {
                           percent(field(item, "coverage_ninety")), field(item, "points")});
   }
   const std::string toml = text_of_field(*got, "toml"), out = session.value("out");
+  const std::string parameters = parameter_words(*got);
   const bool naive_wins = field(*got, "beats_naive").is_bool() && !is_true(*got, "beats_naive");
   const auto alarms = number_of_field(*got, "alarms");
   session.show({object_of(std::move(*got)), std::move(table), "items", false});
-  if (naive_wins) session.say("Nothing beats the seasonal naive here.");
+  if (!parameters.empty() && session.for_people()) session.say(parameters);
+  if (naive_wins) session.say("Nothing beats the naive here.");
   if (alarms) session.say("It would have told " + shortest(*alarms) + " anomalies so far.");
   if (out.empty()) {
     if (session.for_people()) session.say("\n" + toml + "\nKeep it with --out FILE.");
@@ -268,7 +309,7 @@ std::string forecast_target(Session& session) {
   constexpr std::string_view kSystem = "system/";
   const auto dot = id.rfind('.');
   if (!id.starts_with(kSystem) || dot == std::string::npos) {
-    return twin_path(session, "forecast" + query_of(session, {"signal", "for", "model"}));
+    return twin_path(session, "forecast" + query_of(session, {"signal", "for", "model", "set"}));
   }
   const std::string name = id.substr(kSystem.size(), dot - kSystem.size());
   const std::string ahead = query_of(session, {"for"});
@@ -357,8 +398,10 @@ void add_twin_verbs(CommandTable& table) {
                    {{"ID", Form::positional, "", "the twin's id; or system/NAME.PROPERTY"},
                     {"signal", Form::value, "NAME", "of this signal"},
                     {"for", Form::value, "TIME", "how far, like 24h (the model's own horizon)"},
+                    {"set", Form::value, "INPUT=VALUE,…", "inputs held at other values than now"},
                     model},
                    {"entente twin forecast monitor-530330030 --for 24h",
+                    "entente twin forecast room-1 --set heat=2000 --for 6h",
                     "entente twin forecast system/smoke.pm25 --for 7d"},
                    show_forecast});
   table.push_back({"twin anomalies",
@@ -395,6 +438,7 @@ void add_model_commands(CommandTable& table) {
        {{"ID", Form::positional, "", "the twin's id"},
         {"signal", Form::value, "NAME", "of this signal (the only one with readings)"},
         {"anomalies", Form::flag, "", "a detector of the unusual instead of a forecast"},
+        {"kind", Form::value, "KIND", "thermal, thermal_1 to thermal_3, tank, or subspace"},
         {"input", Form::value, "NAME,…", "other signals of the twin that lead it"},
         {"period", Form::value, "TIME,…", "its rhythms, like 24h,7d"},
         {"step", Form::value, "TIME", "of the grid (as the readings come)"},
@@ -402,7 +446,8 @@ void add_model_commands(CommandTable& table) {
         {"name", Form::value, "NAME", "of the model (the signal's)"},
         {"out", Form::value, "FILE", "write the definition there, to be reviewed"}},
        {"entente model identify monitor-530330030 --out pm25.toml",
-        "entente model identify monitor-530330030 --anomalies --out anomalies.toml"},
+        "entente model identify monitor-530330030 --anomalies --out anomalies.toml",
+        "entente model identify room-1 --kind thermal --signal indoor --input outdoor,heat"},
        identify_model});
   table.push_back({"model apply",
                    Effect::rw,

@@ -6,5 +6,7 @@
 namespace entente::node {
 
 void add_model_commands(CommandTable& table);
+// Refits, set-points and decisions on them; proposal_commands.cpp.
+void add_proposal_commands(CommandTable& table);
 
 }  // namespace entente::node

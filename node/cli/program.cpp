@@ -13,6 +13,7 @@
 #include "node/cli/cli.h"
 #include "node/cli/command.h"
 #include "node/cli/model_commands.h"
+#include "node/cli/signal_commands.h"
 #include "node/cli/system_commands.h"
 
 namespace entente::node {
@@ -218,6 +219,8 @@ CommandTable all_commands() {
   add_delete_command(table);
   add_quality_commands(table);
   add_model_commands(table);
+  add_proposal_commands(table);
+  add_signal_commands(table);
   add_collector_commands(table);
   add_link_commands(table);
   add_key_commands(table);
@@ -260,6 +263,7 @@ const std::vector<std::pair<std::string, std::string>>& nouns() {
       {"type", "Types of twins (DTDL)"},
       {"twin", "Twins and their latest readings"},
       {"model", "What twins are expected to do: forecasts, anomalies"},
+      {"signal", "Signals that are computed from others"},
       {"quality", "The rules that readings are judged and kept by"},
       {"system", "System twins, composed of members"},
       {"feed", "Standing questions to partners, and what came of them"},

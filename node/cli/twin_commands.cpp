@@ -81,6 +81,31 @@ Result<int> list_twins(Session& session) {
   return 0;
 }
 
+// Its derived signals and models, which have answers of their own; without them where there are
+// none, or who asks may not see them.
+void add_derived(Session& session, std::vector<std::pair<std::string, json::value>>& lines) {
+  const std::string path = "/api/v1/twins/" + url_encoded(session.value("ID"));
+  if (auto signals = session.get(path + "/signals")) {
+    for (const json::value& item : array_of_field(*signals, "items")) {
+      const auto value = number_of_field(item, "value");
+      const std::string reason = text_of_field(item, "reason");
+      std::string text = value ? shortest(*value) + " " + text_of_field(item, "unit") : "no value";
+      if (!reason.empty()) text += " (" + reason + ")";
+      lines.emplace_back(text_of_field(item, "name"),
+                         text + ", = " + text_of_field(item, "expression"));
+    }
+  }
+  if (auto models = session.get(path + "/models")) {
+    for (const json::value& item : array_of_field(*models, "items")) {
+      std::string text = text_of_field(item, "kind") + ", version " +
+                         json::serialize(field(item, "version")) + ", " +
+                         text_of_field(item, "life");
+      if (const auto why = text_of_field(item, "reason"); !why.empty()) text += ": " + why;
+      lines.emplace_back("model " + text_of_field(item, "name"), text);
+    }
+  }
+}
+
 Result<int> show_twin(Session& session) {
   auto got = session.get("/api/v1/twins/" + url_encoded(session.value("ID")));
   if (!got) return std::move(got).error();
@@ -105,6 +130,7 @@ Result<int> show_twin(Session& session) {
       lines.emplace_back(member.key(), text);
     }
   }
+  add_derived(session, lines);
   for (const json::value& relation : array_of_field(*got, "relationships")) {
     const std::string name = text_of_field(relation, "name");
     lines.emplace_back(name.empty() ? "relationship" : name,

@@ -76,6 +76,9 @@ class Reader {
 
   void domain(StrictTable& table, const std::string& name) {
     Domain domain;
+    if (name.starts_with("system.")) {
+      return table.fail("", "names that begin with \"system.\" are for the quotas of system twins");
+    }
     domain.unit = table.text("unit", "twin");
     if (!unit_rule_from(domain.unit)) {
       table.fail("unit",
@@ -359,6 +362,16 @@ Outcome read_declarations(std::string_view text, const std::string& file, const 
     if (into.systems.contains(name)) {
       return make_error(kCode, file + ": the system '" + name + "' is declared twice");
     }
+  }
+  for (const auto& [name, system] : read->systems) {
+    if (!into.exports.contains(name) && !read->exports.contains(name)) continue;
+    return make_error(kCode, file + ": the system '" + name + "' has the name of an export",
+                      "partners ask both by their names: choose another");
+  }
+  for (const auto& [name, view] : read->exports) {
+    if (!into.systems.contains(name)) continue;
+    return make_error(kCode, file + ": the export '" + name + "' has the name of a system",
+                      "partners ask both by their names: choose another");
   }
   into.exports.merge(read->exports);
   into.systems.merge(read->systems);

@@ -1,12 +1,11 @@
 // Models of twins: identified, applied, shown; forecasts, anomalies, what-if.
 #include <utility>
 
+#include <boost/algorithm/string.hpp>
 #include <boost/json.hpp>
 
-#include <cmath>
-
 #include "node/daemon/api_models.h"
-#include "federation/link/bridge.h"
+#include "node/daemon/model_desk.h"
 #include "node/daemon/model_json.h"
 #include "node/daemon/twin_query.h"
 #include "node/modelling/limits.h"
@@ -18,78 +17,6 @@ namespace json = boost::json;
 using boost::asio::awaitable;
 
 constexpr std::size_t kAlarmsShown = 100;
-
-Error bad_field(std::string_view name, const char* must) {
-  return make_error(ErrorCode::invalid_argument, std::string(name) + " must be " + must);
-}
-
-Result<Duration> length_of(std::string_view name, std::string_view text) {
-  if (text.empty()) return Duration{};
-  auto parsed = parse_duration(text);
-  if (!parsed || parsed->ns <= 0) return bad_field(name, "a length of time, such as 24h");
-  return *parsed;
-}
-
-// A body's list of texts; nothing when it is absent.
-Result<std::vector<std::string>> texts_of(const Call& call, std::string_view name) {
-  std::vector<std::string> all;
-  const json::object* body = call.json.if_object();
-  const json::value* given = body == nullptr ? nullptr : body->if_contains(name);
-  if (given == nullptr || given->is_null()) return all;
-  const json::array* list = given->if_array();
-  if (list == nullptr || list->size() > kModelSignals) return bad_field(name, "a list of texts");
-  for (const json::value& one : *list) {
-    if (!one.is_string()) return bad_field(name, "a list of texts");
-    all.emplace_back(one.get_string());
-  }
-  return all;
-}
-
-Result<std::optional<double>> number_of(const Call& call, std::string_view name) {
-  const json::object* body = call.json.if_object();
-  const json::value* given = body == nullptr ? nullptr : body->if_contains(name);
-  if (given == nullptr || given->is_null()) return std::optional<double>{};
-  if (!given->is_number()) return bad_field(name, "a number");
-  return std::optional<double>{given->to_number<double>()};
-}
-
-Result<std::uint64_t> count_of(const Call& call, std::string_view name, std::uint64_t otherwise) {
-  auto given = number_of(call, name);
-  if (!given) return std::move(given).error();
-  if (!*given) return otherwise;
-  if (!(**given >= 0 && **given <= 9e15) || **given != std::floor(**given)) {
-    return bad_field(name, "a whole number from 0");
-  }
-  return static_cast<std::uint64_t>(**given);
-}
-
-// What the handlers work with.
-struct Desk {
-  Core& core;
-  const std::unique_ptr<ModelService>& models;
-  ModelRegister& entries() const { return models->entries(); }
-};
-
-// Runs `job` on the models' workers, where it may take long without delaying a question; what it
-// gives is the reply. Jobs are named before they are handed over: see on_worker.h.
-template <class Job>
-awaitable<Result<Reply>> replied(const Desk& desk, Job job) {
-  using Got = std::shared_ptr<Result<json::value>>;
-  try {
-    auto work = [job = std::move(job)]() mutable {
-      return std::make_shared<Result<json::value>>(job());
-    };
-    auto promise =
-        federation::off_loop<Got>(desk.core.loop, desk.models->workers(), std::move(work));
-    Got got = co_await federation::to_awaitable<Got>(desk.core.loop, kj::mv(promise));
-    if (!*got) co_return std::move(*got).error();
-    co_return Reply::json(**got);
-  } catch (const kj::Exception& fault) {
-    const bool busy = fault.getType() == kj::Exception::Type::OVERLOADED;
-    co_return make_error(busy ? ErrorCode::overloaded : ErrorCode::internal,
-                         busy ? "too much is asked of the models" : fault.getDescription().cStr());
-  }
-}
 
 awaitable<Result<Reply>> list_models(const Desk& desk, const Call& call) {
   std::string twin;
@@ -156,6 +83,9 @@ Result<IdentifyRequest> identify_request(const Call& call) {
     return bad_field("for", "forecast or anomalies");
   }
   request.detector = *purpose && **purpose == "anomalies";
+  auto kind = call.optional_text_field("kind");
+  if (!kind) return std::move(kind).error();
+  request.kind = kind->value_or("");
   return request;
 }
 
@@ -181,8 +111,9 @@ awaitable<Result<Reply>> identify_model(const Desk& desk, const Call& call) {
   }
   auto job = [desk, request = std::move(*request)]() -> Result<json::value> {
     ModelRegister& models = desk.entries();
-    std::vector<std::string> names = request.inputs;
-    names.push_back(request.signal);
+    std::vector<std::string> names;
+    boost::split(names, request.signal, boost::is_any_of(","));
+    names.insert(names.end(), request.inputs.begin(), request.inputs.end());
     if (auto fine = models.check_names(request.twin, names); !fine) return std::move(fine).error();
     auto found = identify(*desk.core.history, models.kinds(), request, desk.core.clock.now());
     if (!found) return std::move(found).error();
@@ -223,14 +154,24 @@ awaitable<Result<Reply>> retire_model(const Desk& desk, const Call& call) {
 awaitable<Result<Reply>> twin_forecast(const Desk& desk, const Call& call) {
   const std::string twin = call.path.at("id");
   auto state = desk.core.twins->state();
-  auto found = find_twin(state->graph, twin, call.parameter("signal"));
+  const bool derived = desk.core.history->find(twin, call.parameter("signal")).has_value();
+  auto found = find_twin(state->graph, twin, derived ? "" : call.parameter("signal"));
   if (!found) co_return std::move(found).error();
   auto horizon = length_of("for", call.parameter("for"));
   if (!horizon) co_return std::move(horizon).error();
+  std::vector<PlannedInput> set;
+  if (const std::string text(call.parameter("set")); !text.empty()) {
+    std::vector<std::string> words;
+    for (const std::string& word : boost::split(words, text, boost::is_any_of(","))) {
+      auto planned = planned_input(word);
+      if (!planned) co_return std::move(planned).error();
+      set.push_back(std::move(*planned));
+    }
+  }
   auto job = [desk, twin, signal = std::string(call.parameter("signal")),
-              name = std::string(call.parameter("model")),
+              name = std::string(call.parameter("model")), set = std::move(set),
               horizon = *horizon]() -> Result<json::value> {
-    auto forecast = desk.entries().forecast(twin, signal, name, horizon);
+    auto forecast = desk.entries().forecast(twin, signal, name, horizon, set);
     if (!forecast) return std::move(forecast).error();
     return json::value(forecast_json(*forecast));
   };
@@ -334,7 +275,8 @@ void add_model_routes(RouteTable& table, Core& core, const std::unique_ptr<Model
              Access::token,
              {{"signal", "of this signal"},
               {"model", "by this model"},
-              {"for", "how far; the model's own horizon when not said"}}});
+              {"for", "how far; the model's own horizon when not said"},
+              {"set", "inputs held at other values: INPUT=VALUE,…"}}});
   table.add({Method::get,
              "/api/v1/twins/{id}/anomalies",
              Verb::read_twins,

@@ -12,4 +12,8 @@ namespace entente::node {
 // table as `core` does.
 void add_model_routes(RouteTable& table, Core& core, const std::unique_ptr<ModelService>& models);
 
+// Refits and set-points that are proposed, and what is decided on them.
+void add_proposal_routes(RouteTable& table, Core& core,
+                         const std::unique_ptr<ModelService>& models);
+
 }  // namespace entente::node

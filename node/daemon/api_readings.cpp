@@ -82,8 +82,10 @@ std::string readings_page(const History& history, const ReadingsQuery& query) {
   std::string out = "{\"items\":[";
   std::string next;
   std::size_t left = query.limit;
-  for (const SeriesKey& key : history.series(query.twin)) {
-    if (!query.signal.empty() && key.signal != query.signal) continue;
+  auto keys = history.series(query.twin);
+  // A derived signal is read by its name only, so that what is exported whole can be taken again.
+  if (!query.signal.empty()) keys = {{query.twin, query.signal}};
+  for (const SeriesKey& key : keys) {
     TimeWindow window = query.window;
     if (query.after && key.signal < query.after->signal) continue;
     if (query.after && key.signal == query.after->signal) {

@@ -13,6 +13,7 @@
 #include "federation/ask/questions_desk.h"
 #include "federation/feed/feed_desk.h"
 #include "node/daemon/api_models.h"
+#include "node/daemon/api_signals.h"
 #include "node/daemon/domain_register.h"
 #include "node/daemon/home_lock.h"
 #include "node/daemon/limits.h"
@@ -113,6 +114,21 @@ Outcome open_ledger(Core& core) {
   return {};
 }
 
+// What open_data made.
+DerivedHistory& derived_history(Core& core) {
+  return static_cast<DerivedHistory&>(*core.history);
+}
+
+// The export that measures a signal of this name; empty: none does.
+std::string export_of(const Core& core, const std::string& signal) {
+  for (const auto& [name, view] : core.declarations.exports) {
+    for (const Measure& measure : view->measures) {
+      if (measure.signal == signal) return name;
+    }
+  }
+  return {};
+}
+
 Outcome open_data(Core& core) {
   if (!core.ballast.keep()) log::warn("store", "no room for the ballast; free space");
   auto store = open_store(core, "entente.db", "ledger",
@@ -138,6 +154,8 @@ Outcome open_data(Core& core) {
                            question_counts_migration(),
                            model_migration(),
                            CompositeRegister::migration(),
+                           DerivedSignals::migration(),
+                           proposal_migration(),
                            SystemShelf::migration()});
   if (!store) return std::move(store).error();
   core.store = std::move(*store);
@@ -156,13 +174,17 @@ Outcome open_data(Core& core) {
   core.twins = std::move(*twins);
   auto history = open_history(*core.history_store, core.clock);
   if (!history) return std::move(history).error();
-  core.history = std::move(*history);
+  auto derived = std::make_unique<DerivedSignals>(DerivedSignals::Parts{
+      *core.store, core.clock, [&core] { return core.twins->state(); },
+      [&core](const std::string& signal) { return export_of(core, signal); }});
+  if (auto loaded = derived->load(); !loaded) return loaded;
+  core.history = std::make_unique<DerivedHistory>(std::move(*history), std::move(derived));
   core.quality = std::make_unique<QualityGate>(std::move(core.declarations.quality));
   core.retention = std::make_shared<const RetentionRules>(std::move(core.declarations.retention));
   warn_of_idle_rules(core);
   core.units = std::make_unique<UnitRegister>(*core.store, core.clock);
-  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); }, *core.history,
-                                            core.units.get());
+  core.folds = std::make_unique<FoldSource>([&core] { return core.twins->state(); },
+                                            derived_history(core).measured(), core.units.get());
   const auto state = core.twins->state();
   if (auto bound = bind_domains(*core.store, core.declarations, state->graph.types()); !bound) {
     return bound;
@@ -348,6 +370,8 @@ Result<int> serve(Core& core, std::ostream& out) {
   RouteTable routes;
   add_all_routes(routes, core);
   add_model_routes(routes, core, models);
+  add_proposal_routes(routes, core, models);
+  add_signal_routes(routes, core, derived_history(core));
   auto secrets = load_secrets(core.settings);
   if (!secrets) return std::move(secrets).error();
   const PolicyAuthenticator authenticator(core, std::move(*secrets));

@@ -113,7 +113,10 @@ json::object identified_json(const Identified& found) {
                     {"mean_absolute_error", number(row.mean_absolute_error)},
                     {"mase", number(row.mase)},
                     {"coverage_half", number(row.coverage_half)},
-                    {"coverage_ninety", number(row.coverage_ninety)}});
+                    {"coverage_ninety", number(row.coverage_ninety)},
+                    {"step_error", number(row.step_error)},
+                    {"naive_step_error", number(row.naive_step_error)},
+                    {"whiteness_p", number(row.whiteness)}});
   }
   const bool detector = found.definition.spec.kind == "detector";
   json::object out{{"twin", found.definition.twin},
@@ -128,6 +131,14 @@ json::object identified_json(const Identified& found) {
                    {"toml", definition_text(found.definition)}};
   out["beats_naive"] = detector ? json::value(nullptr) : json::value(found.beats_naive());
   out["alarms"] = detector ? json::value(found.alarms) : json::value(nullptr);
+  json::array parameters;
+  for (const IdentifiedParameter& one : found.parameters) {
+    parameters.push_back({{"name", one.name},
+                          {"value", number(one.value)},
+                          {"low", number(one.low)},
+                          {"high", number(one.high)}});
+  }
+  out["parameters"] = std::move(parameters);
   return out;
 }
 
@@ -163,6 +174,24 @@ json::object simulated_json(const ModelDefinition& definition, const Simulated& 
   out["limit"] = plan.limit ? json::value(*plan.limit) : json::value(nullptr);
   out["above"] = number(done.above);
   out["below"] = number(done.below);
+  return out;
+}
+
+json::object proposal_json(const Proposal& proposal) {
+  const bool open = proposal.life == ProposalLife::open;
+  json::object out{
+      {"number", proposal.number},
+      {"kind", to_text(proposal.kind)},
+      {"life", to_text(proposal.life)},
+      {"twin", proposal.twin},
+      {"model", proposal.model},
+      {"version", proposal.version},
+      {"made", shown_time(proposal.made)},
+      {"by", proposal.actor},
+      {"settled", open ? json::value(nullptr) : json::value(shown_time(proposal.settled))},
+      {"settled_by", proposal.settled_by},
+      {"toml", proposal.toml}};
+  out["proposal"] = json::parse(proposal.body);
   return out;
 }
 

@@ -16,6 +16,7 @@ boost::json::object identified_json(const Identified& found);
 boost::json::object forecast_json(const ModelForecast& forecast);
 boost::json::object simulated_json(const ModelDefinition& definition, const Simulated& done,
                                    const SimulationPlan& plan);
+boost::json::object proposal_json(const Proposal& proposal);
 boost::json::object alarm_json(const StoredAlarm& stored);
 
 }  // namespace entente::node

@@ -36,6 +36,9 @@ TimeWindow narrowed(const History& history, SeriesId series, TimeWindow window, 
 
 std::vector<Reading> read_page(const History& history, SeriesId series, TimeWindow window,
                                std::size_t limit, Keep keep) {
+  if (const auto* paged = dynamic_cast<const PagedHistory*>(&history)) {
+    return paged->page(series, window, limit, keep);
+  }
   std::vector<Reading> page;
   while (page.size() < limit && window.from < window.to) {
     const auto part = narrowed(history, series, window, kPagesDecoded * limit, keep);

@@ -96,7 +96,7 @@ struct StateSpace {
 struct SubspaceOptions {
   std::size_t states = 0;  // 0: as many as the singular values say, at most states_most
   std::size_t states_most = 8;
-  std::size_t block_rows = 0;  // 0: enough for states_most
+  std::size_t block_rows = 0;  // 0: 20, or as many as the columns' length allows
 };
 
 // N4SID on columns without NaN. Refuses: invalid_argument (lengths, NaN), not_found (too short:

@@ -93,7 +93,8 @@ class LinearModel final : public Model {
       return make_error(ErrorCode::stale, "an observation is not later than the newest one",
                         "feed a model in order of time");
     }
-    if (begun_) move(state_, observation.time - time_, observation.inputs, own());
+    hold(observation.inputs, last_);
+    if (begun_) move(state_, observation.time - time_, last_, own());
     begun_ = true;
     time_ = observation.time;
     Measured measured(definition_->signals);
@@ -109,7 +110,8 @@ class LinearModel final : public Model {
     if (dt.ns <= 0 || (!inputs.empty() && inputs.size() != spec().inputs.size())) {
       return make_error(ErrorCode::invalid_argument, "a step has no length, or other inputs");
     }
-    move(state_, dt, inputs, own());
+    hold(inputs, last_);
+    move(state_, dt, last_, own());
     time_ = time_ + dt;
     innovation_.difference.setConstant(kMissing);
     innovation_.squared_distance = 0;
@@ -126,11 +128,14 @@ class LinearModel final : public Model {
     Prediction prediction{time_, spec().version, {}};
     prediction.paths.resize(spec().signals.size());
     kalman::State<N> state = state_;
-    std::vector<double> row;
+    std::vector<double> row = last_;
     for (std::int64_t k = 0; k < steps; ++k) {
-      if (!inputs.empty()) row = inputs[std::min<std::size_t>(k, inputs.size() - 1)];
-      if (!row.empty() && row.size() != spec().inputs.size()) {
-        return make_error(ErrorCode::invalid_argument, "a row of the plan has other inputs");
+      if (!inputs.empty()) {
+        const auto& planned = inputs[std::min<std::size_t>(k, inputs.size() - 1)];
+        if (!planned.empty() && planned.size() != spec().inputs.size()) {
+          return make_error(ErrorCode::invalid_argument, "a row of the plan has other inputs");
+        }
+        hold(planned, row);
       }
       move(state, each, row, Spread::moves);
       const auto& c = definition_->system.observation;
@@ -184,12 +189,24 @@ class LinearModel final : public Model {
       archive.number(innovation_.covariance.data()[i]);
     }
     archive.number(innovation_.squared_distance);
+    if (!spec().inputs.empty()) {
+      last_.resize(spec().inputs.size(), kMissing);
+      for (double& one : last_) archive.number(one);
+    }
     if (!state_.mean.allFinite() || !state_.covariance.allFinite()) archive.fail();
   }
 
  private:
   // A constant gain goes with a constant covariance.
   Spread own() const { return definition_->steady ? Spread::stays : Spread::moves; }
+
+  // An input that is not known stays at the last one that was.
+  static void hold(std::span<const double> inputs, std::vector<double>& held) {
+    held.resize(std::max(held.size(), inputs.size()), kMissing);
+    for (std::size_t j = 0; j < inputs.size(); ++j) {
+      if (std::isfinite(inputs[j])) held[j] = inputs[j];
+    }
+  }
 
   void move(kalman::State<N>& state, Duration dt, std::span<const double> inputs,
             Spread spread) const {
@@ -256,6 +273,7 @@ class LinearModel final : public Model {
   kalman::State<N> state_;
   kalman::Innovation<M> innovation_;
   Instant time_;
+  std::vector<double> last_;  // inputs; empty where there are none
   bool begun_ = false;
 };
 

@@ -11,6 +11,7 @@ namespace entente::node {
 namespace {
 
 constexpr ErrorCode kCode = ErrorCode::config_invalid;
+constexpr RefitPolicy kPolicies[] = {RefitPolicy::propose, RefitPolicy::apply, RefitPolicy::never};
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -74,6 +75,16 @@ void check_kind(StrictTable& table, const ModelSpec& spec, const ModelKinds& kin
   table.fail("kind", "there is no kind '" + spec.kind + "'; known are: " + names);
 }
 
+void read_policy(StrictTable& table, ModelDefinition& definition) {
+  const std::string word = table.text("refit", std::string("propose"));
+  for (const RefitPolicy policy : kPolicies) {
+    if (to_text(policy) != word) continue;
+    definition.refit = policy;
+    return;
+  }
+  table.fail("refit", "must be propose, apply or never");
+}
+
 ModelDefinition read_model(StrictTable& table, const ModelKinds& kinds) {
   ModelDefinition definition;
   ModelSpec& spec = definition.spec;
@@ -85,6 +96,8 @@ ModelDefinition read_model(StrictTable& table, const ModelKinds& kinds) {
   spec.step = table.duration("step", Duration{});
   definition.from = table.instant("from").value_or(Instant{});
   definition.late = table.duration("late", usual_lateness(spec.step));
+  definition.identified = table.text("identified", std::string());
+  read_policy(table, definition);
   read_parameters(table, spec);
   if (!table.failed() && !is_local_id(definition.name)) {
     table.fail("name", "must be lower case letters, digits, '.', '_' and '-'");
@@ -98,6 +111,11 @@ ModelDefinition read_model(StrictTable& table, const ModelKinds& kinds) {
 }
 
 }  // namespace
+
+std::string_view to_text(RefitPolicy policy) {
+  constexpr std::string_view kWords[] = {"propose", "apply", "never"};
+  return kWords[static_cast<std::size_t>(policy)];
+}
 
 Duration usual_lateness(Duration step) {
   return step.ns == 0 ? hours(1) : std::min(step * 24, limits::kModelLateMost);
@@ -139,6 +157,10 @@ std::string definition_text(const ModelDefinition& definition) {
   line("step", duration(spec.step));
   line("from", in_quotes(to_text(definition.from)));
   line("late", duration(definition.late));
+  if (!definition.identified.empty()) line("identified", in_quotes(definition.identified));
+  if (definition.refit != RefitPolicy::propose) {
+    line("refit", in_quotes(to_text(definition.refit)));
+  }
   if (spec.parameters.empty()) return out;
   out += "\n[model.parameters]\n";
   for (const auto& [name, numbers] : spec.parameters) line(name, numbers_text(numbers));

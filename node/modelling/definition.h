@@ -8,6 +8,8 @@
 //   inputs = []                  # other signals of the twin, which lead these
 //   step = "1h"                  # of the grid; "0s": every reading by itself
 //   from = "2015-08-01"          # readings before are not looked at
+//   identified = "thermal_2"      # how identify found it, for a refit; may be absent
+//   refit = "propose"             # when it is out of date: propose, apply, or never
 //   late = "1d"                  # a reading that comes later than this after its time is left out
 //   [model.parameters]           # as the kind lists them: a number, or a list of numbers
 //   periods = [24, 168]
@@ -23,12 +25,17 @@
 
 namespace entente::node {
 
+enum class RefitPolicy { propose, apply, never };
+std::string_view to_text(RefitPolicy policy);
+
 struct ModelDefinition {
   std::string twin;
   std::string name;
   ModelSpec spec;  // its version is counted by the register, and is not in the text
   Instant from;
   Duration late;
+  std::string identified;
+  RefitPolicy refit = RefitPolicy::propose;
   bool operator==(const ModelDefinition&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include "node/history/reading_page.h"
 #include "node/model/backtest.h"
+#include "node/modelling/identify_dynamics.h"
 #include "node/modelling/limits.h"
 #include "schemas/base/ids.h"
 
@@ -122,6 +123,16 @@ InputColumns input_columns(const std::vector<Seen>& seen, std::size_t inputs, st
   return columns;
 }
 
+std::vector<std::string> split(const std::string& names) {
+  std::vector<std::string> all;
+  for (std::size_t at = 0; at <= names.size();) {
+    const std::size_t end = std::min(names.find(',', at), names.size());
+    all.push_back(names.substr(at, end - at));
+    at = end + 1;
+  }
+  return all;
+}
+
 // A signal as a local id.
 std::string name_after(const std::string& signal) {
   std::string name;
@@ -139,7 +150,7 @@ ModelDefinition definition_of(const IdentifyRequest& request, Duration step, Ins
   if (request.name.empty()) {
     definition.name = name_after(request.signal) + (request.detector ? "-anomalies" : "");
   }
-  definition.spec.signals = {request.signal};
+  definition.spec.signals = split(request.signal);
   definition.spec.inputs = request.inputs;
   definition.spec.step = step;
   definition.from = from;
@@ -276,7 +287,11 @@ std::optional<Duration> usual_step(const History& history, SeriesId series) {
 
 Result<Identified> identify(const History& history, const ModelKinds& kinds,
                             const IdentifyRequest& request, Instant now) {
-  const auto series = history.find(request.twin, request.signal);
+  if (!request.kind.empty() && !is_dynamic_kind(request.kind)) {
+    return make_error(ErrorCode::invalid_argument, "there is no kind '" + request.kind + "'",
+                      "take thermal (or thermal_1, thermal_2, thermal_3), tank or subspace");
+  }
+  const auto series = history.find(request.twin, split(request.signal).front());
   const auto latest = series ? history.latest(*series) : std::nullopt;
   const auto usual = series ? usual_step(history, *series) : std::nullopt;
   if (!latest || !usual) return no_readings(request);
@@ -292,6 +307,7 @@ Result<Identified> identify(const History& history, const ModelKinds& kinds,
   const auto seen = trial_observations(history, found.definition, now);
   if (seen.empty()) return no_readings(request);
   found.of = {seen.front().time, seen.back().time};
+  if (!request.kind.empty()) return identify_dynamics(seen, kinds, request, std::move(found));
   return request.detector ? identify_detector(seen, kinds, std::move(found))
                           : identify_forecast(seen, kinds, request, std::move(found));
 }

@@ -27,6 +27,9 @@ inline constexpr std::size_t kIdentifyHorizon = 336;   // steps
 inline constexpr std::size_t kRegressionHorizon = 96;  // beyond it ARX is not tried
 inline constexpr std::size_t kTrialObservations = 100'000;
 inline constexpr std::size_t kSimulatedRuns = 10'000;
+inline constexpr std::size_t kOptimisedSteps = 2'016;
+inline constexpr std::size_t kOptimisedNumbers = 48;        // free inputs times pieces
+inline constexpr std::size_t kProposalsKept = 200;          // of one node
 inline constexpr std::size_t kSimulatedPoints = 2'000'000;  // runs times steps
 
 }  // namespace entente::node::limits

@@ -4,10 +4,11 @@
 // model's last observation, at most limits::kTurnObservations over all models, who take their turns
 // in order of name from where the last turn ended. A model that is behind catches up turn by turn;
 // its backlog is the history itself, and shown. All that a turn brought to light is committed
-// together; when it cannot be, the models forget the turn and take it again.
-// A model goes with its twin. Every change of an operator is in the audit log.
-// Threads: all of it is for workers (it waits for models and for the store), but `load`, at start;
-// one turn at a time.
+// together; when it cannot be, the models forget the turn and take it again. A model that is out of
+// date is refitted by its definition's policy: a proposal, one that is accepted at once, or
+// nothing. A model goes with its twin. Every change of an operator is in the audit log. Threads:
+// all of it is for workers (it waits for models and for the store), but `load`, at start; one turn
+// at a time.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,8 @@
 
 #include "node/modelling/identify.h"
 #include "node/modelling/model_shelf.h"
+#include "node/modelling/optimise.h"
+#include "node/modelling/proposals.h"
 #include "node/modelling/simulate.h"
 #include "node/store/store.h"
 #include "node/twin/twin_registry.h"
@@ -94,12 +97,36 @@ class ModelRegister {
   [[nodiscard]] Result<KeptScore> score(const ModelDefinition& definition) const;
   // By the live model of that signal, or of that name; the first of several. Refuses: not_found
   // (no such model, still warming up), invalid_argument (a horizon it cannot do).
+  // `set`: inputs held at these values instead of their last ones, for models that are told inputs
+  // ahead.
   [[nodiscard]] Result<ModelForecast> forecast(const std::string& twin, const std::string& signal,
-                                               const std::string& name, Duration horizon) const;
+                                               const std::string& name, Duration horizon,
+                                               const std::vector<PlannedInput>& set = {}) const;
   [[nodiscard]] Result<std::pair<ModelDefinition, Simulated>> simulate(const std::string& twin,
                                                                        const std::string& name,
                                                                        const SimulationPlan& plan,
                                                                        Duration horizon) const;
+
+  // Proposals. Each is kept until limits::kProposalsKept others came, and decided on once.
+  // Identifies the model again on its newest history, and compares: parameters, and the scores of
+  // both definitions on values that neither has seen. Refuses: not_found, conflict (retired), as
+  // identify.
+  [[nodiscard]] Result<Proposal> refit(const std::string& actor, const std::string& twin,
+                                       const std::string& name, bool dry_run);
+  // Inputs that cost least (optimise.h). `plan.steps` comes from the horizon.
+  [[nodiscard]] Result<Proposal> optimise(const std::string& actor, const std::string& twin,
+                                          const std::string& name, OptimisationPlan plan,
+                                          Duration horizon, const OptimisationWatch& watch,
+                                          bool dry_run);
+  [[nodiscard]] Result<std::vector<Proposal>> proposals(const std::string& twin) const;
+  // Refuses: not_found.
+  [[nodiscard]] Result<Proposal> proposal(std::int64_t number) const;
+  // Accepts a refit, which applies its definition, or dismisses any. Refuses: not_found, conflict
+  // (decided on already; the model was changed since), unsupported (accepting an optimisation: its
+  // inputs are set by people), as apply.
+  enum class Decision { accept, dismiss };
+  [[nodiscard]] Result<Proposal> settle(const std::string& actor, std::int64_t number,
+                                        Decision decision, bool dry_run);
   // The newest first. Refuses: store_failed.
   [[nodiscard]] Result<std::vector<StoredAlarm>> alarms(const std::string& twin, Instant since,
                                                         std::size_t limit) const;
@@ -125,6 +152,9 @@ class ModelRegister {
   bool commit(Turn& turn);
   void judge(const std::shared_ptr<Entry>& entry, const std::string& out_of_date);
   void catch_up(const std::shared_ptr<Entry>& entry);
+  TurnReport feed_all(Look look);
+  void refit_by_policy(const ModelDefinition& definition);
+  Result<Proposal> keep(Proposal proposal, const char* action, bool is_new) const;
   void remove_orphans(const Entries& entries);
   enum class Change { definition, life };
   Result<ModelRow> keep(const std::string& actor, ModelRow row, const char* action, Change change);
@@ -134,7 +164,8 @@ class ModelRegister {
   Guarded<Entries> entries_;
   mutable Guarded<std::optional<Database>> reader_;  // opened at its first use
   std::mutex turning_;
-  Key last_turn_;  // guarded by turning_
+  Key last_turn_;                        // guarded by turning_
+  std::vector<std::int64_t> to_accept_;  // refits, when the turn is over; guarded by turning_
 };
 
 }  // namespace entente::node

@@ -27,17 +27,21 @@ bool number_of(std::string_view text, double& value) {
   return read.ec == std::errc() && read.ptr == text.data() + text.size() && std::isfinite(value);
 }
 
-Outcome check(const Model& model, const Trial& trial, const SimulationPlan& plan) {
-  const ModelSpec& spec = model.spec();
+Outcome check_inputs(const ModelSpec& spec, const std::vector<PlannedInput>& inputs) {
   std::string names;
   for (const std::string& name : spec.inputs) names += (names.empty() ? "" : ", ") + name;
-  for (const PlannedInput& one : plan.inputs) {
+  for (const PlannedInput& one : inputs) {
     if (std::count(spec.inputs.begin(), spec.inputs.end(), one.input) == 0) {
       return make_error(
           ErrorCode::invalid_argument, "the model has no input '" + one.input + "'",
           names.empty() ? "identify it with --input SIGNAL first" : "its inputs are: " + names);
     }
   }
+  return {};
+}
+
+Outcome check(const Model& model, const Trial& trial, const SimulationPlan& plan) {
+  if (auto fine = check_inputs(model.spec(), plan.inputs); !fine) return fine;
   if (plan.runs < 1 || plan.runs > limits::kSimulatedRuns || plan.steps < 1 ||
       plan.runs * plan.steps > limits::kSimulatedPoints) {
     return make_error(ErrorCode::invalid_argument, "that many runs and steps are too much at once",
@@ -88,6 +92,26 @@ Result<PlannedInput> planned_input(std::string_view text) {
   if (wave == std::string_view::npos) return planned;
   if (!number_of(rest.substr(wave + 1), planned.deviation) || planned.deviation < 0) return refuse;
   return planned;
+}
+
+Result<std::vector<double>> planned_row(const ModelSpec& spec, const std::vector<double>& last,
+                                        const std::vector<PlannedInput>& inputs) {
+  if (auto fine = check_inputs(spec, inputs); !fine) return std::move(fine).error();
+  const auto ahead = spec.parameters.find("planned_inputs");
+  const bool looks = spec.kind == "linear_state_space" ||
+                     (ahead != spec.parameters.end() && ahead->second == std::vector<double>{1});
+  if (!looks && !inputs.empty()) {
+    return make_error(ErrorCode::invalid_argument,
+                      "this model looks at inputs that were, not at those to come",
+                      "take one of the kind linear_state_space, or with planned_inputs = 1");
+  }
+  std::vector<double> row = last;
+  row.resize(spec.inputs.size(), kMissing);
+  for (const PlannedInput& one : inputs) {
+    const auto at = std::find(spec.inputs.begin(), spec.inputs.end(), one.input);
+    row[static_cast<std::size_t>(at - spec.inputs.begin())] = one.value;
+  }
+  return row;
 }
 
 Result<Simulated> simulate(const Model& model, const std::vector<double>& last_inputs,

@@ -20,6 +20,12 @@ struct PlannedInput {
 // "inlet=5", "inlet=5~0.5". Refuses: invalid_argument.
 [[nodiscard]] Result<PlannedInput> planned_input(std::string_view text);
 
+// The last values of a model's inputs with the planned ones in their places, without deviations.
+// Refuses: invalid_argument (an input that the model does not have, or does not look ahead at).
+[[nodiscard]] Result<std::vector<double>> planned_row(const ModelSpec& spec,
+                                                      const std::vector<double>& last,
+                                                      const std::vector<PlannedInput>& inputs);
+
 struct SimulationPlan {
   std::vector<PlannedInput> inputs;  // the others are held at their last value
   std::size_t steps = 24;

@@ -147,7 +147,7 @@ Result<Trial> try_definition(const ModelKinds& kinds, const ModelDefinition& def
     (void)(*model)->update({one.time, one.values, one.inputs});
     if (!predicts) continue;
     const auto at = static_cast<std::size_t>((one.time - seen.front().time).ns / spec.step.ns);
-    if (at < next || at >= grid.values.size()) continue;
+    if (at < next || at >= grid.values.size() || one.time < options.scored_from) continue;
     next = at + std::max<std::size_t>(options.every, 1);
     if (trial.of.from == Instant{}) trial.of.from = one.time;
     score_origin(**model, grid, at, options.horizon, trial, naive);

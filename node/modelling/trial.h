@@ -29,6 +29,7 @@ struct Trial {
 struct TrialOptions {
   std::size_t horizon = 24;  // steps
   std::size_t every = 12;    // steps between origins
+  Instant scored_from = {};  // origins before are not scored
 };
 
 // Refuses: as ModelKinds::make.

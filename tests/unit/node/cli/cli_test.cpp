@@ -77,6 +77,14 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       {"twin simulate", {"monitor-53", "--set", "inlet=5", "--limit", "80"}},
       {"model identify", {"monitor-53"}},
       {"model apply", {"MODEL"}},
+      {"model optimise", {"monitor-53", "--minimise", "heat", "--set", "heat=[0,5]"}},
+      {"model refit", {"monitor-53/pm25"}},
+      {"model proposal", {"monitor-53", "7"}},
+      {"model accept", {"monitor-53", "7"}},
+      {"model dismiss", {"monitor-53", "7"}},
+      {"signal apply", {"SIGNALS"}},
+      {"signal show", {"monitor-53"}},
+      {"signal remove", {"monitor-53", "net_flow"}},
       {"model show", {"monitor-53/pm25"}},
       {"model retire", {"monitor-53/pm25"}},
       {"vault unseal", {"--passphrase-file", "SECRET"}},
@@ -123,6 +131,7 @@ std::vector<std::string> words_of(const std::string& path, const FakeNode& node)
       if (word == "LINES") word = node.folder.path + "/x.jsonl";
       if (word == "CHARTER") word = node.folder.path + "/x.charter";
       if (word == "SECRET") word = toml;
+      if (word == "SIGNALS") word = node.folder.path + "/signals.toml";
       if (word == "MODEL") word = node.folder.path + "/model.toml";
       if (word == "TYPE") word = node.folder.path + "/x.json";
       words.push_back(word);
@@ -142,6 +151,9 @@ void write_inputs(const FakeNode& node) {
   node.folder.write("model.toml",
                     "[model]\ntwin = \"monitor-53\"\nname = \"pm25\"\nkind = \"theta\"\n"
                     "signals = [\"pm25\"]\nstep = \"1h\"\n");
+  node.folder.write("signals.toml",
+                    "[[signal]]\nname = \"net_flow\"\ntwin = \"tank-1\"\n"
+                    "value = \"flow_in - flow_out\"\nunit = \"litrePerSecond\"\n");
   node.folder.write("x.jsonl", R"j({"twin":"a","signal":"x","time":"2020-01-01","value":1})j"
                                "\n");
   node.folder.write("x.json", "{\"@type\":\"Interface\"}");

@@ -155,6 +155,31 @@ void FakeNode::fill(RouteTable& table) {
   const std::string predicted =
       R"j("path":[{"time":"2015-08-24T01:00:00Z","mean":12,"low50":10,"high50":14,)j"
       R"j("low90":6,"high90":19}])j";
+  const std::string refit =
+      R"j({"number":7,"kind":"refit","life":"open","twin":"monitor-53","model":"pm25",)j"
+      R"j("version":2,"made":"2015-08-24T00:00:00Z","by":"user:ann","toml":"[model]\n",)j"
+      R"j("proposal":{"changes":[{"what":"warm_up","before":"480","after":"720"}],)j"
+      R"j("before":{"points":96,"mean_absolute_error":3},"after":{"points":96,)j"
+      R"j("mean_absolute_error":2}}})j";
+  get("/api/v1/models/proposals", Verb::read_twins, R"j({"items":[)j" + refit + "]}");
+  get("/api/v1/twins/{id}/proposals/{number}", Verb::read_twins, refit);
+  post("/api/v1/twins/{id}/proposals/{number}", Verb::write_twins, BodyKind::json, refit);
+  post("/api/v1/twins/{id}/models/{model}/refit", Verb::write_twins, BodyKind::json, refit);
+  post("/api/v1/twins/{id}/optimise", Verb::write_twins, BodyKind::json,
+       R"j({"number":8,"kind":"optimisation","life":"open","twin":"monitor-53","model":"room",)j"
+       R"j("version":1,"made":"2015-08-24T00:00:00Z","by":"user:ann","toml":"",)j"
+       R"j("proposal":{"cost":2,"cost_held":3,"seed":1,"steps_at_risk":1,"pieces":[)j"
+       R"j({"from":"2015-08-24T01:00:00Z","inputs":{"heat":4}}],"items":[{"signal":"indoor",)j" +
+           predicted + "}]}}");
+  get("/api/v1/signals", Verb::read_twins,
+      R"j({"items":[{"name":"net_flow","owner":"twin tank-1","value":"flow_in - flow_out",)j"
+      R"j("unit":"litrePerSecond","hold":"15m"}]})j");
+  post("/api/v1/signals", Verb::write_twins, BodyKind::text, R"j({"applied":1})j");
+  post("/api/v1/signals/remove", Verb::write_twins, BodyKind::json,
+       R"j({"removed":"net_flow","owner":"twin tank-1"})j");
+  get("/api/v1/twins/{id}/signals", Verb::read_twins,
+      R"j({"items":[{"name":"net_flow","value":null,"unit":"litrePerSecond","age_s":null,)j"
+      R"j("expression":"flow_in - flow_out","reason":"no good reading"}]})j");
   get("/api/v1/models", Verb::read_twins, R"j({"items":[)j" + model + "]}");
   get("/api/v1/twins/{id}/models/{model}", Verb::read_twins, model);
   post("/api/v1/twins/{id}/models", Verb::write_twins, BodyKind::text, model);

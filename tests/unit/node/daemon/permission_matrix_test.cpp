@@ -12,6 +12,7 @@
 #include "node/collect/collector_desk.h"
 #include "node/daemon/vault_lock.h"
 #include "node/daemon/api_models.h"
+#include "node/daemon/api_signals.h"
 #include "node/daemon/partner_policy.h"
 #include "schemas/wire/collect.capnp.h"
 #include "schemas/wire/gate.capnp.h"
@@ -51,10 +52,17 @@ struct Parts {
     Settings settings;
     settings.home = home;
     core = std::make_unique<Core>(std::move(settings), std::move(*vault), std::move(*keyring));
-    core->history = std::move(site.history);
+    auto derived = std::make_unique<node::DerivedSignals>(node::DerivedSignals::Parts{
+        *site.store, core->clock, [this] { return site.registry->state(); }, {}});
+    auto history =
+        std::make_unique<node::DerivedHistory>(std::move(site.history), std::move(derived));
+    node::DerivedHistory& signals = *history;
+    core->history = std::move(history);
     core->quality = std::make_unique<QualityGate>();
     add_all_routes(routes, *core);
     add_model_routes(routes, *core, models);
+    add_proposal_routes(routes, *core, models);
+    add_signal_routes(routes, *core, signals);
   }
   ~Parts() { site.history = std::move(core->history); }
 };

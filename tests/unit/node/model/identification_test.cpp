@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <Eigen/QR>
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -33,13 +35,16 @@ Recorded second_order(std::size_t size, double noise, double c, std::uint64_t se
   return recorded;
 }
 
-// Poles 0.9, 0.8, 0.7 +- 0.3 i; two signals, one input.
-void fourth_order(std::size_t size, double noise, std::uint64_t seed, InputColumns& signals,
-                  InputColumns& inputs) {
+using Poles = std::array<std::pair<double, double>, 4>;  // as StateSpace orders them
+
+// Two signals, one input, a pair of complex poles between two real ones.
+void fourth_order(const Poles& poles, std::size_t size, double noise, std::uint64_t seed,
+                  InputColumns& signals, InputColumns& inputs) {
   std::mt19937_64 random(seed);
   std::normal_distribution<> normal;
   Eigen::Matrix4d a = Eigen::Matrix4d::Zero();
-  a(0, 0) = 0.9, a(1, 1) = 0.8, a(2, 2) = a(3, 3) = 0.7, a(2, 3) = 0.3, a(3, 2) = -0.3;
+  a(0, 0) = poles[2].first, a(1, 1) = poles[1].first, a(2, 2) = a(3, 3) = poles[0].first;
+  a(2, 3) = poles[3].second, a(3, 2) = poles[0].second;
   const Eigen::Vector4d b(1, -1, 0.5, 1);
   Eigen::Matrix<double, 2, 4> c;
   c << 1, 0.5, 1, 0, -0.3, 1, 0.2, 1;
@@ -61,8 +66,7 @@ void fourth_order(std::size_t size, double noise, std::uint64_t seed, InputColum
   }
 }
 
-double worst_pole(const StateSpace& found) {
-  const std::pair<double, double> truth[] = {{0.7, -0.3}, {0.8, 0}, {0.9, 0}, {0.7, 0.3}};
+double worst_pole(const StateSpace& found, const Poles& truth) {
   double worst = 0;
   for (std::size_t i = 0; i < 4; ++i) {
     worst = std::max(worst, std::hypot(found.poles[i].first - truth[i].first,
@@ -147,19 +151,33 @@ TEST_SUITE("node/model/identification") {
   }
 
   TEST_CASE("subspace identification recovers the poles of a fourth-order system") {
+    const Poles close{{{0.7, -0.3}, {0.8, 0}, {0.9, 0}, {0.7, 0.3}}};
+    const Poles apart{{{0.3, -0.8}, {-0.6, 0}, {0.9, 0}, {0.3, 0.8}}};
     InputColumns signals, inputs;
-    fourth_order(2'000, 0, 6, signals, inputs);
-    const auto exact = identify_subspace(signals, inputs, {});
-    REQUIRE(exact);
-    CHECK(exact->states == 4);
-    CHECK(worst_pole(*exact) < 1e-6);
-    for (std::uint64_t seed = 7; seed < 10; ++seed) {
-      CAPTURE(seed);
-      fourth_order(2'000, 0.1, seed, signals, inputs);  // 20 dB
-      const auto noisy = identify_subspace(signals, inputs, {4, 8, 12});
-      REQUIRE(noisy);
-      CHECK(worst_pole(*noisy) < 0.05);
+    for (const Poles& poles : {close, apart}) {
+      fourth_order(poles, 2'000, 0, 6, signals, inputs);
+      const auto exact = identify_subspace(signals, inputs, {});
+      REQUIRE(exact);
+      CHECK(exact->states == 4);
+      CHECK(worst_pole(*exact, poles) < 1e-6);
     }
+    // At 20 dB. Of poles as close as these the Cramer-Rao bound of the one at 0.8 is a deviation of
+    // 1.4 %: no method is within 2 % each time, so it is asked of the median.
+    std::vector<double> errors;
+    for (std::uint64_t seed = 7; seed < 28; ++seed) {
+      CAPTURE(seed);
+      fourth_order(apart, 2'000, 0.1, seed, signals, inputs);
+      const auto noisy = identify_subspace(signals, inputs, {4, 8, 0});
+      REQUIRE(noisy);
+      CHECK(worst_pole(*noisy, apart) < 0.02);
+      fourth_order(close, 2'000, 0.1, seed, signals, inputs);
+      const auto harder = identify_subspace(signals, inputs, {4, 8, 0});
+      REQUIRE(harder);
+      errors.push_back(worst_pole(*harder, close));
+      CHECK(errors.back() < 0.045);  // three deviations
+    }
+    std::sort(errors.begin(), errors.end());
+    CHECK(errors[errors.size() / 2] < 0.02);
     signals[0][5] = kMissing;
     CHECK_FALSE(identify_subspace(signals, inputs, {}));
   }

@@ -52,7 +52,8 @@ TEST_SUITE("node/modelling/definition") {
     CHECK(why.find("m.toml:4") != std::string::npos);
     CHECK(why.find("seasonal_naive, theta") != std::string::npos);
     why = refused(changed("late =", "lat ="));
-    CHECK(why.find("'model.lat' is not known here; known are: from, inputs, kind, late") !=
+    CHECK(why.find(
+              "'model.lat' is not known here; known are: from, identified, inputs, kind, late") !=
           std::string::npos);
     CHECK(refused(changed("\"12h\"", "\"12\"")).find("m.toml:8") != std::string::npos);
     CHECK(refused(changed("\"12h\"", "\"99d\"")).find("31d") != std::string::npos);

@@ -34,7 +34,8 @@ struct ModelSite : Site {
     clock.set_wall(kFirst + days(200));
     Store::Options options;
     options.path = folder / "e.db";
-    options.migrations = {audit_migration(), audit_tree_migration(), model_migration()};
+    options.migrations = {audit_migration(), audit_tree_migration(), model_migration(),
+                          proposal_migration()};
     ledger = std::move(*Store::open(std::move(options)));
     open();
   }
