@@ -151,16 +151,8 @@ kj::Promise<DisclosureGate::Outcome> DisclosureGate::aggregate_and_commit(
         // That a release is sent again, or made of such, is said in the answer; it need not wait
         // for a scan.
         if (pending->standing.release || pending->composed) pending->slot = parts_.grid;
-        if (pending->standing.release && pending->standing.paid) {
-          CommittedRelease again;
-          again.release = *pending->standing.release;
-          again.reused = true;
-          again.left = pending->standing.left;
-          again.delta_left = pending->standing.delta_left;
-          again.audit_head = pending->standing.audit_head;
-          parts_.releases.note(pending->admitted.inquiry, "repeated");
-          return finish(*pending, again);
-        }
+        // A repeat as well: its query id is used up before its bytes leave again, so that a
+        // question that comes by two ways is answered on one of them, whatever was paid for before.
         return commit(pending);
       });
 }

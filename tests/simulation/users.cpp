@@ -190,14 +190,21 @@ void Users::misuse(Node& node, Random& random) {
   auto envelope = prepared(node, to, random);
   if (!envelope) return;
   switch (random.below(11)) {
-    case 0: {  // one id, two envelopes
-      send(node, to, *envelope, "one query id, first");
-      envelope->seal_key = security::SealPair::generate(random).public_key();
-      envelope->purpose = "planning";
-      auto again = [this, &node, to, second = *envelope] {
-        if (node.running()) send(node, to, second, "the same query id again");
+    case 0: {  // one id, two envelopes; sometimes of what is paid for already
+      if (random.below(2) == 0) {
+        Envelope before = *envelope;
+        before.query_id = random.id<QueryId>();
+        send(node, to, before, "the question under another id");
+      }
+      const auto later = [this, &node, to](std::int64_t ms, Envelope made, const char* how) {
+        context_.queue.after(milliseconds(ms), [this, &node, to, made = std::move(made), how] {
+          if (node.running()) send(node, to, made, how);
+        });
       };
-      context_.queue.after(milliseconds(static_cast<std::int64_t>(random.below(3'000))), again);
+      later(500, *envelope, "one query id, first");
+      envelope->seal_key = security::SealPair::generate(random).public_key();
+      later(500 + static_cast<std::int64_t>(random.below(3'000)), *envelope,
+            "the same query id again");
       return;
     }
     case 1:

@@ -140,12 +140,14 @@ class GatedSite {
   }
 
   // "sum(sum(load)) FROM air …": what one partner asks, by the plan of its own node.
-  Reply ask(const std::string& rest, bool by_other = false, bool fresh = false) {
+  Reply ask(const std::string& rest, bool by_other = false, bool fresh = false,
+            std::optional<QueryId> id = {}) {
     both.now = clock.now();
     const auto seal = security::SealPair::generate(both.random);
     Envelope envelope = both.envelope(both.question("SELECT " + rest));
     envelope.seal_key = seal.public_key();
     envelope.fresh = fresh;
+    if (id) envelope.query_id = *id;
     security::PeerIdentity peer = both.peer();
     if (by_other) {
       envelope.origin = peer.organisation = other;

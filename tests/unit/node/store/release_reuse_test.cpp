@@ -28,6 +28,18 @@ std::int64_t sum_of(const Release& release) {
 }  // namespace
 
 TEST_SUITE("node/release_reuse") {
+  TEST_CASE("a query id that a repeat has answered is used up like any other") {
+    GatedSite site;
+    REQUIRE(site.ask(loads(kDay)).answered());
+    const QueryId id = SeededRandom(3).id<QueryId>();
+    const Reply repeat = site.ask(loads(kDay), false, false, id);
+    REQUIRE(repeat.answered());
+    CHECK(repeat.answer->charged.empty());
+    // By another way, so under another envelope: counted already.
+    CHECK(site.ask(loads(kDay), false, false, id).refused == ErrorCode::replayed);
+    CHECK(site.ask(loads(kDay)).answered());
+  }
+
   TEST_CASE("a sum over released cells is their sum without noise or charge or a private read") {
     GatedSite site;
     const Reply hours = site.ask(loads(kDay + " EVERY 1h"));
