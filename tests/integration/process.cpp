@@ -46,7 +46,7 @@ int spawn(const std::vector<std::string>& command, const Environment& extra, int
 
 // Reads both pipes to their ends; false when that takes longer than a minute.
 bool read_both(int out, int err, Finished& into) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(150);
   pollfd waits[2] = {{out, POLLIN, 0}, {err, POLLIN, 0}};
   std::string* texts[2] = {&into.out, &into.words};
   int open = 2;

@@ -24,7 +24,7 @@ std::string text_at(const boost::json::value& object, std::string_view name);
 
 using Environment = std::map<std::string, std::string>;
 
-// Runs a program to its end. Kills it after 60 s.
+// Runs a program to its end. Kills it after 150 s: on a busy machine an audit takes a while.
 Finished run_program(const std::vector<std::string>& command, const Environment& extra = {});
 
 // How a node is started: what is added to its environment and to `serve`.

@@ -7,7 +7,7 @@ using namespace entente::node;
 
 namespace {
 
-constexpr const char* kSmoke = R"([system.smoke]
+constexpr const char* kSmoke = R"text([system.smoke]
 needs = "quorum(2)"
 members = ["air@washington", "air@oregon"]
 title = "Smoke \"over\" the coast"
@@ -26,7 +26,7 @@ until = "2025-04-01"
 
 [system.smoke.property.days]
 item = "count(*)"
-)";
+)text";
 
 Result<Declarations> read(const std::string& text) {
   Declarations into;
