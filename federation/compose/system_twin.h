@@ -1,5 +1,6 @@
-// A system twin: a twin whose members are partners' exports, and whose properties are aggregates
-// over them (design section 10). Declared by the site that composes; the members never learn of it.
+// A system twin: a twin whose members are exports and others' system twins, and whose properties
+// are aggregates over them (design section 10). Declared by the site that composes. A member learns
+// of it only when a partner's question is sent on, by its name, which `onward` must grant.
 //
 // A property is only a named question until it is `kept`: then the node asks it by itself, once for
 // each closed window of the length `over`, and the released figures are the twin's state and its
